@@ -1,0 +1,69 @@
+"""The door to the model repository: `<prefix>/<version>/…`, with model.json written last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nightferry.entities.model_version import ModelManifest, PinnedModel
+
+OnBytes = Callable[[int], None]
+"""Called with the number of bytes just moved, for progress."""
+
+
+@dataclass(frozen=True)
+class ModelListing:
+    """A complete version, as a listing shows it."""
+
+    version: str
+    created: str
+    """UTC, RFC 3339."""
+    author: str
+    size: int
+    metrics: dict[str, object]
+    sha256: str
+
+
+class ModelRepository(Protocol):
+    """Versions of one service's model. A version without model.json does not exist."""
+
+    def listings(self) -> Sequence[ModelListing]:
+        """Complete versions, newest first (created time, ties by name).
+
+        Raises:
+            Permanent: (model_repository_missing, storage_denied, model_manifest_invalid)
+            Temporary: (storage_unavailable)
+        """
+        ...
+
+    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
+        """The named version, or the newest, with the ETag of each of its blobs.
+
+        Raises:
+            Permanent: (model_none, model_unknown, model_incomplete: a listed file is not there or has another size,
+                model_manifest_invalid, model_repository_missing, storage_denied)
+            Temporary: (storage_unavailable)
+        """
+        ...
+
+    def download(self, pinned: PinnedModel, name: str, target: Path, on_bytes: OnBytes | None = None) -> str:
+        """Stream one file to `target`, conditional on the pinned ETag; returns the sha256 of what was written.
+
+        Memory stays flat whatever the size. An unfinished download leaves no file under the name of `target`.
+
+        Raises:
+            Permanent: (model_overwritten: the blob is not the one pinned, disk_full, storage_denied)
+            Temporary: (storage_unavailable)
+        """
+        ...
+
+    def publish(self, folder: Path, manifest: ModelManifest, content: bytes, on_bytes: OnBytes | None = None) -> None:
+        """Upload the files, then model.json (`content`), each created once; done again, it goes on where it stopped.
+
+        Raises:
+            Permanent: (model_exists: the version is complete and differs, storage_denied, model_repository_missing)
+            Temporary: (storage_unavailable)
+        """
+        ...

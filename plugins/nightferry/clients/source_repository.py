@@ -1,0 +1,28 @@
+"""The door to the app's source code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from nightferry.entities.candidate import PinnedSource
+
+
+class SourceRepository(Protocol):
+    """One git repository."""
+
+    def pin(self, ref: str, path: str, tests: str | None) -> PinnedSource:
+        """The commit that `ref` (branch, tag or commit) names now, and the tree of the app's folder in it.
+
+        Raises:
+            Permanent: (source_ref_unknown, source_path_missing)
+            Temporary: (source_repository_unavailable)
+        """
+        ...
+
+    def export(self, commit: str, path: str, target: Path) -> None:
+        """Write the folder `path` of a commit into `target` (made anew), as committed; modes 0644/0755, no .git.
+
+        Raises as `pin`.
+        """
+        ...

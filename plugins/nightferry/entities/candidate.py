@@ -1,0 +1,50 @@
+"""What a release is made of, pinned once by `decide`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from nightferry.entities.frozen import Frozen
+from nightferry.entities.model_version import PinnedModel, Sha256
+
+GitId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
+class PinnedSource(Frozen):
+    """The app's code at one commit."""
+
+    repository: str
+    ref: str
+    commit: GitId
+    """The commit that the ref named when it was pinned."""
+    tree: GitId
+    """git's id of the app's folder: equal content, equal tree, whatever the commit."""
+    path: str
+    tests: str | None = None
+
+
+class Candidate(Frozen):
+    """Everything that decides the content of a release's image."""
+
+    service: str
+    model: PinnedModel
+    source: PinnedSource
+    base_image: str
+    recipe: Sha256
+    """sha256 of the Dockerfile and its locked test requirements."""
+
+    @property
+    def inputs_digest(self) -> str:
+        """sha256 (hex) over all that decides the image's content; the commit's id and the test suite do not."""
+        decisive = {
+            "service": self.service,
+            "model": {"version": self.model.version, "sha256": self.model.sha256},
+            "source": {"tree": self.source.tree, "path": self.source.path},
+            "base_image": self.base_image,
+            "recipe": self.recipe,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,91 @@
+"""The reason codes of the record.
+
+People and programs build on these words: a code is never renamed and never given another meaning. Every one is
+explained in docs/runbook.md, with what to do about it; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was decided, or why it failed."""
+
+    # Decisions
+    NEW_MODEL = "new_model"
+    NEW_SOURCE = "new_source"
+    NEW_MODEL_AND_SOURCE = "new_model_and_source"
+    NEW_PLATFORM = "new_platform"
+    FIRST_RELEASE = "first_release"
+    FORCED = "forced"
+    UNCHANGED = "unchanged"
+
+    # Results
+    SUCCEEDED = "succeeded"
+    UPSTREAM_FAILED = "upstream_failed"
+    NOT_NEEDED = "not_needed"
+    INTERRUPTED = "interrupted"
+    ROLLED_OUT = "rolled_out"
+    VERIFIED = "verified"
+    RELEASED = "released"
+
+    # Service file and request
+    SERVICE_FILE_INVALID = "service_file_invalid"
+    SERVICE_DUPLICATED = "service_duplicated"
+    SERVICE_UNKNOWN = "service_unknown"
+    REQUEST_INVALID = "request_invalid"
+    SETTING_MISSING = "setting_missing"
+
+    # Models
+    MODEL_REPOSITORY_MISSING = "model_repository_missing"
+    MODEL_NONE = "model_none"
+    MODEL_UNKNOWN = "model_unknown"
+    MODEL_INCOMPLETE = "model_incomplete"
+    MODEL_MANIFEST_INVALID = "model_manifest_invalid"
+    MODEL_EXISTS = "model_exists"
+    MODEL_CHECKSUM_WRONG = "model_checksum_wrong"
+    MODEL_OVERWRITTEN = "model_overwritten"
+    MODEL_NOT_ONNX = "model_not_onnx"
+    MODEL_SIGNATURE_WRONG = "model_signature_wrong"
+    MODEL_LABELS_WRONG = "model_labels_wrong"
+    GATE_ACCURACY = "gate_accuracy"
+
+    # Source
+    SOURCE_REPOSITORY_UNAVAILABLE = "source_repository_unavailable"
+    SOURCE_REF_UNKNOWN = "source_ref_unknown"
+    SOURCE_PATH_MISSING = "source_path_missing"
+
+    # Image
+    IMAGE_BUILD_FAILED = "image_build_failed"
+    IMAGE_TESTS_FAILED = "image_tests_failed"
+    IMAGE_START_FAILED = "image_start_failed"
+    IMAGE_CONTRACT_BROKEN = "image_contract_broken"
+    IMAGE_GOLDEN_WRONG = "image_golden_wrong"
+    IMAGE_UNKNOWN = "image_unknown"
+
+    # Cluster
+    ROLLOUT_NOT_READY = "rollout_not_ready"
+    ROLLOUT_REFUSED = "rollout_refused"
+    ROLLOUT_SUPERSEDED = "rollout_superseded"
+    VERIFY_WRONG_RELEASE = "verify_wrong_release"
+    VERIFY_GOLDEN_WRONG = "verify_golden_wrong"
+    VERIFY_UNREACHABLE = "verify_unreachable"
+
+    # Outside systems
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    STORAGE_DENIED = "storage_denied"
+    REGISTRY_UNAVAILABLE = "registry_unavailable"
+    REGISTRY_DENIED = "registry_denied"
+    BUILDER_UNAVAILABLE = "builder_unavailable"
+    DOCKER_UNAVAILABLE = "docker_unavailable"
+    CLUSTER_UNAVAILABLE = "cluster_unavailable"
+    CLUSTER_DENIED = "cluster_denied"
+    AIRFLOW_UNAVAILABLE = "airflow_unavailable"
+    AIRFLOW_DENIED = "airflow_denied"
+    DISK_FULL = "disk_full"
+    SANDBOX_FAILED = "sandbox_failed"
+
+    # Ledger
+    LEDGER_BROKEN = "ledger_broken"
+    RELEASE_UNKNOWN = "release_unknown"

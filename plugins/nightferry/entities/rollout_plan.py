@@ -1,0 +1,23 @@
+"""What the deployer pod is told: one release, one environment."""
+
+from __future__ import annotations
+
+from nightferry.entities.frozen import Frozen
+from nightferry.entities.model_version import PinnedModel
+from nightferry.entities.service_spec import Environment
+
+
+class RolloutPlan(Frozen):
+    """Everything a rollout or a verification needs; no secret is in it."""
+
+    service: str
+    release: str
+    image: str
+    """`repository@sha256:…`, the digest that was tested."""
+    model: PinnedModel
+    model_repository: str
+    """`azure-blob://container/prefix`: where the golden examples are read from."""
+    source: str
+    """The commit."""
+    actor: str
+    environment: Environment

@@ -1,0 +1,208 @@
+"""The service file: one YAML file under dags/services names everything a service needs."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from nightferry.entities.frozen import Frozen
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+_GATE = re.compile(r"^(>=|<=|>|<)\s*(\d+(?:\.\d+)?)$")
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+class Schedule(Frozen):
+    """When a service is released by itself."""
+
+    cron: str
+    """Five fields, read in `timezone`."""
+    timezone: str = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        from croniter import croniter
+
+        if len(value.split()) != 5 or not croniter.is_valid(value):
+            raise ValueError(f"not a cron expression of five fields: {value!r}")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, KeyError) as fault:
+            raise ValueError(f"unknown time zone {value!r}; use a name like Europe/Zurich") from fault
+        return value
+
+
+class Source(Frozen):
+    """Where the code of the service comes from."""
+
+    repository: str = "."
+    """`.` for the project's own repository, or an address that git understands."""
+    ref: str = "main"
+    path: str = "serving_app"
+    """The folder of the app in the repository; it becomes /app/<last part> in the image."""
+    tests: str | None = "tests/serving_app"
+    """The folder of the app's unit tests, run in the image's test stage; null for none."""
+
+    @field_validator("path", "tests")
+    @classmethod
+    def _relative(cls, value: str | None) -> str | None:
+        if value is not None and (not value or value.startswith("/") or ".." in value.split("/")):
+            raise ValueError(f"a folder inside the repository is wanted, not {value!r}")
+        return value
+
+
+class ModelSource(Frozen):
+    """Where the service's models are published."""
+
+    repository: Annotated[str, StringConstraints(pattern=r"^azure-blob://[a-z0-9][-a-z0-9]{1,61}[a-z0-9]/[-a-z0-9/]+$")]
+    """`azure-blob://<container>/<prefix>`."""
+
+    @property
+    def container(self) -> str:
+        """The Blob container."""
+        return self.repository.removeprefix("azure-blob://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """The folder in the container, without slashes at its ends."""
+        return self.repository.removeprefix("azure-blob://").partition("/")[2].strip("/")
+
+
+class ImageTarget(Frozen):
+    """Where the service's images are released to."""
+
+    repository: Annotated[str, StringConstraints(min_length=3, pattern=r"^[^@\s]+$")]
+    """Registry, path and name without a tag."""
+
+    @property
+    def candidates(self) -> str:
+        """Where images wait until they are tested; never deployed from."""
+        return f"{self.repository}-candidates"
+
+
+class Gate(Frozen):
+    """A threshold that a model's metric has to meet."""
+
+    comparison: Literal[">=", "<=", ">", "<"]
+    threshold: float
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = _GATE.match(value.strip())
+        if not found:
+            raise ValueError(f'a threshold is written like ">= 0.95", not {value!r}')
+        return {"comparison": found[1], "threshold": float(found[2])}
+
+    def passes(self, measured: float) -> bool:
+        """Whether a measured value meets the threshold (NaN never does)."""
+        return _COMPARE[self.comparison](measured, self.threshold)
+
+    def __str__(self) -> str:
+        return f"{self.comparison} {self.threshold:g}"
+
+
+class Gates(Frozen):
+    """The checks that can stop a release. A gate whose metric is missing does not pass."""
+
+    accuracy: Gate | None = None
+
+
+class Autoscale(Frozen):
+    """A HorizontalPodAutoscaler on CPU."""
+
+    minimum: int = Field(ge=1, le=1000)
+    maximum: int = Field(ge=1, le=1000)
+    cpu_percent: int = Field(default=70, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Autoscale:
+        if self.maximum < self.minimum:
+            raise ValueError("maximum is below minimum")
+        return self
+
+
+class Resources(Frozen):
+    """What one pod asks for and may use, in Kubernetes' quantities."""
+
+    cpu: str = "100m"
+    memory: str = "256Mi"
+    cpu_limit: str = "1"
+    memory_limit: str = "1Gi"
+
+
+class Environment(Frozen):
+    """A namespace in a cluster that a release passes through."""
+
+    name: Literal["staging", "production"]
+    namespace: Name
+    cluster: str = "nightferry_cluster"
+    """The Airflow connection of the cluster."""
+    replicas: int = Field(default=1, ge=1, le=1000)
+    strategy: Literal["blue_green"] = "blue_green"
+    resources: Resources = Resources()
+    autoscale: Autoscale | None = None
+    service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] | None = None
+    """How users reach the service; unset, the setting NIGHTFERRY_SERVICE_TYPE decides."""
+    dns_label: Name | None = None
+    """The DNS label of the load balancer's address on AKS."""
+    ready_seconds: int = Field(default=120, ge=5, le=3600)
+    """How long a rollout waits for its pods to be ready."""
+    warm_minutes: int = Field(default=30, ge=0, le=7 * 24 * 60)
+    """How long the release before stays running after the switch, so that going back is a switch."""
+
+
+class ServiceSpec(Frozen):
+    """A whole service file."""
+
+    service: Name
+    owner: Annotated[str, StringConstraints(min_length=1)]
+    description: str = ""
+    schedule: Schedule | None = None
+    """None: released on request only."""
+    source: Source = Source()
+    model: ModelSource
+    image: ImageTarget
+    gates: Gates = Gates()
+    environments: tuple[Environment, ...] = Field(min_length=1)
+
+    @field_validator("environments")
+    @classmethod
+    def _environments(cls, value: tuple[Environment, ...]) -> tuple[Environment, ...]:
+        names = [environment.name for environment in value]
+        if names not in (["staging", "production"], ["production"]):
+            raise ValueError("the environments are staging and then production, or production alone")
+        if len({(environment.cluster, environment.namespace) for environment in value}) != len(value):
+            raise ValueError("two environments share one namespace of one cluster")
+        return value
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name.
+
+        Raises:
+            KeyError: the service has none.
+        """
+        return {environment.name: environment for environment in self.environments}[name]
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The zone whose dates name the releases."""
+        return ZoneInfo(self.schedule.timezone if self.schedule else "UTC")

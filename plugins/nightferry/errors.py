@@ -1,0 +1,30 @@
+"""The errors of Nightferry.
+
+Every failure that a release can meet is one of two kinds, and the kind decides what happens next: a `Permanent` one
+fails at once, because trying again cannot help; a `Temporary` one is tried again with growing pauses. Vendors' own
+exceptions never leave the clients: each is turned into one of these, with the original as its cause.
+"""
+
+from __future__ import annotations
+
+from nightferry.entities.reason import Reason
+
+
+class NightferryError(Exception):
+    """A failure with a reason code and one sentence: what was wrong, where, what to do."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
+
+    def __reduce__(self) -> tuple[type[NightferryError], tuple[Reason, str]]:
+        return type(self), (self.reason, self.sentence)
+
+
+class Permanent(NightferryError):
+    """Trying again cannot help: a person has to change something."""
+
+
+class Temporary(NightferryError):
+    """An outside system did not answer or was busy: trying again may help."""
