@@ -22,6 +22,8 @@ def problems(error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
         where = ".".join(str(part) for part in fault["loc"]) or "top level"
-        message = "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"]).removeprefix("Value error, ")
+        message = (
+            "unknown key" if fault["type"] == "extra_forbidden" else str(fault["msg"]).removeprefix("Value error, ")
+        )
         lines.append(f"{where}: {message}")
     return lines

@@ -30,7 +30,19 @@ class Tensor(Frozen):
 
     name: str
     datatype: Literal[
-        "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
+        "BOOL",
+        "UINT8",
+        "UINT16",
+        "UINT32",
+        "UINT64",
+        "INT8",
+        "INT16",
+        "INT32",
+        "INT64",
+        "FP16",
+        "FP32",
+        "FP64",
+        "BYTES",
     ]
     shape: tuple[int, ...]
     """-1 where any length is allowed; the first is the batch."""
@@ -54,7 +66,7 @@ class ModelManifest(Frozen):
     image: dict[str, Any] | None = None
     """How a picture becomes the input; read by the serving app."""
     labels: tuple[str, ...] = ()
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, Any] = Field(default_factory=dict)
     golden: tuple[dict[str, Any], ...] = ()
     """Requests with known answers."""
 
@@ -84,7 +96,7 @@ class ModelManifest(Frozen):
 
 
 class PinnedModel(Frozen):
-    """A model version as `decide` saw it: identity, and the ETag of every blob, on which later reads are conditional."""
+    """A model version as `decide` saw it: its identity, and the ETag of every blob, on which later reads depend."""
 
     version: str
     sha256: Sha256

@@ -200,7 +200,10 @@ class ServiceSpec(Frozen):
         Raises:
             KeyError: the service has none.
         """
-        return {environment.name: environment for environment in self.environments}[name]
+        for environment in self.environments:
+            if environment.name == name:
+                return environment
+        raise KeyError(name)
 
     @property
     def timezone(self) -> ZoneInfo:

@@ -1,0 +1,87 @@
+# The only task entry. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+NIGHTFERRY := $(BIN)/nightferry
+PYTEST := $(BIN)/python -m pytest
+READY := $(VENV)/.ready
+LOCKS := requirements.txt requirements-dev.txt
+COMPILE := $(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: release
+release: $(READY) ## Set up all there is, release the sample service, show its record and one prediction
+	@$(NIGHTFERRY) up
+	@$(NIGHTFERRY) sample
+
+.PHONY: test
+test: check ## Everything: check, then the contract and whole-release tests on the sandbox
+	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
+	$(NIGHTFERRY) up && $(PYTEST) -m sandbox tests; result=$$?; \
+	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \
+	exit $$result
+
+.PHONY: check
+check: $(READY) ## Lint, types, import contracts, and the tests that need no sandbox (about a minute)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -m "not sandbox" tests
+
+.PHONY: fix
+fix: $(READY) ## Format, and mend what the linter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: up
+up: $(READY) ## Start the sandbox
+	@$(NIGHTFERRY) up
+
+.PHONY: down
+down: ## Stop the sandbox; its data stays
+	@if [ -x $(NIGHTFERRY) ]; then $(NIGHTFERRY) down; fi
+
+.PHONY: clean
+clean: ## Stop the sandbox and remove its data and the Python environment (the built Kubernetes stays cached)
+	@if [ -x $(NIGHTFERRY) ]; then $(NIGHTFERRY) clean; fi
+	rm -rf $(VENV)
+
+.PHONY: status
+status: $(READY) ## Show the health of every part of the sandbox
+	@$(NIGHTFERRY) status
+
+.PHONY: bench
+bench: $(READY) ## Run the benchmarks on the sandbox
+	$(NIGHTFERRY) up
+	$(BIN)/python benchmarks/fetch.py
+	$(BIN)/python benchmarks/release.py
+
+.PHONY: lock
+lock: $(READY) ## Resolve every *.in into its lock file, with hashes
+	$(COMPILE) requirements-uv.in -o requirements-uv.txt
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) serving_app/requirements.in -o serving_app/requirements.txt
+	$(COMPILE) docker/deployer/requirements.in -o docker/deployer/requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+# The environment: made once, made again when a lock file changes. An interrupted run starts over.
+$(READY): $(LOCKS) requirements-uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
+	  echo "Installing the venv module of Python…"; \
+	  sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the Python packages…"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(UV) pip sync -q --require-hashes $(LOCKS) requirements-uv.txt
+	@$(UV) pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
