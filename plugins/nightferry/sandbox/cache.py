@@ -1,0 +1,74 @@
+"""What the sandbox makes once and keeps outside the checkout: compiled programs, toolchains, Azurite, the base image.
+
+Each result is a folder named by its content's inputs. It is made in a neighbouring folder and renamed when complete, so
+that a folder that exists is whole, whatever was killed; a file lock keeps two processes from making the same thing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/nightferry`, by default `~/.cache/nightferry`."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    return base / "nightferry"
+
+
+def fingerprint(root: Path, files: Iterable[Path], *more: str) -> str:
+    """12 hex digits over the files' names below `root`, their contents, and over `more`. The files' order does not count."""
+    digest = hashlib.sha256()
+    for name, content in sorted((file.relative_to(root).as_posix(), file.read_bytes()) for file in files):
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    for text in more:
+        digest.update(f"{len(text)} {text}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold a lock among all processes of this machine that share the cache; waits for it. kill -9 releases it."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{name}.lock").open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """The cache's folder `name`; where it does not exist yet, `make` fills it."""
+    final = cache_folder() / name
+    if final.is_dir():
+        return final
+    with locked(name):
+        if not final.is_dir():
+            partial = cache_folder() / f".{name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            make(partial)
+            partial.rename(final)
+    return final
+
+
+def check_space(folder: Path, gigabytes: float) -> None:
+    """Refuse what cannot fit.
+
+    Raises:
+        Permanent: (disk_full) `folder`'s disk has less than that many gigabytes left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < gigabytes:
+        sentence = f"{folder} has {free:.1f} GB left and {gigabytes:g} GB are needed: free some space."
+        raise Permanent(Reason.DISK_FULL, sentence)
