@@ -1,0 +1,110 @@
+"""The sandbox's parts that the distribution packages: installed with apt where their programs are missing.
+
+Debian 12 or newer, Ubuntu 22.04 or newer. What counts is the program, not the package, so that a Docker or containerd
+from another source stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nightferry.entities.reason import Reason
+from nightferry.sandbox.progress import Progress, StepFailed, run_logged
+
+SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
+
+REGISTRY = ("docker-registry",)
+DOCKER = ("docker.io",)
+"""Only where no Docker engine answers."""
+BUILDKIT = ("runc",)
+KUBERNETES = ("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "conntrack")
+BASE_IMAGE = ("mmdebstrap",)
+"""Only where the public base image cannot be pulled."""
+
+PROGRAMS = {
+    "docker-registry": "docker-registry",
+    "docker.io": "dockerd",
+    "runc": "runc",
+    "containerd": "containerd",
+    "iptables": "iptables",
+    "iproute2": "ip",
+    "conntrack": "conntrack",
+    "mmdebstrap": "mmdebstrap",
+}
+
+# Run by root. The sandbox runs instances of its own, so no service may be started now or at the next boot: policy-rc.d
+# says no for as long as this very process lives, and nothing afterwards, even if this process is killed.
+INSTALL = r"""
+set -e
+export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ] || grep -q nightferry $policy; then
+    trap 'rm -f $policy' EXIT
+    cat > $policy <<END
+#!/bin/sh
+# Written by nightferry while it installs packages; may be removed.
+[ "\$(cut -d' ' -f22 /proc/$$/stat 2>/dev/null)" = "$(cut -d' ' -f22 /proc/$$/stat)" ] && exit 101
+exit 0
+END
+    chmod 755 $policy
+fi
+dpkg --configure -a
+apt-get -q -o DPkg::Lock::Timeout=300 update || echo "some package lists could not be fetched; going on"
+apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
+if [ -d /run/systemd/system ]; then
+    units=$(dpkg -L "$@" | sed -nE 's#.*/systemd/system/([^/@]+\.(service|socket))$#\1#p')
+    [ -z "$units" ] || systemctl disable $units
+fi
+"""
+
+
+def which(program: str) -> str | None:
+    """Path of a program, also where only root's PATH has it."""
+    return shutil.which(program, path=SEARCH)
+
+
+def cni_folder() -> Path | None:
+    """Where the CNI plugins are."""
+    return next((folder for folder in CNI_FOLDERS if (folder / "bridge").exists()), None)
+
+
+def missing(names: Iterable[str]) -> list[str]:
+    """Those packages whose program this machine does not have."""
+    absent = []
+    for name in dict.fromkeys(names):
+        present = cni_folder() if name == "containernetworking-plugins" else which(PROGRAMS[name])
+        if not present:
+            absent.append(name)
+    return absent
+
+
+def as_root(command: Sequence[str | Path]) -> list[str]:
+    """The command, by way of sudo where this process is not root."""
+    words = [str(word) for word in command]
+    return words if os.geteuid() == 0 else ["sudo", "-n", "--", *words]
+
+
+def ensure(progress: Progress, logs: Path, names: Iterable[str]) -> None:
+    """Install those packages whose program is missing; asks for sudo's password where it needs one.
+
+    Raises:
+        StepFailed: they are missing and cannot be installed here.
+    """
+    absent = missing(names)
+    if not absent:
+        return
+    by_hand = f"install {' '.join(absent)} yourself and try again"
+    if not which("apt-get"):
+        raise StepFailed(Reason.SANDBOX_FAILED, f"This machine has no apt-get: {by_hand}.")
+    if os.geteuid() != 0:
+        progress.say(f"Installing {' '.join(absent)} needs root:")
+        if not which("sudo") or subprocess.run(["sudo", "-v"], check=False).returncode != 0:
+            raise StepFailed(Reason.SANDBOX_FAILED, f"The packages need root and sudo refused: {by_hand}.")
+    log = logs / "install-packages.log"
+    with progress.step(f"install {' '.join(absent)}", log=log, expected=30):
+        run_logged(as_root(["sh", "-c", INSTALL, "sh", *absent]), log)
