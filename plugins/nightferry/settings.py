@@ -79,9 +79,13 @@ class Settings:
         return self.home / "work"
 
     @property
-    def services_folder(self) -> Path:
-        """Where the service files are: NIGHTFERRY_SERVICES, else dags/services."""
-        return Path(self.get("SERVICES") or self.root / "dags" / "services")
+    def services_folders(self) -> tuple[Path, ...]:
+        """Where the service files are: NIGHTFERRY_SERVICES (several with `:` between), else dags/services of the
+        project and services of the state folder; those that are missing hold none."""
+        named = self.get("SERVICES")
+        if named:
+            return tuple(Path(folder) for folder in named.split(os.pathsep) if folder)
+        return self.root / "dags" / "services", self.home / "services"
 
 
 def load() -> Settings:
