@@ -1,0 +1,124 @@
+"""The model itself: an ONNX Runtime session, opened once, checked against model.json, warmed up by a real inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from serving_app.errors import StartError
+from serving_app.model_dir import DATATYPES, ModelDir, Tensor
+
+ONNX_TYPES = {
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float16": "FP16",
+    "float": "FP32",
+    "double": "FP64",
+    "string": "BYTES",
+}
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+class Predictor:
+    """Runs the model; safe to call from several threads at once."""
+
+    def __init__(self, model: ModelDir, *, threads: int = 1) -> None:
+        """Open the model.
+
+        Args:
+            model: the model directory.
+            threads: threads inside one inference.
+
+        Raises:
+            StartError: the file is not a model that ONNX Runtime opens, or its signature is not as declared.
+        """
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Idle threads that spin take the CPU from the workers beside them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(str(model.model), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise StartError(f"{model.model} does not open: {_first_line(error)}") from error
+        _check_signature(model, "inputs", model.inputs, self._session.get_inputs())
+        _check_signature(model, "outputs", model.outputs, self._session.get_outputs())
+        self._outputs = [output.name for output in model.outputs]
+        self._model = model
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Return every declared output for these inputs, whose names, types and shapes the caller has checked."""
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+    def warm_up(self) -> None:
+        """Run one inference of zeros.
+
+        Raises:
+            StartError: the model fails on it, or gives another number of scores than there are labels.
+        """
+        try:
+            outputs = self.run({tensor.name: _zeros(tensor) for tensor in self._model.inputs})
+        except Exception as error:
+            raise StartError(f"the model fails on an input of zeros: {_first_line(error)}") from error
+        labels, scores = self._model.labels, outputs[self._outputs[0]]
+        if labels and (scores.ndim < 2 or scores[0].size != len(labels)):
+            raise StartError(
+                f"{self._model.path / 'model.json'}: labels are {len(labels)}, "
+                f"output {self._outputs[0]} has shape {list(scores.shape)}"
+            )
+
+
+def _zeros(tensor: Tensor) -> NDArray[np.generic]:
+    shape = [1 if size == -1 else size for size in tensor.shape]
+    if tensor.datatype == "BYTES":
+        return np.full(shape, "", dtype=object)
+    return np.zeros(shape, dtype=DATATYPES[tensor.datatype])
+
+
+def _check_signature(model: ModelDir, member: str, declared: tuple[Tensor, ...], actual: list[ort.NodeArg]) -> None:
+    found = {arg.name: arg for arg in actual}
+    if member == "inputs" and set(found) != {tensor.name for tensor in declared}:
+        raise StartError(
+            f"{model.path / 'model.json'}: inputs are {', '.join(t.name for t in declared)}, "
+            f"the model's are {', '.join(found)}"
+        )
+    for tensor in declared:
+        arg = found.get(tensor.name)
+        if arg is None:
+            raise StartError(
+                f"{model.path / 'model.json'}: {member}: the model has no {tensor.name}; it has {', '.join(found)}"
+            )
+        datatype = ONNX_TYPES.get(arg.type.removeprefix("tensor(").removesuffix(")"), arg.type)
+        if datatype != tensor.datatype:
+            raise StartError(
+                f"{model.path / 'model.json'}: {member}: {tensor.name} is declared {tensor.datatype}, "
+                f"the model's is {datatype}"
+            )
+        if arg.shape and not _shapes_agree(tensor.shape, arg.shape):
+            raise StartError(
+                f"{model.path / 'model.json'}: {member}: {tensor.name} is declared {list(tensor.shape)}, "
+                f"the model's is {arg.shape}"
+            )
+
+
+def _shapes_agree(declared: tuple[int, ...], actual: list[int | str | None]) -> bool:
+    """A size that either side leaves open agrees with any."""
+    return len(declared) == len(actual) and all(
+        want == -1 or not isinstance(have, int) or want == have for want, have in zip(declared, actual, strict=True)
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:300]

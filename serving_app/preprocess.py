@@ -1,0 +1,113 @@
+"""A base64 picture becomes the model's tensor, as model.json's `image` says."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from serving_app.errors import bad_request
+from serving_app.model_dir import ImageSpec
+
+FORMATS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"GIF8", GifImageFile),
+    (b"RIFF", WebPImageFile),
+    (b"BM", BmpImageFile),
+)
+"""First bytes -> decoder. Only these: each further format is a parser that strangers can feed, and Pillow's own search
+for one loads all forty on the first bad picture."""
+NAMES = "PNG, JPEG, GIF, WebP or BMP"
+
+Image.MAX_IMAGE_PIXELS = None  # our own limit stands in its place, checked before any pixel is decoded
+
+
+class ImagePreprocessor:
+    """Decodes pictures for one model."""
+
+    def __init__(self, spec: ImageSpec, *, max_pixels: int) -> None:
+        self._spec = spec
+        self._max_pixels = max_pixels
+        self._resample = Image.Resampling[spec.resample.upper()]
+        # ((x / 255 * scale) - mean) / std, and x = 255 - pixel when inverted, folded into pixel * factor + offset
+        mean, std = np.array(spec.mean, np.float64), np.array(spec.std, np.float64)
+        sign, start = (-1.0, 255.0) if spec.invert else (1.0, 0.0)
+        self._factor = (sign * spec.scale / 255.0 / std).astype(np.float32)
+        self._offset = ((start * spec.scale / 255.0 - mean) / std).astype(np.float32)
+
+    def batch(self, pictures: Sequence[object], field: str) -> NDArray[np.float32]:
+        """Return the tensor for these base64 texts.
+
+        Raises:
+            RequestError: a member is not a base64 text of a picture; it names which.
+        """
+        tensors = [self._tensor(picture, f"{field}[{i}]") for i, picture in enumerate(pictures)]
+        return np.stack(tensors)
+
+    def warm_up(self) -> NDArray[np.float32]:
+        """Return the tensor of a white picture, having decoded it as any other."""
+        buffer = io.BytesIO()
+        Image.new("L", (1, 1), 255).save(buffer, "PNG")
+        return self.batch([base64.b64encode(buffer.getvalue()).decode()], "warm-up")
+
+    def _tensor(self, picture: object, field: str) -> NDArray[np.float32]:
+        image = self._decode(_bytes(picture, field), field)
+        if image.size != (self._spec.width, self._spec.height):
+            image = image.resize((self._spec.width, self._spec.height), self._resample)
+        pixels = np.asarray(image, dtype=np.float32).reshape(self._spec.height, self._spec.width, self._spec.channels)
+        tensor = pixels * self._factor + self._offset
+        if self._spec.layout == "nchw":
+            tensor = tensor.transpose(2, 0, 1)
+        return np.ascontiguousarray(tensor).reshape(self._spec.shape)
+
+    def _decode(self, data: bytes, field: str) -> Image.Image:
+        decoder = next((decoder for magic, decoder in FORMATS if data.startswith(magic)), None)
+        if decoder is None:
+            raise bad_request(field, f"not a picture; give {NAMES}")
+        try:
+            image = decoder(io.BytesIO(data))
+            if image.width * image.height <= self._max_pixels:
+                image.load()
+                return _flattened(image).convert(self._spec.mode)
+        except (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error) as error:
+            # Pillow's decoders raise any of these on a broken file.
+            raise bad_request(field, "the picture is broken or cut short") from error
+        raise bad_request(field, f"the picture is {image.width} x {image.height}; {self._max_pixels} pixels at most")
+
+
+def _flattened(image: Image.Image) -> Image.Image:
+    """Put a picture with transparency on white paper: that is what a person sees."""
+    if not image.has_transparency_data:
+        return image
+    layer = image.convert("RGBA")
+    paper = Image.new("RGBA", layer.size, "white")
+    paper.alpha_composite(layer)
+    return paper.convert("RGB")
+
+
+def _bytes(picture: object, field: str) -> bytes:
+    if not isinstance(picture, str):
+        raise bad_request(field, "give the picture's bytes as a base64 text")
+    text = picture
+    if text[:2] in ("b'", 'b"') and text[-1:] == text[1]:  # str(bytes) in Python: the tutorial's clients send that
+        text = text[2:-1]
+    try:
+        data = binascii.a2b_base64(text.replace("\n", ""), strict_mode=True)
+    except ValueError as error:
+        raise bad_request(field, "not base64") from error
+    if not data:
+        raise bad_request(field, "empty")
+    return data

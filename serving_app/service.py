@@ -1,0 +1,180 @@
+"""What the service does with a request's body, whatever carried it: `/score` and `/v2/…/infer` end in one `_run`.
+
+Bytes in, bytes out, nothing of Flask: a server's short cut may call it as well as the routes do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from serving_app import tensors
+from serving_app.errors import RequestError, bad_request
+from serving_app.labels import best_labels
+from serving_app.model_dir import ModelDir, Tensor
+from serving_app.predictor import Predictor
+from serving_app.preprocess import ImagePreprocessor
+
+Observer = Callable[[int, float], None]
+"""Called after each inference with its rows and seconds."""
+
+
+class Service:
+    """One model behind both forms of request."""
+
+    def __init__(
+        self,
+        model: ModelDir,
+        predictor: Predictor,
+        *,
+        max_batch: int,
+        max_pixels: int,
+        observe: Observer = lambda rows, seconds: None,
+    ) -> None:
+        self.model = model
+        self._predictor = predictor
+        self._max_batch = max_batch
+        self._observe = observe
+        self._images = ImagePreprocessor(model.image, max_pixels=max_pixels) if model.image else None
+        self._inputs = {tensor.name: tensor for tensor in model.inputs}
+        self._outputs = {tensor.name: tensor for tensor in model.outputs}
+
+    def warm_up(self) -> None:
+        """Compute one answer, so that the first user does not pay for what happens once.
+
+        Raises:
+            StartError: the model fails on it.
+        """
+        self._predictor.warm_up()
+        if self._images:
+            self._predictor.run({self.model.inputs[0].name: self._images.warm_up()})
+
+    def score(self, body: bytes) -> bytes:
+        """Answer the tutorial's request: the best labels of each picture (or row of numbers).
+
+        Raises:
+            RequestError: the body is not as the contract says.
+        """
+        start = time.perf_counter()
+        document = _object(body)
+        if "input" not in document:
+            raise bad_request("input", "missing; give a JSON text of a list of base64 pictures")
+        items = _list(document["input"])
+        if not self.model.labels or len(self._inputs) != 1:
+            raise bad_request("input", f"this model has no labels; use /v2/models/{self.model.service}/infer")
+        tensor = self.model.inputs[0]
+        self._check_count(len(items), "input")
+        if self._images:
+            rows: NDArray[Any] = self._images.batch(items, "input")
+        else:
+            shape = [len(items), *tensor.shape[1:]]
+            entry = {"datatype": tensor.datatype, "shape": shape, "data": items}
+            rows = tensors.parse(entry, tensor, "input", max_batch=self._max_batch)
+        scores = self._run({tensor.name: rows})[self.model.outputs[0].name]
+        best = best_labels(scores, self.model)
+        return orjson.dumps({"result": [best, f"Computed in {round((time.perf_counter() - start) * 1000, 2)} ms"]})
+
+    def infer(self, body: bytes) -> bytes:
+        """Answer an Open Inference Protocol request. A model for pictures also takes its input as BYTES: base64 texts.
+
+        Raises:
+            RequestError: the body is not as the protocol or the model's signature says.
+        """
+        document = _object(body)
+        entries = document.get("inputs")
+        if not isinstance(entries, list):
+            raise bad_request("inputs", "give a list of tensors")
+        arrays: dict[str, NDArray[Any]] = {}
+        for i, entry in enumerate(entries):
+            field = f"inputs[{i}]"
+            if not isinstance(entry, dict):
+                raise bad_request(field, "give an object with name, datatype, shape and data")
+            name = entry.get("name")
+            if not isinstance(name, str) or name not in self._inputs:
+                raise bad_request(f"{field}.name", f"is {str(name)[:80]!r}; the model has {', '.join(self._inputs)}")
+            if name in arrays:
+                raise bad_request(f"{field}.name", f"{name} is there twice")
+            arrays[name] = self._array(entry, self._inputs[name], field)
+        missing = [name for name in self._inputs if name not in arrays]
+        if missing:
+            raise bad_request("inputs", f"{missing[0]} is missing")
+        wanted = self._wanted(document.get("outputs"))
+        outputs = self._run(arrays)
+        answer: dict[str, Any] = {"model_name": self.model.service, "model_version": self.model.version}
+        if isinstance(document.get("id"), str):
+            answer["id"] = document["id"]
+        answer["outputs"] = [tensors.render(name, outputs[name], self._outputs[name]) for name in wanted]
+        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def _array(self, entry: Mapping[str, Any], tensor: Tensor, field: str) -> NDArray[Any]:
+        if self._images and entry.get("datatype") == "BYTES":
+            data = entry.get("data")
+            if not isinstance(data, list):
+                raise bad_request(f"{field}.data", "give a list of base64 pictures")
+            if entry.get("shape") not in ([len(data)], [len(data), 1]):
+                raise bad_request(f"{field}.shape", f"is not [{len(data)}], the number of pictures in data")
+            self._check_count(len(data), f"{field}.data")
+            return self._images.batch(data, f"{field}.data")
+        return tensors.parse(entry, tensor, field, max_batch=self._max_batch)
+
+    def _check_count(self, count: int, field: str) -> None:
+        if not 1 <= count <= self._max_batch:
+            raise bad_request(field, f"has {count} members; 1 to {self._max_batch} are taken")
+
+    def _wanted(self, value: Any) -> list[str]:
+        if value is None:
+            return list(self._outputs)
+        if not isinstance(value, list) or not value:
+            raise bad_request("outputs", "give a list of objects with a name, or leave it out")
+        for i, entry in enumerate(value):
+            name = entry.get("name") if isinstance(entry, dict) else None
+            if not isinstance(name, str) or name not in self._outputs:
+                raise bad_request(f"outputs[{i}].name", f"is {str(name)[:80]!r}; one of {', '.join(self._outputs)}")
+        return list(dict.fromkeys(entry["name"] for entry in value))
+
+    def _run(self, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The only way to the model."""
+        first = next(iter(arrays.values()))
+        rows = first.shape[0] if first.ndim else 1
+        start = time.perf_counter()
+        if rows > 1 and self._images and self.model.inputs[0].shape[0] == 1:
+            # exported for one picture at a time
+            (name,) = arrays
+            parts = [self._predictor.run({name: first[i : i + 1]}) for i in range(rows)]
+            outputs = {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
+        else:
+            outputs = self._predictor.run(arrays)
+        self._observe(rows, time.perf_counter() - start)
+        return outputs
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise bad_request("body", f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise bad_request("body", "give a JSON object")
+    return document
+
+
+def _list(value: Any) -> list[Any]:
+    """The contract's inner list is a JSON text of its own; a plain list is taken too."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise bad_request("input", f"the text is not JSON: {error}") from error
+    if not isinstance(value, list):
+        raise bad_request("input", "give a JSON text of a list")
+    return value
+
+
+def unknown_model(name: str, model: ModelDir) -> RequestError:
+    """Return the 404 for another model's name or version."""
+    return RequestError(404, "model", f"no model {name[:80]!r} here; this service has {model.service}")

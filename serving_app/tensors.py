@@ -1,0 +1,80 @@
+"""Tensors of the Open Inference Protocol's JSON, checked against the model's declared inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving_app.errors import bad_request
+from serving_app.model_dir import DATATYPES, Tensor
+
+KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
+"""Kind of the wanted dtype -> kinds of JSON values that are taken for it."""
+
+
+def parse(entry: Mapping[str, Any], tensor: Tensor, field: str, *, max_batch: int) -> NDArray[np.generic]:
+    """Return one input as an array of the declared type and shape.
+
+    Raises:
+        RequestError: datatype, shape or data are not as declared; it names which member.
+    """
+    if entry.get("datatype") != tensor.datatype:
+        raise bad_request(f"{field}.datatype", f"is {entry.get('datatype')!r}; {tensor.name} is {tensor.datatype}")
+    shape = _shape(entry.get("shape"), tensor, f"{field}.shape", max_batch)
+    if "data" not in entry:
+        raise bad_request(f"{field}.data", "missing; binary tensor data is not spoken here")
+    array = _array(entry["data"], tensor, f"{field}.data")
+    if array.size != math.prod(shape):
+        raise bad_request(f"{field}.data", f"has {array.size} values; shape {list(shape)} wants {math.prod(shape)}")
+    return np.ascontiguousarray(array.reshape(shape))
+
+
+def _shape(value: Any, tensor: Tensor, field: str, max_batch: int) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(size) is int and size >= 0 for size in value):
+        raise bad_request(field, "give a list of whole numbers")
+    if len(value) != len(tensor.shape) or any(
+        want not in (-1, have) for have, want in zip(value, tensor.shape, strict=True)
+    ):
+        raise bad_request(field, f"is {value[:8]}; {tensor.name} is {list(tensor.shape)}")
+    if 0 in value:
+        raise bad_request(field, "holds no value")
+    if value and tensor.shape[0] == -1 and value[0] > max_batch:
+        raise bad_request(field, f"has {value[0]} rows; {max_batch} at most")
+    return tuple(value)
+
+
+def _array(data: Any, tensor: Tensor, field: str) -> NDArray[np.generic]:
+    if not isinstance(data, list):
+        raise bad_request(field, "give a list")
+    if tensor.datatype == "BYTES":
+        array = np.array(data, dtype=object)
+        if not all(isinstance(value, str) for value in array.flat):
+            raise bad_request(field, "give texts")
+        return array
+    try:
+        array = np.array(data)
+    except (ValueError, OverflowError) as error:
+        raise bad_request(field, "give numbers in lists of equal length") from error
+    wanted = np.dtype(DATATYPES[tensor.datatype])
+    if array.dtype.kind not in KINDS[wanted.kind] and array.size:
+        raise bad_request(field, f"holds something else than {tensor.datatype} values")
+    if wanted.kind in "iu" and array.size:
+        limits = np.iinfo(wanted)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            raise bad_request(field, f"holds a number that {tensor.datatype} does not")
+    with np.errstate(over="ignore"):
+        cast: NDArray[np.generic] = array.astype(wanted)
+    if wanted.kind == "f" and not np.isfinite(cast).all():
+        raise bad_request(field, f"holds a number that {tensor.datatype} does not")
+    return cast
+
+
+def render(name: str, array: NDArray[np.generic], tensor: Tensor) -> dict[str, Any]:
+    """Return one output as the protocol writes it."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    data = [str(value) for value in flat] if tensor.datatype == "BYTES" else flat
+    return {"name": name, "datatype": tensor.datatype, "shape": list(array.shape), "data": data}
