@@ -19,8 +19,12 @@ class BuildRequest:
     contexts: Mapping[str, Path]
     """Named build contexts: `app`, `tests`, `model`."""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """OCI labels of the result."""
     push: tuple[str, ...] = ()
     """`repository:tag` names to push the result to; none: nothing leaves the builder."""
+    tests: bool = False
+    """The target's last step runs tests: when that step fails, the reason is image_tests_failed."""
 
 
 class ImageBuilder(Protocol):
@@ -30,7 +34,9 @@ class ImageBuilder(Protocol):
         """Build and push; the image by digest, None when nothing was pushed. All output goes to `log`.
 
         Raises:
-            Permanent: (image_build_failed: the sentence holds the step that failed and its last lines)
-            Temporary: (builder_unavailable, registry_unavailable)
+            Permanent: (image_build_failed, image_tests_failed: the sentence holds the step that failed and its last
+                lines; image_unknown: the base image; registry_denied, disk_full)
+            Temporary: (builder_unavailable, registry_unavailable; image_build_failed when a package index did not
+                answer)
         """
         ...

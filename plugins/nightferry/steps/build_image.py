@@ -1,0 +1,157 @@
+"""Build: the image of these inputs, found or made, waiting in the candidates' repository."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nightferry.clients.clock import Clock
+from nightferry.clients.image_builder import BuildRequest, ImageBuilder
+from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.source_repository import SourceRepository
+from nightferry.entities.candidate import Candidate
+from nightferry.entities.decision import Decision
+from nightferry.entities.frozen import Frozen
+from nightferry.entities.image_ref import ImageRef
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import Permanent
+
+log = logging.getLogger(__name__)
+
+RECIPE = ("docker/serving/Dockerfile", "docker/serving/requirements-test.txt")
+"""What decides how an image is made, besides its inputs."""
+
+
+class BuiltImage(Frozen):
+    """An image that was built, not yet tested."""
+
+    image: str
+    """`repository@sha256:…`"""
+    reused: bool
+    """It was there already: nothing was built."""
+    seconds: float
+
+
+def recipe_digest(root: Path) -> str:
+    """sha256 (hex) over the recipe's files in the project at `root`.
+
+    Raises:
+        Permanent: (setting_missing) the project's folder lacks one.
+    """
+    digest = hashlib.sha256()
+    for name in RECIPE:
+        try:
+            content = (root / name).read_bytes()
+        except OSError as error:
+            raise Permanent(
+                Reason.SETTING_MISSING,
+                f"{root / name} cannot be read: NIGHTFERRY_ROOT has to name the project's folder.",
+            ) from error
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def inputs_tag(candidate: Candidate) -> str:
+    """The tag that names the image of these inputs: `inputs-<64 hex>`."""
+    return f"inputs-{candidate.inputs_digest}"
+
+
+def build_image(
+    *,
+    decision: Decision,
+    spec: ServiceSpec,
+    model_folder: Path,
+    builder: ImageBuilder,
+    registry: ImageRegistry,
+    source: SourceRepository,
+    work: Path,
+    dockerfile: Path,
+    clock: Clock,
+) -> BuiltImage:
+    """Find the image of the decision's inputs, or build it: the tests' stage first, then the image itself, pushed.
+
+    Args:
+        decision: what was pinned.
+        spec: the service file.
+        model_folder: the fetched, verified model version.
+        builder: BuildKit.
+        registry: where candidates wait.
+        source: the repository that the commit is in.
+        work: the releases' work folder; the build's log goes to `logs/<release>-build.log` in it.
+        dockerfile: docker/serving/Dockerfile; its folder is the main build context.
+        clock: for the time taken.
+
+    Raises:
+        Permanent: (image_tests_failed, image_build_failed, image_unknown: the base image, registry_denied, disk_full,
+            source_path_missing)
+        Temporary: (builder_unavailable, registry_unavailable, source_repository_unavailable)
+    """
+    start = clock.monotonic()
+    found = _find(decision.candidate, spec, registry)
+    if found is not None:
+        log.info("The image of these inputs is there already: %s", found)
+        return BuiltImage(image=str(found), reused=True, seconds=round(clock.monotonic() - start, 3))
+    record = work / "logs" / f"{decision.release or decision.service}-build.log"
+    with _exported(decision.candidate, source, work) as contexts:
+        base = {"app": contexts / "app", "tests": contexts / "tests"}
+        arguments = {"BASE_IMAGE": decision.candidate.base_image}
+        # Without tests the stage that runs them has nothing to run.
+        if decision.candidate.source.tests is not None:
+            log.info("Building and running the app's tests; all output goes to %s", record)
+            builder.build(BuildRequest(dockerfile, "test", base, arguments, tests=True), record)
+        request = BuildRequest(
+            dockerfile,
+            "serving",
+            {**base, "model": model_folder},
+            arguments,
+            labels=_labels(decision.candidate),
+            push=(f"{spec.image.candidates}:{inputs_tag(decision.candidate)}",),
+        )
+        log.info("Building the image; all output goes to %s", record)
+        image = builder.build(request, record)
+    if image is None:
+        raise RuntimeError("the builder pushed an image and did not say which")
+    seconds = round(clock.monotonic() - start, 3)
+    log.info("Built %s in %.1f s", image, seconds)
+    return BuiltImage(image=str(image), reused=False, seconds=seconds)
+
+
+def _find(candidate: Candidate, spec: ServiceSpec, registry: ImageRegistry) -> ImageRef | None:
+    """Candidates may be purged; then the release repository still has what was once released of the same inputs."""
+    tag = inputs_tag(candidate)
+    return registry.find(spec.image.candidates, tag) or registry.find(spec.image.repository, tag)
+
+
+@contextmanager
+def _exported(candidate: Candidate, source: SourceRepository, work: Path) -> Iterator[Path]:
+    """A folder with the app and its tests at the commit, removed afterwards."""
+    builds = work / "builds"
+    builds.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{candidate.service}-", dir=builds) as folder:
+        contexts = Path(folder)
+        pinned = candidate.source
+        source.export(pinned.commit, pinned.path, contexts / "app")
+        if pinned.tests is None:
+            (contexts / "tests").mkdir()
+        else:
+            source.export(pinned.commit, pinned.tests, contexts / "tests")
+        yield contexts
+
+
+def _labels(candidate: Candidate) -> dict[str, str]:
+    """Labels are part of the digest, so only what decides the content is named: the tree, not one of its commits."""
+    return {
+        "org.opencontainers.image.title": candidate.service,
+        "org.opencontainers.image.version": candidate.model.version,
+        "org.opencontainers.image.base.name": candidate.base_image,
+        "dev.nightferry.inputs": candidate.inputs_digest,
+        "dev.nightferry.model": candidate.model.version,
+        "dev.nightferry.model.sha256": candidate.model.sha256,
+        "dev.nightferry.source.path": candidate.source.path,
+        "dev.nightferry.source.tree": candidate.source.tree,
+    }

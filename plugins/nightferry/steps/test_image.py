@@ -1,0 +1,162 @@
+"""Test: the very image that would be released is started as production starts it, and has to answer.
+
+The candidate runs without a network. The prober (`probe_service`, run from the deployer image) shares its network
+namespace and talks to it over loopback, so nothing else can answer in its place and it can reach nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from nightferry.clients.clock import Clock
+from nightferry.clients.container_runner import ContainerRunner
+from nightferry.entities.frozen import Frozen
+from nightferry.entities.image_ref import ImageRef
+from nightferry.entities.probe_report import EXIT_CONTRACT, EXIT_NOT_STARTED, EXIT_OK, ProbeReport
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent, Temporary
+
+log = logging.getLogger(__name__)
+
+PORT = 8080
+LOG_LINES = 12
+"""How much of a failed candidate's output goes into the sentence."""
+READY = (
+    "python3",
+    "-c",
+    f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/readyz', timeout=2).read()",
+)
+"""What the kubelet's readiness probe does in production, done inside the candidate: it has no network."""
+
+
+class TestedImage(Frozen):
+    """An image that passed its tests. Only `explain_probe` makes one, and only of one can a release be published."""
+
+    __test__ = False  # the name starts like a test class's; pytest must not collect it
+
+    image: str
+    """`repository@sha256:…`."""
+    checked: int
+    """How many answers were compared."""
+    seconds: float
+
+
+def candidate_name(release: str) -> str:
+    """The candidate's container name: `nf-test-<release>`."""
+    return f"nf-test-{release}"
+
+
+def start_candidate(
+    runner: ContainerRunner, image: ImageRef, name: str, environment: Mapping[str, str], memory: str
+) -> None:
+    """Start the candidate; one that an earlier try left behind under this name is removed first.
+
+    Args:
+        runner: the engine.
+        image: the candidate, by digest.
+        name: from `candidate_name`.
+        environment: the passport's variables.
+        memory: a Kubernetes quantity (`1Gi`), the limit that production sets.
+
+    Raises:
+        Permanent: (image_start_failed: the engine cannot run it, image_unknown, registry_denied, disk_full)
+        Temporary: (docker_unavailable, registry_unavailable)
+    """
+    if remove(runner, name):
+        log.info("Removed %s, which an earlier try left behind", name)
+    runner.start(image, name, environment, memory_bytes(memory), READY)
+
+
+def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float) -> None:
+    """Wait until the candidate is ready; one that ends on its own fails at once.
+
+    Raises:
+        Permanent: (image_start_failed: it ended, or was not ready in time; with its last lines)
+        Temporary: (docker_unavailable)
+    """
+    deadline = clock.monotonic() + seconds
+    while True:
+        state = runner.state(name)
+        if state is None:
+            raise Temporary(Reason.DOCKER_UNAVAILABLE, f"The container {name} was removed while it was being tested.")
+        if state.running and state.healthy:
+            return
+        if not state.running:
+            how = "ran out of memory" if state.out_of_memory else f"ended with exit code {state.exit_code}"
+            raise start_failed(f"it {how}", runner.logs(name, LOG_LINES))
+        if clock.monotonic() > deadline:
+            raise start_failed(f"/readyz was not ready within {seconds:g} s", runner.logs(name, LOG_LINES))
+        clock.sleep(0.2)
+
+
+def remove(runner: ContainerRunner, name: str) -> bool:
+    """Remove the candidate; whether there was one. Raises Temporary (docker_unavailable)."""
+    return runner.remove(name)
+
+
+def explain_probe(image: ImageRef, exit_code: int, stdout: str, candidate_logs: str) -> TestedImage:
+    """Turn what the prober reported into a result.
+
+    Args:
+        image: the candidate.
+        exit_code: the prober's.
+        stdout: its last line is the report as JSON.
+        candidate_logs: the candidate's last lines.
+
+    Raises:
+        Permanent: (image_start_failed, image_contract_broken, image_golden_wrong)
+        Temporary: (docker_unavailable: the prober itself did not work)
+    """
+    report = _report(stdout)
+    if report is not None and exit_code == report.exit_code:
+        if exit_code == EXIT_OK:
+            return TestedImage(image=str(image), checked=report.checked, seconds=report.seconds)
+        said = _some([fault.sentence for fault in report.faults])
+        if exit_code == EXIT_NOT_STARTED:
+            raise start_failed(said, candidate_logs)
+        if exit_code == EXIT_CONTRACT:
+            sentence = f"The image does not keep the service's HTTP contract: {said} Mend the app."
+            raise Permanent(Reason.IMAGE_CONTRACT_BROKEN, sentence)
+        sentence = f"The image gets the model's golden examples wrong: {said} Do app and model fit together?"
+        raise Permanent(Reason.IMAGE_GOLDEN_WRONG, sentence)
+    last = (stdout.strip().splitlines() or ["it wrote nothing"])[-1]
+    raise Temporary(
+        Reason.DOCKER_UNAVAILABLE, f"The prober ended with exit code {exit_code} and no report of its own: {last[:300]}"
+    )
+
+
+def start_failed(why: str, logs: str) -> Permanent:
+    """The error of an image that does not start."""
+    lines = " | ".join(line.strip() for line in logs.strip().splitlines()[-LOG_LINES:]) or "nothing"
+    return Permanent(Reason.IMAGE_START_FAILED, f"The image does not start: {why.rstrip('.')}. Its last lines: {lines}")
+
+
+def memory_bytes(quantity: str) -> int:
+    """A Kubernetes quantity of memory in bytes.
+
+    Raises:
+        ValueError: it is none.
+    """
+    units = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+    number, factor = quantity, 1
+    for unit, size in units.items():
+        if quantity.endswith(unit):
+            number, factor = quantity.removesuffix(unit), size
+            break
+    return int(float(number) * factor)
+
+
+def _some(faults: list[str]) -> str:
+    more = f" And {len(faults) - 3} more." if len(faults) > 3 else ""
+    return " ".join(faults[:3]) + more
+
+
+def _report(stdout: str) -> ProbeReport | None:
+    for line in reversed(stdout.strip().splitlines()):
+        with contextlib.suppress(ValidationError):
+            return ProbeReport.model_validate_json(line)
+    return None
