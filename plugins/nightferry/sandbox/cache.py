@@ -16,12 +16,13 @@ from pathlib import Path
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.sandbox.layout import Owner
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/nightferry`, by default `~/.cache/nightferry`."""
+    """`$XDG_CACHE_HOME/nightferry`, by default `~/.cache/nightferry` of the person whose sandbox it is."""
     given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    base = Path(given) if given.startswith("/") else Owner.current().home / ".cache"
     return base / "nightferry"
 
 
@@ -40,7 +41,10 @@ def fingerprint(root: Path, files: Iterable[Path], *more: str) -> str:
 def locked(name: str) -> Iterator[None]:
     """Hold a lock among all processes of this machine that share the cache; waits for it. kill -9 releases it."""
     folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder.parent, folder):
+        if not path.exists():
+            path.mkdir(parents=True, exist_ok=True)
+            Owner.current().take(path)
     with (folder / f".{name}.lock").open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -57,8 +61,17 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             make(partial)
+            _hand_over(partial)
             partial.rename(final)
     return final
+
+
+def _hand_over(folder: Path) -> None:
+    """Make a tree the owner's, who must be able to run and to remove it without sudo."""
+    owner = Owner.current()
+    if os.geteuid() == 0 and owner.uid != 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
 
 
 def check_space(folder: Path, gigabytes: float) -> None:
