@@ -74,6 +74,11 @@ class Settings:
         return value
 
     @property
+    def expandable(self) -> Mapping[str, str]:
+        """Every NIGHTFERRY_… setting that is given somewhere: what `${NIGHTFERRY_…}` in a service file may name."""
+        return {**self._sandbox, **self.environment}
+
+    @property
     def work(self) -> Path:
         """Where releases keep fetched models, git mirrors and build contexts."""
         return self.home / "work"
