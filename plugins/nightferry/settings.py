@@ -55,6 +55,12 @@ class Settings:
         key = PREFIX + name
         return self.environment.get(key) or self._sandbox.get(key) or default
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Every NIGHTFERRY_… value that is known: what a service file may name as `${NIGHTFERRY_…}`."""
+        sandbox = {name: value for name, value in self._sandbox.items() if isinstance(value, str)}
+        return sandbox | {name: value for name, value in self.environment.items() if value}
+
     def own(self, name: str) -> str | None:
         """The setting only where the user gave it: then the sandbox must not start that part itself."""
         return self.environment.get(PREFIX + name) or None

@@ -24,6 +24,8 @@ class ModelListing:
     size: int
     metrics: dict[str, object]
     sha256: str
+    problem: str = ""
+    """Why it cannot be released although it is complete: its model.json does not hold what it should."""
 
 
 class ModelRepository(Protocol):
@@ -33,7 +35,7 @@ class ModelRepository(Protocol):
         """Complete versions, newest first (created time, ties by name).
 
         Raises:
-            Permanent: (model_repository_missing, storage_denied, model_manifest_invalid)
+            Permanent: (model_repository_missing, storage_denied)
             Temporary: (storage_unavailable)
         """
         ...
@@ -59,8 +61,12 @@ class ModelRepository(Protocol):
         """
         ...
 
-    def publish(self, folder: Path, manifest: ModelManifest, content: bytes, on_bytes: OnBytes | None = None) -> None:
+    def publish(
+        self, folder: Path, manifest: ModelManifest, content: bytes, on_bytes: OnBytes | None = None
+    ) -> tuple[str, ...]:
         """Upload the files, then model.json (`content`), each created once; done again, it goes on where it stopped.
+
+        Returns the names of what was uploaded: none when the version is there already.
 
         Raises:
             Permanent: (model_exists: the version is complete and differs, storage_denied, model_repository_missing)

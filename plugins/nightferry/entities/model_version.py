@@ -52,7 +52,7 @@ class ModelManifest(Frozen):
     """model.json. Its own sha256 identifies the version, since it holds that of every file."""
 
     format: Literal["onnx"]
-    service: str
+    service: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
     version: VersionName
     created: AwareDatetime
     author: str
@@ -66,6 +66,8 @@ class ModelManifest(Frozen):
     image: dict[str, Any] | None = None
     """How a picture becomes the input; read by the serving app."""
     labels: tuple[str, ...] = ()
+    scores: Literal["probabilities", "logits"] = "probabilities"
+    """What the first output holds; logits go through a softmax in the serving app."""
     metrics: dict[str, Any] = Field(default_factory=dict)
     golden: tuple[dict[str, Any], ...] = ()
     """Requests with known answers."""

@@ -1,0 +1,122 @@
+"""Does the ONNX file open, and is its signature the declared one?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nightferry.entities.model_version import ModelManifest, Tensor
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+DATATYPES = {
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float16": "FP16",
+    "float": "FP32",
+    "double": "FP64",
+    "string": "BYTES",
+}
+"""ONNX Runtime's word for an element type -> the Open Inference Protocol's."""
+
+
+def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
+    """Open the model in ONNX Runtime and hold inputs, outputs and labels against the manifest.
+
+    A size that either side leaves open agrees with any. The first declared output holds the scores: its last
+    dimension is the number of labels.
+
+    Raises:
+        Permanent: (model_not_onnx, model_signature_wrong, model_labels_wrong)
+    """
+    session = _open(folder / manifest.model, manifest)
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    extra = {arg.name for arg in inputs} - {tensor.name for tensor in manifest.inputs}
+    if extra:
+        raise _signature_wrong(manifest, f"the model also wants the input {', '.join(sorted(extra))}")
+    _compare(manifest, "input", manifest.inputs, inputs)
+    _compare(manifest, "output", manifest.outputs, outputs)
+    _check_labels(manifest, outputs)
+    return {
+        "inputs": [tensor.to_json() for tensor in manifest.inputs],
+        "outputs": [tensor.to_json() for tensor in manifest.outputs],
+    }
+
+
+def _open(path: Path, manifest: ModelManifest) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    # Only the signature is wanted: optimising a large model would take its memory again.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as fault:  # ONNX Runtime's errors share no base class
+        first_line = (str(fault) or type(fault).__name__).splitlines()[0][:300]
+        raise Permanent(
+            Reason.MODEL_NOT_ONNX,
+            f"{manifest.model} of model {manifest.version} is not an ONNX model that opens: {first_line}",
+        ) from fault
+
+
+def _compare(
+    manifest: ModelManifest, what: str, declared: Sequence[Tensor], actual: Sequence[onnxruntime.NodeArg]
+) -> None:
+    found = {arg.name: arg for arg in actual}
+    for tensor in declared:
+        arg = found.get(tensor.name)
+        if arg is None:
+            raise _signature_wrong(manifest, f"the model has no {what} {tensor.name}; it has {', '.join(found)}")
+        element = arg.type.removeprefix("tensor(").removesuffix(")")
+        datatype = DATATYPES.get(element, element)
+        if datatype != tensor.datatype:
+            raise _signature_wrong(
+                manifest, f"{what} {tensor.name} is declared {tensor.datatype}, the model's is {datatype}"
+            )
+        if arg.shape and not _agree(tensor.shape, arg.shape):
+            raise _signature_wrong(
+                manifest, f"{what} {tensor.name} is declared {list(tensor.shape)}, the model's is {_shape(arg.shape)}"
+            )
+
+
+def _agree(declared: Sequence[int], actual: Sequence[int | str | None]) -> bool:
+    return len(declared) == len(actual) and all(
+        want == -1 or not isinstance(have, int) or want == have for want, have in zip(declared, actual, strict=True)
+    )
+
+
+def _shape(actual: Sequence[int | str | None]) -> list[int]:
+    return [size if isinstance(size, int) else -1 for size in actual]
+
+
+def _check_labels(manifest: ModelManifest, outputs: Sequence[onnxruntime.NodeArg]) -> None:
+    scores = manifest.outputs[0]
+    arg = next(arg for arg in outputs if arg.name == scores.name)
+    # Where the declaration leaves the last size open, the model may still know it.
+    sizes = {size for size in (*scores.shape[-1:], *arg.shape[-1:]) if isinstance(size, int) and size >= 0}
+    if manifest.labels and sizes and sizes != {len(manifest.labels)}:
+        raise Permanent(
+            Reason.MODEL_LABELS_WRONG,
+            f"Model {manifest.version} declares {len(manifest.labels)} labels, but its output {scores.name} has "
+            f"{max(sizes)} scores; list one label for each in model.json.",
+        )
+
+
+def _signature_wrong(manifest: ModelManifest, fact: str) -> Permanent:
+    return Permanent(
+        Reason.MODEL_SIGNATURE_WRONG,
+        f"Model {manifest.version} is not as its model.json declares: {fact}.",
+    )
