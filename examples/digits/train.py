@@ -59,9 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     created = arguments.created or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     manifest = train(arguments.out, arguments.variant, created, arguments.version, arguments.author, arguments.commit)
     metrics = manifest["metrics"]
-    print(
-        f"digits {manifest['version']}: accuracy {metrics['accuracy']:.4f} on {metrics['test_set_size']} held-out digits"
-    )
+    print(f"digits {manifest['version']}: accuracy {metrics['accuracy']:.4f} on {metrics['test_set_size']} digits")
     print(f"written to {arguments.out}")
     return 0
 

@@ -1,0 +1,144 @@
+"""Makes tiny real ONNX models with their model.json."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, checker, helper, numpy_helper
+from PIL import Image
+
+LABELS = ["dark", "middling", "light"]
+
+
+def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
+    """Write a model for pictures of 2 x 2 grey pixels: softmax over how near their mean is to 0, 0.5 and 1.
+
+    Args:
+        slow: so many products of two 256 x 256 matrices are computed on the way, for tests that need time to pass.
+        changes: members of model.json to replace.
+    """
+    pick = numpy_helper.from_array(np.array([[-8.0, 0.0, 8.0]] * 4, np.float32) / 4, "pick")
+    shift = numpy_helper.from_array(np.array([4.0, 1.0, -4.0], np.float32), "shift")
+    constants = [pick, shift]
+    nodes = [helper.make_node("MatMul", ["image", "pick"], ["picked"])]
+    last = "picked"
+    if slow:
+        constants += [
+            numpy_helper.from_array(np.zeros((3, 256), np.float32), "widen"),
+            numpy_helper.from_array(np.full((256, 256, 256), 1e-3, np.float32), "work"),
+            numpy_helper.from_array(np.array(slow, np.int64), "times"),
+            numpy_helper.from_array(np.array(True), "go"),
+        ]
+        nodes += _slow_nodes()
+        last = "kept"
+    nodes += [
+        helper.make_node("Add", [last, "shift"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "shades",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [None, 4])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 3])],
+        constants,
+    )
+    manifest = {
+        "service": "shades",
+        "version": "v1",
+        "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 4]}],
+        "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 3]}],
+        "image": {"input": "image", "width": 2, "height": 2, "mode": "L", "layout": "flat", "resample": "box"},
+        "labels": LABELS,
+    }
+    return _write(folder, graph, {**manifest, **changes})
+
+
+def write_sum(folder: Path, **changes: Any) -> Path:
+    """Write a model of two tensors, FP32 and INT64, whose output is their sum."""
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["b"], ["bf"], to=TensorProto.FLOAT), helper.make_node("Add", ["a", "bf"], ["sum"])],
+        "sum",
+        [
+            helper.make_tensor_value_info("a", TensorProto.FLOAT, [None, 2]),
+            helper.make_tensor_value_info("b", TensorProto.INT64, [None, 2]),
+        ],
+        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, [None, 2])],
+    )
+    manifest = {
+        "service": "sum",
+        "version": "v1",
+        "inputs": [
+            {"name": "a", "datatype": "FP32", "shape": [-1, 2]},
+            {"name": "b", "datatype": "INT64", "shape": [-1, 2]},
+        ],
+        "outputs": [{"name": "sum", "datatype": "FP32", "shape": [-1, 2]}],
+        "image": None,
+        "labels": None,
+    }
+    return _write(folder, graph, {**manifest, **changes})
+
+
+def picture(value: int, size: int = 2, kind: str = "PNG") -> bytes:
+    """Return a grey picture of one value."""
+    buffer = io.BytesIO()
+    Image.new("L", (size, size), value).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def text(data: bytes) -> str:
+    """Return base64."""
+    return base64.b64encode(data).decode()
+
+
+def score_body(*pictures: bytes) -> dict[str, str]:
+    """Return /score's request for pictures."""
+    return {"input": json.dumps([text(data) for data in pictures])}
+
+
+def _slow_nodes() -> list[Any]:
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["go_on_out"]),
+            helper.make_node("MatMul", ["state", "work"], ["product"]),
+            helper.make_node("ReduceMax", ["product"], ["state_out"], axes=[0], keepdims=1),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_on_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("state_out", TensorProto.FLOAT, None),
+        ],
+    )
+    return [
+        helper.make_node("MatMul", ["picked", "widen"], ["wide"]),
+        helper.make_node("Loop", ["times", "go", "wide"], ["looped"], body=body),
+        helper.make_node("ReduceSum", ["looped"], ["nothing"], keepdims=0),
+        helper.make_node("Add", ["picked", "nothing"], ["kept"]),
+    ]
+
+
+def _write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    checker.check_model(model)
+    data = model.SerializeToString()
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(data)
+    document = {
+        "format": "onnx",
+        "created": "2026-01-01T00:00:00Z",
+        "files": [{"name": "model.onnx", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}],
+        "model": "model.onnx",
+        **manifest,
+    }
+    (folder / "model.json").write_text(json.dumps(document))
+    return folder
