@@ -38,7 +38,7 @@ def build_secrets(environment: Mapping[str, str] | None = None) -> Iterator[list
     bundle = ca_bundle(env)
     with tempfile.TemporaryDirectory(prefix="nightferry-secrets-") as folder:
         config = Path(folder, "pip.conf")
-        with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(pip_configuration(env, certificates=bundle is not None))
         words = ["--secret", f"id=pip,src={config}"]
         if bundle is not None:

@@ -1,4 +1,4 @@
-"""The programs of the sandbox that no package manager has: Kubernetes, etcd, CoreDNS and BuildKit, compiled from source.
+"""The sandbox's programs that no package manager has: Kubernetes, etcd, CoreDNS and BuildKit, compiled from source.
 
 All of them are one Go module (`sandbox/`), because then what they share is compiled once. What is compiled stays in the
 cache, named by the module's content, so this is needed once per machine and again only after a change of the module.
@@ -116,7 +116,7 @@ def _compile(module: Path, go: Path, part: Part, log: Path, folder: Path) -> Non
         f"{BUILDKIT}/version.Version": f"v{versions[BUILDKIT]}",
     }
     linker = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in stamps.items())])
-    command = [go, "build", *FLAGS, "-ldflags", linker, "-o", f"{folder}/", *part.packages.values()]
+    command: list[str | Path] = [go, "build", *FLAGS, "-ldflags", linker, "-o", f"{folder}/", *part.packages.values()]
     run_logged(command, log, _environment(), cwd=module)
 
 

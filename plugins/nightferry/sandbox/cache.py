@@ -27,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def fingerprint(root: Path, files: Iterable[Path], *more: str) -> str:
-    """12 hex digits over the files' names below `root`, their contents, and over `more`. The files' order does not count."""
+    """12 hex digits over the files' names below `root`, their contents, and over `more`."""
     digest = hashlib.sha256()
     for name, content in sorted((file.relative_to(root).as_posix(), file.read_bytes()) for file in files):
         digest.update(f"{name} {len(content)}\n".encode())

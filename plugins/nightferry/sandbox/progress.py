@@ -155,20 +155,22 @@ def run_logged(
     *,
     cwd: Path | None = None,
     timeout: float | None = None,
+    name: str | None = None,
 ) -> None:
     """Run a program, its output appended to `log`; it ends with this process, even after kill -9.
 
     Args:
         env: the whole environment of the program; this process's where None.
         timeout: seconds until it is ended.
+        name: what errors call it; the file name of the program where None.
 
     Raises:
         StepFailed: it is missing, ran too long, or ended with an error.
     """
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = Path(command[0]).name
+    name = name or Path(command[0]).name
     whole = ["setpriv", "--pdeathsig", "TERM", "--", *map(str, command)]
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         try:
             done = subprocess.run(
                 whole,

