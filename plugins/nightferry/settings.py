@@ -56,7 +56,7 @@ class Settings:
         return self.environment.get(key) or self._sandbox.get(key) or default
 
     @property
-    def variables(self) -> dict[str, str]:
+    def expandable(self) -> dict[str, str]:
         """Every NIGHTFERRY_… value that is known: what a service file may name as `${NIGHTFERRY_…}`."""
         sandbox = {name: value for name, value in self._sandbox.items() if isinstance(value, str)}
         return sandbox | {name: value for name, value in self.environment.items() if value}
@@ -78,11 +78,6 @@ class Settings:
                 f"The setting {PREFIX}{name} is missing: start the sandbox with `nightferry up`, or set it.",
             )
         return value
-
-    @property
-    def expandable(self) -> Mapping[str, str]:
-        """Every NIGHTFERRY_… setting that is given somewhere: what `${NIGHTFERRY_…}` in a service file may name."""
-        return {**self._sandbox, **self.environment}
 
     @property
     def work(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.steps.service_yaml import ServiceFileFault, read_service_yaml
+
+SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,18 @@ class LoadedServices:
     problems: list[ServiceProblem] = field(default_factory=list)
 
 
-def load_services(folder: Path, environment: Mapping[str, str]) -> LoadedServices:
-    """Read every `*.yaml` and `*.yml` of the folder.
+def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]) -> LoadedServices:
+    """Read every `*.yaml` and `*.yml` of the folders.
 
     Args:
-        folder: where the service files are; one that is not there holds none.
-        environment: the values of `${NIGHTFERRY_…}` (`Settings.variables`).
+        folders: where the service files are; one that is not there holds none.
+        environment: the values of `${NIGHTFERRY_…}` (`Settings.expandable`).
     """
     loaded = LoadedServices()
     contents: list[tuple[Path, dict[str, Any]]] = []
-    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+    for path in (
+        path for folder in _each(folders) for path in sorted(folder.glob("*.y*ml")) if path.suffix in SUFFIXES
+    ):
         try:
             contents.append((path, read_service_yaml(path, environment)))
         except ServiceFileFault as fault:
@@ -66,20 +70,25 @@ def load_services(folder: Path, environment: Mapping[str, str]) -> LoadedService
     return loaded
 
 
-def load_service(folder: Path, environment: Mapping[str, str], name: str) -> ServiceSpec:
+def load_service(folders: Path | Sequence[Path], environment: Mapping[str, str], name: str) -> ServiceSpec:
     """One service.
 
     Raises:
         Permanent: (service_unknown, service_duplicated, service_file_invalid)
     """
-    loaded = load_services(folder, environment)
+    loaded = load_services(folders, environment)
     if name in loaded.specs:
         return loaded.specs[name][0]
     for problem in loaded.problems:
         if problem.service == name:
             raise Permanent(problem.reason, problem.sentence)
     known = ", ".join(loaded.specs) or "none"
-    raise Permanent(Reason.SERVICE_UNKNOWN, f"There is no service {name!r} in {folder}; the services are: {known}.")
+    where = " or ".join(map(str, _each(folders)))
+    raise Permanent(Reason.SERVICE_UNKNOWN, f"There is no service {name!r} in {where}; the services are: {known}.")
+
+
+def _each(folders: Path | Sequence[Path]) -> Sequence[Path]:
+    return (folders,) if isinstance(folders, Path) else folders
 
 
 def _invalid(path: Path, name: str, what: str) -> ServiceProblem:
