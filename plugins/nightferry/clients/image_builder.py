@@ -19,8 +19,6 @@ class BuildRequest:
     contexts: Mapping[str, Path]
     """Named build contexts: `app`, `tests`, `model`."""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """OCI labels of the result."""
     push: tuple[str, ...] = ()
     """`repository:tag` names to push the result to; none: nothing leaves the builder."""
     tests: bool = False

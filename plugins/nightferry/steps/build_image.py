@@ -108,8 +108,7 @@ def build_image(
             dockerfile,
             "serving",
             {**base, "model": model_folder},
-            arguments,
-            labels=_labels(decision.candidate),
+            arguments | _labels(decision.candidate),
             push=(f"{spec.image.candidates}:{inputs_tag(decision.candidate)}",),
         )
         log.info("Building the image; all output goes to %s", record)
@@ -144,14 +143,12 @@ def _exported(candidate: Candidate, source: SourceRepository, work: Path) -> Ite
 
 
 def _labels(candidate: Candidate) -> dict[str, str]:
-    """Labels are part of the digest, so only what decides the content is named: the tree, not one of its commits."""
+    """What the Dockerfile turns into OCI labels. Labels are part of the digest, so only what decides the content is
+    named: the app's tree in git, not one of the commits that have it. The commit is in the ledger and the passport."""
     return {
-        "org.opencontainers.image.title": candidate.service,
-        "org.opencontainers.image.version": candidate.model.version,
-        "org.opencontainers.image.base.name": candidate.base_image,
-        "dev.nightferry.inputs": candidate.inputs_digest,
-        "dev.nightferry.model": candidate.model.version,
-        "dev.nightferry.model.sha256": candidate.model.sha256,
-        "dev.nightferry.source.path": candidate.source.path,
-        "dev.nightferry.source.tree": candidate.source.tree,
+        "SERVICE": candidate.service,
+        "MODEL": candidate.model.version,
+        "MODEL_SHA256": candidate.model.sha256,
+        "SOURCE": candidate.source.tree,
+        "INPUTS": candidate.inputs_digest,
     }
