@@ -12,7 +12,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    from docker.api import APIClient
 
 LABEL = "dev.nightferry.candidate"
 """On every container that is started here, so that an operator can find what was left."""
@@ -27,10 +27,10 @@ def connect_docker(address: str, timeout: int = 60) -> APIClient:
     Raises:
         Permanent: (docker_unavailable: the engine refuses)   Temporary: (docker_unavailable)
     """
-    import docker
+    from docker.api import APIClient
 
     with _explained(address):
-        return docker.APIClient(base_url=address, version="auto", timeout=timeout)
+        return APIClient(base_url=address, version="auto", timeout=timeout)
 
 
 class DockerRunner:
@@ -44,12 +44,12 @@ class DockerRunner:
         self, image: ImageRef, name: str, environment: Mapping[str, str], memory: int, ready: tuple[str, ...]
     ) -> None:
         """Start a container as production does. Raises as the protocol says."""
-        import docker
+        from docker.errors import ImageNotFound
 
         with _explained(self._api.base_url, image):
             try:
                 self._api.inspect_image(str(image))
-            except docker.errors.ImageNotFound:
+            except ImageNotFound:
                 self._pull(image)
             created = self._api.create_container(
                 str(image),
@@ -85,37 +85,37 @@ class DockerRunner:
 
     def logs(self, name: str, lines: int) -> str:
         """The last lines that it wrote, on both streams."""
-        import docker
+        from docker.errors import NotFound
 
         with _explained(self._api.base_url):
             try:
                 text: bytes = self._api.logs(name, tail=lines)
-            except docker.errors.NotFound:
+            except NotFound:
                 return ""
         return text.decode("utf-8", "replace")
 
     def remove(self, name: str) -> bool:
         """End and remove it; whether there was one."""
-        import docker
+        from docker.errors import APIError, NotFound
 
         with _explained(self._api.base_url):
             try:
                 self._api.remove_container(name, force=True, v=True)
-            except docker.errors.NotFound:
+            except NotFound:
                 return False
-            except docker.errors.APIError as error:
+            except APIError as error:
                 # Someone else is removing it at this moment.
                 if error.status_code != 409:
                     raise
         return True
 
     def _inspect(self, name: str) -> dict[str, Any] | None:
-        import docker
+        from docker.errors import NotFound
 
         with _explained(self._api.base_url):
             try:
                 found: dict[str, Any] = self._api.inspect_container(name)
-            except docker.errors.NotFound:
+            except NotFound:
                 return None
         return found
 
@@ -148,14 +148,14 @@ def _pull_error(message: str, image: ImageRef) -> NightferryError:
 @contextmanager
 def _explained(address: str, image: ImageRef | None = None, *, starting: bool = False) -> Iterator[None]:
     """Turn docker-py's and its HTTP client's exceptions into ours."""
-    import docker
     import requests
+    from docker.errors import APIError, DockerException
 
     try:
         yield
-    except docker.errors.APIError as error:
+    except APIError as error:
         raise _api_error(address, error, image, starting) from error
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (DockerException, requests.RequestException) as error:
         if "Permission denied" in str(error):
             raise Permanent(
                 Reason.DOCKER_UNAVAILABLE,
