@@ -1,0 +1,79 @@
+"""Make the clients from the settings: for the command line and the deployer, where Airflow's connections are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nightferry.clients.azure_ledger import AzureLedger
+from nightferry.clients.azure_models import AzureModels
+from nightferry.clients.git_source import GitSource
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ModelSource, Source
+from nightferry.errors import Permanent
+from nightferry.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
+
+
+def storage(settings: Settings) -> BlobServiceClient:
+    """The storage account: with the connection string of NIGHTFERRY_STORAGE_CONNECTION_FILE, else
+    NIGHTFERRY_STORAGE_URL with the identity that the machine or the pod has (DefaultAzureCredential).
+
+    Raises:
+        Permanent: (setting_missing) neither is given; (storage_denied) the file holds no connection string.
+    """
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.blob import BlobServiceClient
+
+    file = settings.get("STORAGE_CONNECTION_FILE")
+    if file:
+        try:
+            return BlobServiceClient.from_connection_string(_connection_string(Path(file)), **storage_options())
+        except ValueError as fault:
+            raise Permanent(
+                Reason.STORAGE_DENIED, f"{file} does not hold the connection string of a storage account."
+            ) from fault
+    url = settings.require("STORAGE_URL")
+    if not url.startswith("https://"):
+        raise Permanent(
+            Reason.SETTING_MISSING,
+            f"NIGHTFERRY_STORAGE_URL is {url}: without TLS an identity is not sent; use https://, or give "
+            "NIGHTFERRY_STORAGE_CONNECTION_FILE.",
+        )
+    return BlobServiceClient(url, DefaultAzureCredential(), **storage_options())
+
+
+def storage_options() -> dict[str, Any]:
+    """How long the SDK tries by itself: some seconds. Airflow's own retries wait longer, and are seen."""
+    from azure.storage.blob import ExponentialRetry
+
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3, random_jitter_range=1)
+    return {"retry_policy": retry, "connection_timeout": 5, "read_timeout": 60}
+
+
+def models(settings: Settings, source: ModelSource) -> AzureModels:
+    """The repository of one service's models. Raises as `storage`."""
+    return AzureModels(storage(settings), source.container, source.prefix)
+
+
+def ledger_store(settings: Settings) -> AzureLedger:
+    """The ledger. Raises as `storage`."""
+    return AzureLedger(storage(settings), settings.get("LEDGER", "ledger") or "ledger")
+
+
+def source(settings: Settings, source: Source) -> GitSource:
+    """The repository of a service's code."""
+    return GitSource(source.repository, settings.work, settings.root)
+
+
+def _connection_string(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise Permanent(
+            Reason.SETTING_MISSING,
+            f"NIGHTFERRY_STORAGE_CONNECTION_FILE names {file}, which cannot be read; "
+            "start the sandbox with `nightferry up`, or correct it.",
+        ) from fault
