@@ -1,0 +1,76 @@
+"""The door to one namespace of a Kubernetes cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from nightferry.errors import Temporary
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as JSON: {"apiVersion", "kind", "metadata", "spec", …}."""
+
+FIELD_MANAGER = "nightferry"
+"""Who owns the fields that a release sets."""
+
+
+class ClusterConflict(Temporary):
+    """Someone else changed the object since it was read: read it again, and decide again."""
+
+
+class Cluster(Protocol):
+    """Reads and changes the objects of one namespace.
+
+    Every method raises:
+        Permanent: (cluster_denied: credentials or rights are missing; rollout_refused: the cluster does not accept
+            the object, its quota is used up or its policies forbid it)
+        Temporary: (cluster_unavailable)
+    """
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that every name is looked up in."""
+        ...
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        """The object, None when there is none."""
+        ...
+
+    def list(
+        self, kind: str, labels: Mapping[str, str] | None = None, fields: Mapping[str, str] | None = None
+    ) -> Sequence[Manifest]:
+        """The objects that carry these labels and these values at these field paths."""
+        ...
+
+    def create(self, manifest: Manifest) -> Manifest | None:
+        """Create the object; None when the name is taken."""
+        ...
+
+    def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply: the object has these fields, and fields applied before but not now are gone.
+
+        With `metadata.resourceVersion` in the manifest only that very state of the object is changed.
+
+        Raises:
+            ClusterConflict: the object is another one by now, or there is none any more.
+        """
+        ...
+
+    def patch(self, kind: str, name: str, changes: Manifest) -> Manifest | None:
+        """Merge `changes` into the object (None removes a field); None when there is no object.
+
+        `metadata.resourceVersion` works as in `apply`. Raises as `apply`.
+        """
+        ...
+
+    def delete(self, kind: str, name: str, resource_version: str | None = None) -> bool:
+        """Delete the object and, in the background, what it owns; whether it was there.
+
+        Raises:
+            ClusterConflict: `resource_version` is given and the object has another one.
+        """
+        ...
+
+    def last_words(self, pod: str, lines: int = 10) -> str:
+        """The last lines of a pod's log, of the crashed container if it was started again; empty when unknown."""
+        ...

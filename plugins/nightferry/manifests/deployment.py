@@ -1,0 +1,99 @@
+"""The Deployment of one release: it never changes, since another release has another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.manifests import names
+
+USER = 65532
+DRAIN_SECONDS = 5
+"""A pod that ends goes on answering this long, until every node knows not to send it more."""
+
+
+def deployment(plan: RolloutPlan) -> dict[str, Any]:
+    """The Deployment; its pods keep to Pod Security `restricted`."""
+    environment = plan.environment
+    labels = names.labels(plan.service, plan.release)
+    autoscale = environment.autoscale
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": names.object_name(plan.release),
+            "labels": labels,
+            "annotations": names.identity(plan),
+        },
+        "spec": {
+            "replicas": autoscale.minimum if autoscale else environment.replicas,
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": environment.ready_seconds,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "selector": {"matchLabels": names.selector(plan.service, plan.release)},
+            "template": {
+                "metadata": {"labels": labels, "annotations": names.identity(plan)},
+                "spec": _pod(plan),
+            },
+        },
+    }
+
+
+def _pod(plan: RolloutPlan) -> dict[str, Any]:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": names.selector(plan.service, plan.release)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+        "containers": [_container(plan)],
+    }
+
+
+def _container(plan: RolloutPlan) -> dict[str, Any]:
+    resources = plan.environment.resources
+    return {
+        "name": "service",
+        "image": plan.image,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "http", "containerPort": names.PORT}],
+        "env": [{"name": name, "value": value} for name, value in names.passport(plan).items()],
+        "resources": {
+            "requests": {"cpu": resources.cpu, "memory": resources.memory},
+            "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        # A model that takes long to load is given the rollout's whole time before anything counts as a failure.
+        "startupProbe": _probe("/readyz", period=1, failures=plan.environment.ready_seconds),
+        "readinessProbe": _probe("/readyz", period=2, failures=2),
+        "livenessProbe": _probe("/livez", period=10, failures=3),
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        # A crashed pod's status then holds its last words.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": 2,
+        "failureThreshold": failures,
+    }

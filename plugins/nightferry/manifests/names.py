@@ -1,0 +1,83 @@
+"""What every object of a service is called and carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nightferry.entities.release_id import ReleaseId
+from nightferry.entities.rollout_plan import RolloutPlan
+
+NAME = "app.kubernetes.io/name"
+VERSION = "app.kubernetes.io/version"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+RELEASE = "nightferry.dev/release"
+IMAGE = "nightferry.dev/image"
+MODEL = "nightferry.dev/model"
+MODEL_SHA256 = "nightferry.dev/model-sha256"
+SOURCE = "nightferry.dev/source"
+IDENTITY = (RELEASE, IMAGE, MODEL, MODEL_SHA256, SOURCE)
+"""The annotations that say what a release is made of: on its Deployment, and on the Service that points to it."""
+
+PREVIOUS = "nightferry.dev/previous"
+"""On the Service: the release that it pointed to before."""
+SWITCHED = "nightferry.dev/switched"
+"""On the Service: when it was pointed to this release (UTC)."""
+WITHDRAWN = "nightferry.dev/withdrawn"
+"""On the Service: the release that was taken back from it because it did not pass its verification."""
+SWITCHING = "nightferry.dev/switching"
+"""On a Deployment: the Service is about to be pointed to it, so nobody else may remove it."""
+SERVED = "nightferry.dev/served"
+"""On a Deployment: since when users were sent to it (UTC). Only such a release is one to go back to."""
+WARM_UNTIL = "nightferry.dev/warm-until"
+"""On a Deployment that is no longer in use: how long its pods stay (UTC)."""
+REPLICAS = "nightferry.dev/replicas"
+"""On a Deployment that was scaled to zero: how many pods it had."""
+
+PORT = 8080
+"""The container's port."""
+
+
+def labels(service: str, release: str | None = None) -> dict[str, str]:
+    """The labels of a service's objects; with a release, of those that are this release's alone."""
+    return selector(service, release) | {MANAGED_BY: "nightferry"}
+
+
+def selector(service: str, release: str | None = None) -> dict[str, str]:
+    """What finds the pods of a service, or of one of its releases."""
+    return {NAME: service} | ({VERSION: release} if release else {})
+
+
+def object_name(release: str) -> str:
+    """What a release's objects are called: `digits-20260102-1`."""
+    return ReleaseId.parse(release).object_name
+
+
+def identity(plan: RolloutPlan) -> dict[str, str]:
+    """The annotations that say what the plan's release is made of."""
+    values = (plan.release, plan.image, plan.model.version, plan.model.sha256, plan.source)
+    return dict(zip(IDENTITY, values, strict=True))
+
+
+def identity_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The same annotations as an object carries them."""
+    return {name: value for name, value in annotations_of(manifest).items() if name in IDENTITY}
+
+
+def annotations_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """An object's annotations."""
+    return dict(manifest["metadata"].get("annotations") or {})
+
+
+def passport(plan: RolloutPlan) -> dict[str, str]:
+    """The variables of the release's containers, with which they answer at /version."""
+    return {
+        "NIGHTFERRY_SERVICE": plan.service,
+        "NIGHTFERRY_ENVIRONMENT": plan.environment.name,
+        "NIGHTFERRY_RELEASE": plan.release,
+        "NIGHTFERRY_IMAGE": plan.image,
+        "NIGHTFERRY_MODEL": plan.model.version,
+        "NIGHTFERRY_MODEL_SHA256": plan.model.sha256,
+        "NIGHTFERRY_SOURCE": plan.source,
+    }

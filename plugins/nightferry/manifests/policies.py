@@ -1,0 +1,70 @@
+"""What stands around a release's pods: disruption budget, autoscaler, network policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nightferry.entities.service_spec import Autoscale
+from nightferry.manifests import names
+
+Manifest = dict[str, Any]
+
+
+def network_policy(service: str) -> Manifest:
+    """Requests come in on the service's port; nothing goes out: a service needs nobody to answer."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": service, "labels": names.labels(service)},
+        "spec": {
+            "podSelector": {"matchLabels": names.selector(service)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"ports": [{"port": names.PORT, "protocol": "TCP"}]}],
+        },
+    }
+
+
+def companions(deployment: Manifest, autoscale: Autoscale | None) -> list[Manifest]:
+    """The objects that live and die with a release's Deployment (its uid has to be known)."""
+    found = [_disruption_budget(deployment)]
+    if autoscale:
+        found.append(_autoscaler(deployment, autoscale))
+    return found
+
+
+def _disruption_budget(deployment: Manifest) -> Manifest:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": _owned(deployment),
+        # Not minAvailable: with a single pod that would keep a node from ever being drained.
+        "spec": {"maxUnavailable": 1, "selector": deployment["spec"]["selector"]},
+    }
+
+
+def _autoscaler(deployment: Manifest, autoscale: Autoscale) -> Manifest:
+    target = {"type": "Utilization", "averageUtilization": autoscale.cpu_percent}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": _owned(deployment),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment["metadata"]["name"]},
+            "minReplicas": autoscale.minimum,
+            "maxReplicas": autoscale.maximum,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        },
+    }
+
+
+def _owned(deployment: Manifest) -> Manifest:
+    metadata = deployment["metadata"]
+    return {
+        "name": metadata["name"],
+        "labels": metadata["labels"],
+        "annotations": names.identity_of(deployment),
+        # The cluster removes these with the Deployment, also when the deployer is killed in between.
+        "ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": "Deployment", "name": metadata["name"], "uid": metadata["uid"]}
+        ],
+    }
