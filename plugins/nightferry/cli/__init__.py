@@ -1,0 +1,42 @@
+"""The command `nightferry`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from nightferry.cli.commands import parser
+from nightferry.cli.exit_codes import INTERRUPTED, OK, USAGE, of
+from nightferry.errors import NightferryError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; no traceback reaches a user unless NIGHTFERRY_DEBUG=1."""
+    arguments = parser().parse_args(argv)
+    if arguments.no_color:
+        os.environ["NO_COLOR"] = "1"
+    debug = os.environ.get("NIGHTFERRY_DEBUG") == "1"
+    try:
+        return int(arguments.run(arguments))
+    except NightferryError as fault:
+        if debug:
+            raise
+        print(f"nightferry: {fault.sentence} [{fault.reason}]", file=sys.stderr)
+        if getattr(arguments, "json", False):
+            print(json.dumps({"error": {"reason": fault.reason, "sentence": fault.sentence}}))
+        return of(fault)
+    except KeyboardInterrupt:
+        print("nightferry: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, `head` for one, has seen enough; nothing may be written at exit any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as fault:
+        if debug:
+            raise
+        named = f"{type(fault).__name__}: {fault}".strip(": ")
+        print(f"nightferry: unexpected: {named} (NIGHTFERRY_DEBUG=1 shows where)", file=sys.stderr)
+        return USAGE

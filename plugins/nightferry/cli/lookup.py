@@ -1,0 +1,27 @@
+"""What several commands look up first."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import NightferryError
+from nightferry.settings import Settings
+from nightferry.steps.load_services import load_service
+
+
+def spec_of(settings: Settings, service: str) -> ServiceSpec:
+    """The service's file.
+
+    Raises:
+        Permanent: (service_unknown, service_file_invalid, service_duplicated)
+    """
+    return load_service(settings.services_folders, settings.expandable, service)
+
+
+def zone_of(settings: Settings, service: str) -> ZoneInfo:
+    """The service's zone; UTC where its file is gone or broken: the record is readable all the same."""
+    try:
+        return spec_of(settings, service).timezone
+    except NightferryError:
+        return ZoneInfo("UTC")

@@ -1,0 +1,99 @@
+"""`nightferry models …`: publish a model version, list the versions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from nightferry import settings as settings_of
+from nightferry.cli.arguments import Subparsers, command, group, service_argument
+from nightferry.cli.exit_codes import OK
+from nightferry.cli.lookup import spec_of
+from nightferry.cli.output import console, drawn, local_time, show_json, size, table
+from nightferry.clients import connect
+from nightferry.clients.model_repository import ModelListing
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.settings import Settings
+from nightferry.steps.publish_model import PublishedModel, publish_model
+
+PUBLISH_EXAMPLES = """\
+  python examples/digits/train.py --out /tmp/model && nightferry models publish digits /tmp/model
+"""
+LIST_EXAMPLES = """\
+  nightferry models list digits
+  nightferry models list digits --json
+"""
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    """Add `models`."""
+    commands = group(subparsers, "models", "publish and list model versions")
+    add = command(commands, "publish", publish, "check a model folder and upload it as a new version", PUBLISH_EXAMPLES)
+    service_argument(add)
+    add.add_argument("folder", metavar="DIR", type=Path, help="folder with model.json and the files it lists")
+    listed = command(commands, "list", list_, "list the versions that are complete, newest first", LIST_EXAMPLES)
+    service_argument(listed)
+
+
+def publish(arguments: argparse.Namespace) -> int:
+    """Upload a version; done again it goes on where it stopped."""
+    settings = settings_of.load()
+    spec = spec_of(settings, arguments.service)
+    published = upload(settings, spec, arguments.folder)
+    if arguments.json:
+        show_json({"service": spec.service, **asdict(published)})
+    elif published.uploaded:
+        count = len(published.uploaded)
+        print(
+            f"Published {published.version} for {spec.service}: {count} files uploaded, {size(published.size)} in all."
+        )
+        print(f"Release it: nightferry release {spec.service} --wait", file=sys.stderr)
+    else:
+        print(f"{published.version} is published for {spec.service} already, with the same content.")
+    return OK
+
+
+def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedModel:
+    """Check and upload, with progress where it can be drawn. Raises as `publish_model`."""
+    models = connect.models(settings, spec.model)
+    if not drawn(sys.stderr):
+        return publish_model(folder, spec.service, models)
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
+    with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
+        task = progress.add_task(f"Publishing {folder.name}", total=total)
+        return publish_model(folder, spec.service, models, on_bytes=lambda count: progress.advance(task, count))
+
+
+def list_(arguments: argparse.Namespace) -> int:
+    """Show the versions of a service's model."""
+    settings = settings_of.load()
+    spec = spec_of(settings, arguments.service)
+    listings = connect.models(settings, spec.model).listings()
+    if arguments.json:
+        show_json([asdict(listing) for listing in listings])
+    elif not listings:
+        print(
+            f"No complete version in {spec.model.repository}; publish one: nightferry models publish {spec.service} DIR"
+        )
+    else:
+        headings = ("VERSION", "CREATED", "SIZE", "ACCURACY", "SHA256", "AUTHOR", "")
+        table(headings, [_row(listing, spec) for listing in listings])
+    return OK
+
+
+def _row(listing: ModelListing, spec: ServiceSpec) -> tuple[str, ...]:
+    accuracy = listing.metrics.get("accuracy")
+    return (
+        listing.version,
+        local_time(listing.created, spec.timezone),
+        size(listing.size),
+        f"{accuracy:.4f}" if isinstance(accuracy, int | float) else "not measured",
+        listing.sha256[:12],
+        listing.author,
+        listing.problem,
+    )

@@ -1,0 +1,137 @@
+"""Reading the record: `history`, `show`, `ledger verify`, and `url`. None of it needs Airflow."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from itertools import islice
+
+from nightferry import settings as settings_of
+from nightferry.cli.arguments import Subparsers, command, group, service_argument
+from nightferry.cli.exit_codes import NOT_WELL, OK
+from nightferry.cli.lookup import spec_of, zone_of
+from nightferry.cli.output import local_time, show_json, table
+from nightferry.cli.release_view import ReleaseView, print_release, view_of
+from nightferry.clients import connect
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import NightferryError, Permanent
+from nightferry.settings import Settings
+from nightferry.steps import ledger as ledgers
+from nightferry.steps.history import HistoryLine, history, release_entries
+from nightferry.steps.service_address import service_address
+
+HISTORY_EXAMPLES = """\
+  nightferry history digits            the last 20 decisions, newest first
+  nightferry history digits --limit 0  all of them
+"""
+SHOW_EXAMPLES = "  nightferry show digits-2026-11-21.1\n"
+VERIFY_EXAMPLES = "  nightferry ledger verify digits      exit code 1 when an entry was changed; it is named\n"
+URL_EXAMPLES = """\
+  nightferry url digits                the address users call
+  nightferry url digits staging
+  curl $(nightferry url digits)/version
+"""
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    """Add the commands that read."""
+    add = command(subparsers, "history", history_, "list decisions and what came of them", HISTORY_EXAMPLES)
+    service_argument(add)
+    add.add_argument("--limit", type=int, default=20, metavar="N", help="how many lines, 0 for all (%(default)s)")
+    add = command(subparsers, "show", show, "show one release: steps, times, image, model, source", SHOW_EXAMPLES)
+    add.add_argument("release", metavar="RELEASE", help="name of the release, such as digits-2026-11-21.1")
+    add = command(subparsers, "url", url, "print the address of a service and nothing else", URL_EXAMPLES)
+    service_argument(add)
+    environments = ("production", "staging")
+    add.add_argument("environment", nargs="?", default="production", choices=environments, help="(%(default)s)")
+    ledger = group(subparsers, "ledger", "look after the record")
+    add = command(ledger, "verify", verify, "check that no entry of a service's record was changed", VERIFY_EXAMPLES)
+    service_argument(add)
+
+
+def history_(arguments: argparse.Namespace) -> int:
+    """List decisions, newest first."""
+    settings = settings_of.load()
+    store = connect.ledger_store(settings)
+    lines = list(islice(history(store, arguments.service), arguments.limit or None))
+    if not lines:
+        _known(settings, store, arguments.service)
+    if arguments.json:
+        show_json([asdict(line) for line in lines])
+    elif not lines:
+        print(f"Nothing was decided for {arguments.service} yet.")
+    else:
+        zone = zone_of(settings, arguments.service)
+        headings = ("WHEN", "RELEASE", "DECIDED", "OUTCOME", "MODEL", "SOURCE", "WHAT HAPPENED")
+        table(headings, [(local_time(line.time, zone), *_cells(line)) for line in lines])
+    return OK
+
+
+def _cells(line: HistoryLine) -> tuple[str, ...]:
+    outcome = line.outcome or ("not ended" if line.release else "-")
+    source = (line.source or "-")[:8]
+    return line.release or "-", line.decided, outcome, line.model or "-", source, line.sentence
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show one release."""
+    settings = settings_of.load()
+    view = view_of(release_entries(connect.ledger_store(settings), arguments.release))
+    if arguments.json:
+        show_json(view.to_json())
+    else:
+        print_release(view, zone_of(settings, view.service))
+    return _well(view)
+
+
+def _well(view: ReleaseView) -> int:
+    return OK if view.outcome in (None, Reason.RELEASED) else NOT_WELL
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Check a service's chain."""
+    settings = settings_of.load()
+    store = connect.ledger_store(settings)
+    chain = ledgers.verify(store, arguments.service)
+    if not chain.count:
+        _known(settings, store, arguments.service)
+    if arguments.json:
+        show_json({"service": arguments.service, "whole": True, "count": chain.count, "head": chain.head})
+    else:
+        print(f"The ledger of {arguments.service} is whole: {chain.count} entries, the newest has digest {chain.head}.")
+    return OK
+
+
+def url(arguments: argparse.Namespace) -> int:
+    """Print a service's address."""
+    settings = settings_of.load()
+    spec = spec_of(settings, arguments.service)
+    address = address_of(settings, spec, arguments.environment)
+    if arguments.json:
+        show_json({"service": spec.service, "environment": arguments.environment, "url": address})
+    else:
+        print(address)
+    return OK
+
+
+def address_of(settings: Settings, spec: ServiceSpec, name: str) -> str:
+    """The address that users of an environment call. Raises as `service_address`."""
+    try:
+        environment = spec.environment(name)
+    except KeyError as fault:
+        has = " and ".join(environment.name for environment in spec.environments)
+        raise Permanent(Reason.REQUEST_INVALID, f"{spec.service} has no environment {name}, but {has}.") from fault
+    return service_address(connect.cluster(settings, environment.namespace), spec.service)
+
+
+def _known(settings: Settings, store: LedgerStore, service: str) -> None:
+    """Complain about a service that has neither a record nor a file."""
+    if service in store.services():
+        return
+    try:
+        spec_of(settings, service)
+    except NightferryError as fault:
+        if fault.reason is Reason.SERVICE_UNKNOWN:
+            raise

@@ -1,0 +1,121 @@
+"""One release as people read it: what was decided, what each step found, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from nightferry.cli.output import local_time, seconds, table
+from nightferry.entities.decision import Decision
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step of a release, as the record has it."""
+
+    step: str
+    reason: Reason
+    sentence: str
+    seconds: float | None
+    time: str
+
+
+@dataclass(frozen=True)
+class ReleaseView:
+    """A release, put together from its entries."""
+
+    decision: Decision
+    decided: str
+    """When (UTC)."""
+    steps: tuple[StepView, ...]
+    """In the order in which they ended; a step that was tried again stands here once for each try."""
+    closing: LedgerEntry | None
+    entries: tuple[LedgerEntry, ...]
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        return self.decision.service
+
+    @property
+    def outcome(self) -> Reason | None:
+        """How it ended; None: not yet."""
+        return self.closing.reason if self.closing else None
+
+    @property
+    def image(self) -> str | None:
+        """The image by digest, once there is one."""
+        named = [entry.data["image"] for entry in self.entries if entry.data.get("image")]
+        return named[-1] if named else None
+
+    @property
+    def total_seconds(self) -> float | None:
+        """From the decision to the end."""
+        return self.closing.data.get("total_seconds") if self.closing else None
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "release": self.decision.release,
+            "service": self.service,
+            "outcome": self.outcome,
+            "sentence": self.closing.sentence if self.closing else None,
+            "decided": self.decided,
+            "ended": self.closing.time if self.closing else None,
+            "seconds": self.total_seconds,
+            "decision": self.decision.to_json(),
+            "image": self.image,
+            "steps": [vars(step) for step in self.steps],
+            "entries": [entry.to_json() for entry in self.entries],
+        }
+
+
+def view_of(entries: Sequence[LedgerEntry]) -> ReleaseView:
+    """Put a release together from its entries, oldest first, its decision among them."""
+    decision = next(entry for entry in entries if entry.kind is Kind.DECISION)
+    closings = [entry for entry in entries if entry.kind is Kind.RELEASE]
+    steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE)]
+    return ReleaseView(
+        decision=Decision.model_validate(decision.data),
+        decided=decision.time,
+        steps=tuple(
+            StepView(step_of(entry), entry.reason, entry.sentence, entry.data.get("seconds"), entry.time)
+            for entry in steps
+        ),
+        closing=closings[-1] if closings else None,
+        entries=tuple(entries),
+    )
+
+
+def step_of(entry: LedgerEntry) -> str:
+    """`build_image` of the keys `<release>/build_image` and `<release>/build_image/failed/2`."""
+    return entry.key.split("/")[1]
+
+
+def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
+    """Print a release for people."""
+    decision, candidate = view.decision, view.decision.candidate
+    facts = [
+        ("release", f"{decision.release}  {view.outcome or 'not ended'}"),
+        ("decided", f"{local_time(view.decided, zone)} by {decision.actor}: {decision.reason}"),
+        ("because", decision.sentence),
+        ("asked", decision.request.reason),
+        ("model", f"{candidate.model.version}  sha256:{candidate.model.sha256}"),
+        ("source", f"{candidate.source.commit}  {candidate.source.ref} of {candidate.source.repository}"),
+        ("image", view.image or ""),
+        ("before", decision.in_use or ""),
+    ]
+    for name, value in facts:
+        if value:
+            print(f"{name:<8} {value}")
+    if view.steps:
+        print()
+        headings = ("STEP", "RESULT", "TOOK", "WHAT IT FOUND")
+        table(headings, [(step.step, step.reason, seconds(step.seconds), step.sentence) for step in view.steps])
+    if view.closing:
+        took = f", {seconds(view.total_seconds)} after the decision" if view.total_seconds is not None else ""
+        print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")

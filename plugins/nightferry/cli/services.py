@@ -1,0 +1,58 @@
+"""`nightferry services check`: are the service files sound?"""
+
+from __future__ import annotations
+
+import argparse
+
+from nightferry import settings as settings_of
+from nightferry.cli.arguments import Subparsers, command, group
+from nightferry.cli.exit_codes import NOT_WELL, OK
+from nightferry.cli.output import show_json, table
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.steps.load_services import load_services
+
+CHECK_EXAMPLES = """\
+  nightferry services check          exit code 0: every service file is sound
+  nightferry services check --json   the same for programs
+"""
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    """Add `services`."""
+    commands = group(subparsers, "services", "look at the service files")
+    command(commands, "check", check, "check every service file and list the services", CHECK_EXAMPLES)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """List the services and what is wrong with which file."""
+    settings = settings_of.load()
+    loaded = load_services(settings.services_folders, settings.expandable)
+    if arguments.json:
+        show_json(
+            {
+                "services": [
+                    {"service": name, "file": str(path), "schedule": _schedule(spec) or None, "owner": spec.owner}
+                    for name, (spec, path) in sorted(loaded.specs.items())
+                ],
+                "problems": [
+                    {"file": str(problem.path), "reason": problem.reason, "sentence": problem.sentence}
+                    for problem in loaded.problems
+                ],
+            }
+        )
+        return NOT_WELL if loaded.problems else OK
+    rows = [
+        (name, spec.owner, _schedule(spec) or "on request", str(path))
+        for name, (spec, path) in sorted(loaded.specs.items())
+    ]
+    if rows:
+        table(("SERVICE", "OWNER", "SCHEDULE", "FILE"), rows)
+    for problem in loaded.problems:
+        print(f"{problem.path}: {problem.sentence} [{problem.reason}]")
+    if not rows and not loaded.problems:
+        print(f"No service files in {' or '.join(map(str, settings.services_folders))}.")
+    return NOT_WELL if loaded.problems else OK
+
+
+def _schedule(spec: ServiceSpec) -> str:
+    return f"{spec.schedule.cron} {spec.schedule.timezone}" if spec.schedule else ""

@@ -1,0 +1,195 @@
+"""The door to Airflow's REST API: start a release's run and watch it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent, Temporary
+from nightferry.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
+
+TIMEOUT = (5, 30)
+"""Seconds to connect, and for an answer."""
+ENDED = frozenset({"success", "failed"})
+"""The states in which a run stays as it is."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run."""
+
+    id: str
+    state: str
+    """queued, running, success or failed."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state is final."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """One task of a run."""
+
+    task: str
+    state: str | None
+    """Airflow's word; None before it is scheduled."""
+    seconds: float | None
+    """How long its last try took, or takes so far; None before it started."""
+    tries: int
+
+
+class Airflow(Protocol):
+    """Airflow, as far as a release needs it. Every method raises
+    Permanent (airflow_denied) and Temporary (airflow_unavailable)."""
+
+    @property
+    def address(self) -> str:
+        """The address of Airflow's pages."""
+        ...
+
+    def paused(self, dag: str) -> bool | None:
+        """Whether the DAG is paused; None while Airflow does not know such a DAG."""
+        ...
+
+    def trigger(self, dag: str, run: str, conf: Mapping[str, Any], note: str = "") -> bool:
+        """Start a run of that id; False when there is one already.
+
+        Raises:
+            Permanent: (request_invalid) a parameter is not as the DAG wants it.
+        """
+        ...
+
+    def run(self, dag: str, run: str) -> Run | None:
+        """The run; None when there is none."""
+        ...
+
+    def tasks(self, dag: str, run: str) -> list[TaskState]:
+        """The tasks of a run."""
+        ...
+
+
+class AirflowApi:
+    """Airflow over HTTP, with a token got for a user and a password."""
+
+    def __init__(self, address: str, user: str, password: str) -> None:
+        self._address = address.rstrip("/")
+        self._user = user
+        self._password = password
+        self._session: requests.Session | None = None
+
+    @classmethod
+    def connect(cls, settings: Settings) -> AirflowApi:
+        """Airflow as the settings name it; touches no network.
+
+        Raises:
+            Permanent: (setting_missing, airflow_denied: the password file cannot be read)
+        """
+        address, user = settings.require("AIRFLOW_URL"), settings.require("AIRFLOW_USER")
+        file = Path(settings.require("AIRFLOW_PASSWORD_FILE"))
+        try:
+            password = file.read_text(encoding="utf-8").strip()
+        except OSError as fault:
+            sentence = f"The file with Airflow's password cannot be read: {file}: {fault.strerror}."
+            raise Permanent(Reason.AIRFLOW_DENIED, sentence) from fault
+        return cls(address, user, password)
+
+    @property
+    def address(self) -> str:
+        """The address of Airflow's pages."""
+        return self._address
+
+    def paused(self, dag: str) -> bool | None:
+        """Whether the DAG is paused; None while Airflow does not know such a DAG."""
+        answer = self._call("GET", f"/api/v2/dags/{quote(dag)}", accept=(404,))
+        return None if answer.status_code == 404 else bool(answer.json()["is_paused"])
+
+    def trigger(self, dag: str, run: str, conf: Mapping[str, Any], note: str = "") -> bool:
+        """Start a run of that id; False when there is one already."""
+        # Without a logical date a run is nobody's slot: any number of them can stand beside the nightly ones.
+        body = {"dag_run_id": run, "logical_date": None, "conf": dict(conf), "note": note or None}
+        answer = self._call("POST", f"/api/v2/dags/{quote(dag)}/dagRuns", body, accept=(400, 404, 409, 422))
+        if answer.status_code == 404:
+            raise Temporary(Reason.AIRFLOW_UNAVAILABLE, f"Airflow has no DAG {dag} yet.")
+        if answer.status_code in (400, 422):
+            raise Permanent(Reason.REQUEST_INVALID, f"Airflow refuses the run's parameters: {_detail(answer)}")
+        return answer.status_code != 409
+
+    def run(self, dag: str, run: str) -> Run | None:
+        """The run; None when there is none."""
+        answer = self._call("GET", f"/api/v2/dags/{quote(dag)}/dagRuns/{quote(run, safe='')}", accept=(404,))
+        return None if answer.status_code == 404 else Run(run, str(answer.json()["state"]))
+
+    def tasks(self, dag: str, run: str) -> list[TaskState]:
+        """The tasks of a run."""
+        path = f"/api/v2/dags/{quote(dag)}/dagRuns/{quote(run, safe='')}/taskInstances?limit=100"
+        now = dt.datetime.now(dt.UTC)
+        return [_task_state(found, now) for found in self._call("GET", path).json()["task_instances"]]
+
+    def _call(self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()) -> requests.Response:
+        answer = self._send(method, path, body)
+        if answer.status_code == 401:  # The token has run out, or Airflow was set up anew.
+            self._session = None
+            answer = self._send(method, path, body)
+        if answer.status_code in (401, 403):
+            what = f"the user {self._user} may not {method} {path}"
+            raise Permanent(Reason.AIRFLOW_DENIED, f"Airflow at {self._address} refuses: {what}.")
+        if not answer.ok and answer.status_code not in accept:
+            raise self._unavailable(f"it answers {answer.status_code} to {method} {path}: {_detail(answer)}")
+        return answer
+
+    def _send(self, method: str, path: str, body: Any) -> requests.Response:
+        import requests
+
+        try:
+            session = self._session = self._session or self._log_in()
+            return session.request(method, self._address + path, json=body, timeout=TIMEOUT)
+        except requests.RequestException as fault:
+            raise self._unavailable(f"{type(fault).__name__}") from fault
+
+    def _log_in(self) -> requests.Session:
+        import requests
+
+        session = requests.Session()
+        # Airflow is named by a setting; a proxy of the environment has no part in it.
+        session.trust_env = False
+        account = {"username": self._user, "password": self._password}
+        answer = session.post(f"{self._address}/auth/token", json=account, timeout=TIMEOUT)
+        if answer.status_code in (400, 401, 403, 422):
+            raise Permanent(
+                Reason.AIRFLOW_DENIED,
+                f"Airflow at {self._address} does not accept the password of the user {self._user}: "
+                "check NIGHTFERRY_AIRFLOW_USER and NIGHTFERRY_AIRFLOW_PASSWORD_FILE.",
+            )
+        if not answer.ok:
+            raise self._unavailable(f"it answers {answer.status_code} to a login")
+        session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return session
+
+    def _unavailable(self, what: str) -> Temporary:
+        sentence = f"Airflow at {self._address} cannot be used: {what}; `nightferry status` shows the sandbox's."
+        return Temporary(Reason.AIRFLOW_UNAVAILABLE, sentence)
+
+
+def _task_state(found: Mapping[str, Any], now: dt.datetime) -> TaskState:
+    seconds = found.get("duration")
+    if seconds is None and found.get("start_date") and not found.get("end_date"):
+        seconds = (now - dt.datetime.fromisoformat(found["start_date"])).total_seconds()
+    return TaskState(found["task_id"], found.get("state"), seconds, int(found.get("try_number") or 0))
+
+
+def _detail(answer: requests.Response) -> str:
+    try:
+        detail = answer.json().get("detail", "")
+    except (ValueError, AttributeError):
+        detail = answer.text[:200]
+    return " ".join(str(detail).split())[:500]
