@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         config = _settings(argv)
         model = model_dir.read(config.model_dir)
         passport.issue(model)
+        _check_address(config.host, config.port)
     except StartError as error:
         _say(str(error), sys.stderr)
         return 2
@@ -45,6 +47,16 @@ def _settings(argv: list[str] | None) -> settings.Settings:
     return dataclasses.replace(base, **vars(arguments))
 
 
+def _check_address(host: str, port: int) -> None:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host}:{port} ({error.strerror or error}); choose with --host, --port"
+        ) from error
+
+
 def _serve(config: settings.Settings) -> int:
     # Workers share memory with this process (the drain flag), so they must be forks of it.
     multiprocessing.set_start_method("fork")
@@ -57,9 +69,6 @@ def _serve(config: settings.Settings) -> int:
     main_process = os.getpid()
     try:
         Server(config, Lifecycle()).run()
-    except OSError as error:
-        _say(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}", sys.stderr)
-        return 2
     finally:
         if os.getpid() == main_process:
             shutil.rmtree(folder, ignore_errors=True)

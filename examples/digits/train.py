@@ -13,10 +13,13 @@ import argparse
 import hashlib
 import io
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is loaded
 
 import numpy as np
 import onnxruntime
