@@ -37,21 +37,24 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
 }
 
+POLICY = "/usr/sbin/policy-rc.d"
+"""What Debian's packages ask whether they may start their services."""
 # Run by root. The sandbox runs instances of its own, so no service may be started now or at the next boot: policy-rc.d
 # says no for as long as this very process lives, and nothing afterwards, even if this process is killed.
 INSTALL = r"""
 set -e
 export DEBIAN_FRONTEND=noninteractive
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ] || grep -q nightferry $policy; then
-    trap 'rm -f $policy' EXIT
-    cat > $policy <<END
+policy=$1
+shift
+if [ ! -e "$policy" ] || grep -q nightferry "$policy"; then
+    trap 'rm -f "$policy"' EXIT
+    cat > "$policy" <<END
 #!/bin/sh
 # Written by nightferry while it installs packages; may be removed.
 [ "\$(cut -d' ' -f22 /proc/$$/stat 2>/dev/null)" = "$(cut -d' ' -f22 /proc/$$/stat)" ] && exit 101
 exit 0
 END
-    chmod 755 $policy
+    chmod 755 "$policy"
 fi
 dpkg --configure -a
 apt-get -q -o DPkg::Lock::Timeout=300 update || echo "some package lists could not be fetched; going on"
@@ -107,4 +110,4 @@ def ensure(progress: Progress, logs: Path, names: Iterable[str]) -> None:
             raise StepFailed(Reason.SANDBOX_FAILED, f"The packages need root and sudo refused: {by_hand}.")
     log = logs / "install-packages.log"
     with progress.step(f"install {' '.join(absent)}", log=log, expected=30):
-        run_logged(as_root(["sh", "-c", INSTALL, "sh", *absent]), log)
+        run_logged(as_root(["sh", "-c", INSTALL, "sh", POLICY, *absent]), log)

@@ -1,0 +1,217 @@
+"""The sandbox's own images are built when what decides their content changed, and found otherwise.
+
+The registry is an HTTP server that keeps names; buildctl is a script that notes its words and puts the name there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from nightferry.sandbox import base_image, cache, images
+from nightferry.sandbox.buildkit import Buildkit
+from nightferry.sandbox.progress import Progress, StepFailed
+
+ROOT = Path(__file__).resolve().parents[3]
+BUILDCTL = """#!/bin/sh
+printf '%s\\n' "$@" "--end" >> {folder}/calls
+{first}
+while [ $# -gt 0 ]; do
+    case $1 in
+    --output) name=${{2#*name=}}; name=${{name%%,*}} ;;
+    --metadata-file) metadata=$2 ;;
+    esac
+    shift
+done
+digest=sha256:$(printf %s "$name" | sha256sum | cut -d' ' -f1)
+mkdir -p "{folder}/pushed/$(dirname "${{name#*/}}")"
+echo "$digest" > "{folder}/pushed/${{name#*/}}"
+echo "{{\\"containerimage.digest\\": \\"$digest\\"}}" > "$metadata"
+"""
+
+
+@dataclass
+class Sandbox:
+    """A project, a registry, a builder."""
+
+    root: Path
+    builder: Buildkit
+
+    def buildctl(self, first: str = "") -> None:
+        self.builder.buildctl.write_text(BUILDCTL.format(folder=self.root, first=first))
+        self.builder.buildctl.chmod(0o755)
+
+    def ensure(self, base: str | None = "example/base@sha256:1") -> images.Images:
+        progress, pause = Progress(io.StringIO()), self.root / "bin" / "pause"
+        return images.ensure(progress, self.root, self.root / "logs", self.builder, pause=pause, base=base)
+
+    def builds(self) -> list[list[str]]:
+        """The words of each build so far."""
+        calls = self.root / "calls"
+        text = calls.read_text() if calls.exists() else ""
+        return [call.splitlines() for call in text.split("--end\n") if call]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """Address of a registry that has what is in the folder `pushed`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            repository, _, tag = self.path.removeprefix("/v2/").partition("/manifests/")
+            pushed = tmp_path / "pushed" / f"{repository}:{tag}"
+            self.send_response(200 if pushed.exists() else 404)
+            if pushed.exists():
+                self.send_header("Docker-Content-Digest", pushed.read_text().strip())
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(int(self.path.strip("/")))
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A project of the real Dockerfiles and a little package."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(ROOT / "docker", tmp_path / "docker")
+    for name in ("clients/one.py", "steps/two.py", "sandbox/three.py", "errors.py"):
+        path = tmp_path / "plugins" / "nightferry" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "pause").write_text("program")
+    made = Sandbox(tmp_path, Buildkit(tmp_path / "buildctl", "unix:///run/builder.sock", registry))
+    made.buildctl()
+    return made
+
+
+def test_images_are_named_by_digest_and_built_once(sandbox: Sandbox) -> None:
+    first = sandbox.ensure()
+    assert first.base == "example/base@sha256:1"
+    for image in (first.deployer, first.pause):
+        assert image is not None
+        assert image.startswith(f"{sandbox.builder.registry}/nightferry/")
+        assert "@sha256:" in image
+    assert len(sandbox.builds()) == 2
+    assert sandbox.ensure() == first
+    assert len(sandbox.builds()) == 2
+
+
+@pytest.mark.parametrize("changed", ["plugins/nightferry/steps/two.py", "docker/deployer/requirements.txt"])
+def test_a_changed_input_makes_a_new_deployer(sandbox: Sandbox, changed: str) -> None:
+    first = sandbox.ensure()
+    (sandbox.root / changed).write_text("changed = True\n")
+    second = sandbox.ensure()
+    assert second.deployer != first.deployer
+    assert second.pause == first.pause
+
+
+def test_another_base_makes_a_new_deployer(sandbox: Sandbox) -> None:
+    assert sandbox.ensure("example/base@sha256:2").deployer != sandbox.ensure().deployer
+
+
+def test_what_the_deployer_leaves_out_does_not_change_it(sandbox: Sandbox) -> None:
+    first = sandbox.ensure()
+    (sandbox.root / "plugins/nightferry/sandbox/three.py").write_text("changed = True\n")
+    compiled = sandbox.root / "plugins/nightferry/steps/__pycache__/two.pyc"
+    compiled.parent.mkdir()
+    compiled.write_text("compiled")
+    assert sandbox.ensure() == first
+
+
+def test_the_deployer_leaves_out_what_its_ignore_file_names() -> None:
+    ignored = (ROOT / "docker" / "deployer" / "Dockerfile.dockerignore").read_text().split()
+    packages = {path.parent.name for path in (ROOT / "plugins" / "nightferry").glob("*/__init__.py")}
+    assert {name for name in packages if f"nightferry/{name}" not in ignored} == set(images.IN_DEPLOYER) & packages
+
+
+def test_a_build_says_where_to_push_and_hands_over_the_secrets(sandbox: Sandbox) -> None:
+    sandbox.ensure()
+    words = sandbox.builds()[-1]
+    assert words[:4] == ["--addr", "unix:///run/builder.sock", "build", "--progress=plain"]
+    assert any(word.startswith("id=pip,src=") for word in words)
+    assert "build-arg:BASE_IMAGE=example/base@sha256:1" in words
+    output = words[words.index("--output") + 1]
+    assert output.startswith(f"type=image,name={sandbox.builder.registry}/nightferry/deployer:inputs-")
+    assert output.endswith(",push=true,rewrite-timestamp=true,oci-mediatypes=true")
+
+
+def test_a_failed_build_names_its_log(sandbox: Sandbox) -> None:
+    sandbox.buildctl("exit 1")
+    with pytest.raises(StepFailed, match=r"build-pause-image\.log"):
+        sandbox.ensure()
+
+
+def test_the_public_base_is_copied_where_it_can_be_pulled(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_image, "PUBLIC_REGISTRY", f"http://{sandbox.builder.registry}/401")
+    first = sandbox.ensure(base=None)
+    assert any(base_image.PUBLIC_TAG in word for word in sandbox.builds()[1])
+
+    monkeypatch.setattr(base_image, "PUBLIC_REGISTRY", f"http://{sandbox.builder.registry}/403")
+    assert sandbox.ensure(base=None) == first, "what is there stays in use when the public registry is away"
+
+
+def test_a_base_is_made_where_none_can_be_pulled(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_image, "PUBLIC_REGISTRY", f"http://{sandbox.builder.registry}/403")
+    monkeypatch.setattr(base_image, "_bootstrap", lambda log, folder: (folder / "base.tar").write_text("made"))
+    monkeypatch.setattr(base_image.packages, "missing", lambda names: [])
+    made = sandbox.ensure(base=None)
+    assert made.base.startswith(f"{sandbox.builder.registry}/nightferry/base@sha256:")
+    context = next(word for word in sandbox.builds()[1] if word.startswith("context="))
+    assert Path(context.removeprefix("context="), "base.tar").read_text() == "made"
+    assert Path(context.removeprefix("context=")).is_relative_to(cache.cache_folder())
+
+
+def test_a_base_is_made_when_pulling_breaks_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_image, "PUBLIC_REGISTRY", f"http://{sandbox.builder.registry}/401")
+    monkeypatch.setattr(base_image, "_bootstrap", lambda log, folder: (folder / "base.tar").write_text("made"))
+    monkeypatch.setattr(base_image.packages, "missing", lambda names: [])
+    sandbox.buildctl(f'case "$*" in *{base_image.PUBLIC_TAG}*) exit 1 ;; esac')
+    sandbox.ensure(base=None)
+    assert base_image.PUBLIC_TAG not in " ".join(sandbox.builds()[-1])
+    assert not list((sandbox.root / "pushed").rglob(f"*{base_image.PUBLIC_TAG}*"))
+
+
+@pytest.mark.parametrize(("status", "answers"), [(200, True), (401, True), (403, False), (503, False)])
+def test_a_registry_is_reachable_when_it_answers_as_one(registry: str, status: int, answers: bool) -> None:
+    assert base_image.reachable(f"http://{registry}/{status}") is answers
+
+
+def test_nothing_that_listens_is_not_reachable(registry: str) -> None:
+    host = registry.rpartition(":")[0]
+    assert base_image.reachable(f"http://{host}:1/v2/") is False
+
+
+def test_credentials_of_the_registry_reach_buildctl_and_nothing_else(sandbox: Sandbox) -> None:
+    auth = sandbox.root / "auth.json"
+    auth.write_text(json.dumps({"auths": {"registry.example": {"auth": "c2VjcmV0"}}}))
+    sandbox.builder = Buildkit(sandbox.builder.buildctl, "unix:///b", "registry.example/team", auth)
+    sandbox.buildctl(f'cp "$DOCKER_CONFIG/config.json" {sandbox.root}/seen')
+    image = sandbox.ensure().deployer
+    assert image.startswith("registry.example/team/nightferry/deployer@sha256:")
+    assert (sandbox.root / "seen").read_text() == auth.read_text()
+    assert "c2VjcmV0" not in (sandbox.root / "calls").read_text()
+
+
+def test_every_default_base_is_the_one_that_is_pulled() -> None:
+    dockerfile = (ROOT / "docker" / "deployer" / "Dockerfile").read_text()
+    assert f"ARG BASE_IMAGE={base_image.PUBLIC}\n" in dockerfile
+    assert len(base_image.PUBLIC.rpartition("@sha256:")[2]) == len(hashlib.sha256().hexdigest())

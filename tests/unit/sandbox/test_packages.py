@@ -1,0 +1,85 @@
+"""Installing packages must not start their services, not now and not after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from nightferry.sandbox import packages
+
+ASKED = """echo "$*" >> "$ROOT/calls"
+if [ -e "$ROOT/policy" ]; then "$ROOT/policy" docker start; echo "policy $?" >> "$ROOT/calls"; fi"""
+
+
+def program(path: Path, script: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> dict[str, str]:
+    """An apt-get that asks the policy as a package's scripts do, and notes the answer."""
+    program(tmp_path / "bin" / "apt-get", ASKED)
+    program(tmp_path / "bin" / "dpkg", "exit 0")
+    program(tmp_path / "bin" / "systemctl", "exit 0")
+    return {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "ROOT": str(tmp_path)}
+
+
+def install(machine: dict[str, str], policy: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sh", "-c", packages.INSTALL, "sh", str(policy), "docker.io"], env=machine)
+
+
+def test_no_service_may_start_while_packages_are_installed(machine: dict[str, str], tmp_path: Path) -> None:
+    assert install(machine, tmp_path / "policy").wait(10) == 0
+    calls = (tmp_path / "calls").read_text()
+    assert "install -y --no-install-recommends docker.io\npolicy 101" in calls
+    assert not (tmp_path / "policy").exists()
+
+
+def test_a_policy_that_is_there_stays(machine: dict[str, str], tmp_path: Path) -> None:
+    program(tmp_path / "policy", "exit 104")
+    assert install(machine, tmp_path / "policy").wait(10) == 0
+    assert "policy 104" in (tmp_path / "calls").read_text()
+    assert (tmp_path / "policy").read_text().endswith("exit 104\n")
+
+
+def test_after_a_kill_services_may_start_again_and_the_next_call_goes_on(
+    machine: dict[str, str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy"
+    program(tmp_path / "bin" / "apt-get", f"{ASKED}\nexec sleep 60")
+    killed = install(machine, policy)
+    deadline = time.monotonic() + 10
+    while not (tmp_path / "calls").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert subprocess.run([policy], check=False).returncode == 101
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait(10)
+    assert subprocess.run([policy], check=False).returncode == 0
+
+    program(tmp_path / "bin" / "apt-get", ASKED)
+    assert install(machine, policy).wait(10) == 0
+    assert not policy.exists()
+
+
+def test_a_failed_install_is_an_error_and_leaves_no_policy(machine: dict[str, str], tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "apt-get", '[ "$5" != install ] && [ "$4" != install ] || exit 100')
+    assert install(machine, tmp_path / "policy").wait(10) == 100
+    assert not (tmp_path / "policy").exists()
+
+
+def test_only_what_has_no_program_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path / "bin" / "runc", "")
+    monkeypatch.setattr(packages, "SEARCH", str(tmp_path / "bin"))
+    monkeypatch.setattr(packages, "CNI_FOLDERS", (tmp_path / "cni",))
+    assert packages.missing(["runc", "containerd", "containernetworking-plugins", "containerd"]) == [
+        "containerd",
+        "containernetworking-plugins",
+    ]
+    program(tmp_path / "cni" / "bridge", "")
+    assert packages.missing(["containernetworking-plugins"]) == []
