@@ -1,0 +1,41 @@
+"""BuildKit, through an Airflow connection of type `generic` whose host is buildkitd's address (unix:// or tcp://)."""
+
+from __future__ import annotations
+
+from airflow.sdk import BaseHook
+
+from nightferry import settings
+from nightferry.clients.image_builder import ImageBuilder
+from nightferry.hooks.connections import connection
+from nightferry.hooks.registry import RegistryHook
+
+BUILDKIT = "nightferry_buildkit"
+
+
+class BuildKitHook(BaseHook):
+    """Makes the client of the image builder."""
+
+    conn_name_attr = "buildkit_conn_id"
+    default_conn_name = BUILDKIT
+    conn_type = "generic"
+    hook_name = "Nightferry BuildKit"
+
+    def __init__(self, buildkit_conn_id: str = BUILDKIT) -> None:
+        super().__init__()
+        self.buildkit_conn_id = buildkit_conn_id
+
+    def builder(self, registry: RegistryHook) -> ImageBuilder:
+        """The builder's client, which shows the registry that hook's credentials.
+
+        Raises:
+            Permanent: (setting_missing) there is no such connection, or NIGHTFERRY_BUILDCTL is not set.
+        """
+        from nightferry.clients.buildkit import BuildKit
+
+        credentials = registry.credentials()
+        return BuildKit(
+            settings.load().require("BUILDCTL"),
+            connection(self.buildkit_conn_id).host,
+            auth_file=registry.auth_file(),
+            credentials={registry.host(): credentials} if credentials else None,
+        )

@@ -1,0 +1,58 @@
+"""Models and the ledger, through an Airflow connection of type `wasb` (Azure Blob storage)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk import BaseHook
+
+from nightferry import settings
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.model_repository import ModelRepository
+from nightferry.entities.service_spec import ModelSource
+from nightferry.hooks.connections import connection
+
+STORAGE = "nightferry_storage"
+
+
+class StorageHook(BaseHook):
+    """Makes the clients of what is kept in Blob storage; the provider's WasbHook logs in."""
+
+    conn_name_attr = "storage_conn_id"
+    default_conn_name = STORAGE
+    conn_type = "wasb"
+    hook_name = "Nightferry storage"
+
+    def __init__(self, storage_conn_id: str = STORAGE) -> None:
+        super().__init__()
+        self.storage_conn_id = storage_conn_id
+
+    @cached_property
+    def service_client(self) -> Any:
+        """The Blob service's client.
+
+        Raises:
+            Permanent: (setting_missing) there is no such connection.
+        """
+        from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+        from azure.storage.blob import BlobServiceClient
+
+        from nightferry.clients.connect import storage_options
+
+        connection(self.storage_conn_id)
+        client = WasbHook(wasb_conn_id=self.storage_conn_id).blob_service_client
+        # The same login, but our patience: the SDK's own retries would hide an outage for minutes.
+        return BlobServiceClient(client.url, credential=client.credential, **storage_options())
+
+    def models(self, source: ModelSource) -> ModelRepository:
+        """The repository of one service's models. Raises as `service_client`."""
+        from nightferry.clients.azure_models import AzureModels
+
+        return AzureModels(self.service_client, source.container, source.prefix)
+
+    def ledger_store(self) -> LedgerStore:
+        """Where the ledger is kept. Raises as `service_client`."""
+        from nightferry.clients.azure_ledger import AzureLedger
+
+        return AzureLedger(self.service_client, settings.load().get("LEDGER", "ledger") or "ledger")

@@ -1,0 +1,62 @@
+"""The task that decides whether there is a release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.standard.utils.skipmixin import SkipMixin
+from airflow.sdk import BaseOperator
+
+from nightferry import settings
+from nightferry.clients.clock import SystemClock
+from nightferry.clients.connect import source
+from nightferry.entities.decision import Decision
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.hooks.storage import STORAGE, StorageHook
+from nightferry.operators.failures import reported
+from nightferry.operators.run_facts import actor, decision_key, release_request
+from nightferry.steps.build_image import recipe_digest
+from nightferry.steps.decide import decide
+
+
+class DecideOperator(BaseOperator, SkipMixin):
+    """Decides, and on "no" skips every task of the run that waits for success.
+
+    A "no" is a good answer: the task is green. The decision is the task's XCom.
+    """
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, *, spec: ServiceSpec, storage_conn_id: str = STORAGE, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.storage_conn_id = storage_conn_id
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Decide; the decision as JSON."""
+        with reported(context):
+            decision = self._decide(context["dag_run"])
+        self.log.info("%s: %s", "Release" if decision.go else "No release", decision.sentence)
+        if not decision.go:
+            # Skipping ends the task here, so what it would return is left by hand.
+            context["ti"].xcom_push(key="return_value", value=decision.to_json())
+            waiting = context["task"].get_flat_relatives(upstream=False)
+            self.skip(ti=context["ti"], tasks=[task for task in waiting if task.trigger_rule == "all_success"])
+        return decision.to_json()
+
+    def _decide(self, run: Any) -> Decision:
+        now = settings.load()
+        storage = StorageHook(self.storage_conn_id)
+        return decide(
+            self.spec,
+            release_request(run),
+            key=decision_key(run, self.spec),
+            actor=actor(run),
+            models=storage.models(self.spec.model),
+            source=source(now, self.spec.source),
+            ledger=storage.ledger_store(),
+            base_image=now.require("BASE_IMAGE"),
+            recipe=recipe_digest(now.root),
+            clock=SystemClock(),
+        )

@@ -1,0 +1,69 @@
+"""What an Airflow run says about itself, in Nightferry's words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from pydantic import ValidationError
+
+from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.frozen import problems
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import Schedule, ServiceSpec
+from nightferry.errors import Permanent
+
+DECISION = "{{ ti.xcom_pull(task_ids='decide') | tojson }}"
+"""The template of a field that holds the run's decision."""
+
+
+def is_scheduled(run: Any) -> bool:
+    """Whether the timetable started the run."""
+    return str(getattr(run.run_type, "value", run.run_type)) == "scheduled" and run.logical_date is not None
+
+
+def decision_key(run: Any, spec: ServiceSpec) -> str:
+    """What the run decides on: a night of the service's calendar, or this one run.
+
+    A run that Airflow repeats (a retry, a clear, a second scheduler) has the same key, so its decision is made once.
+    A service that is scheduled more than once a day has a key for each slot.
+    """
+    if not is_scheduled(run):
+        return f"run:{run.run_id}"
+    if spec.schedule is None or _once_a_day(spec.schedule):
+        return f"night:{run.logical_date.astimezone(spec.timezone).date().isoformat()}"
+    return f"slot:{run.logical_date.astimezone(dt.UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def actor(run: Any) -> str:
+    """Who asked: the person who triggered the run, or `schedule`."""
+    return "schedule" if is_scheduled(run) else str(run.triggering_user_name or "airflow")
+
+
+def release_request(run: Any) -> ReleaseRequest:
+    """The run's parameters.
+
+    Raises:
+        Permanent: (request_invalid) an unknown parameter, which Airflow itself lets through, or a bad value.
+    """
+    given = {name: value for name, value in (run.conf or {}).items() if value is not None}
+    try:
+        return ReleaseRequest.model_validate(given)
+    except ValidationError as fault:
+        raise Permanent(
+            Reason.REQUEST_INVALID,
+            f"The parameters of the run are not valid: {'; '.join(problems(fault))}. "
+            f"A release takes {', '.join(ReleaseRequest.model_fields)}.",
+        ) from fault
+
+
+def read_decision(rendered: str) -> Decision:
+    """The decision in a field that was templated with `DECISION`."""
+    return Decision.model_validate_json(rendered)
+
+
+def _once_a_day(schedule: Schedule) -> bool:
+    from croniter import croniter
+
+    minutes, hours = croniter.expand(schedule.cron)[0][:2]
+    return len(minutes) == len(hours) == 1 and "*" not in (minutes[0], hours[0])

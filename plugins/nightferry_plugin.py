@@ -1,0 +1,43 @@
+"""The one file that Airflow loads from plugins/; the package beside it is listed in `.airflowignore`.
+
+It imports the heavy provider modules once, in the processes that fork: a task then starts with them in memory (0.2 s
+instead of about 4 s), and the DAG processor parses dags/ without paying for them again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from airflow.plugins_manager import AirflowPlugin
+
+FORKING = ("scheduler", "dag-processor", "triggerer")
+"""The components whose children run our code."""
+
+PRELOADED = (
+    "airflow.providers.cncf.kubernetes.operators.pod",
+    "airflow.providers.docker.operators.docker",
+    "airflow.providers.microsoft.azure.hooks.wasb",
+    "azure.identity",
+    "azure.storage.blob",
+    "kubernetes.client",
+    "nightferry.operators.release_tasks",
+)
+
+
+def preload(arguments: list[str]) -> bool:
+    """Import what tasks need if this process is one that forks (`airflow scheduler …`); whether it did."""
+    if arguments[1:2] and arguments[1] in FORKING:
+        for module in PRELOADED:
+            importlib.import_module(module)
+        return True
+    return False
+
+
+preload(sys.argv)
+
+
+class NightferryPlugin(AirflowPlugin):
+    """Nightferry's place in Airflow."""
+
+    name = "nightferry"
