@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ class MemoryModels:
             except ManifestFault as fault:
                 found.append(ModelListing(version, "", "", 0, {}, sha256, str(fault)))
                 continue
-            created = manifest.created.isoformat()
+            created = manifest.created.astimezone(dt.UTC).isoformat()
             found.append(ModelListing(version, created, manifest.author, manifest.size, dict(manifest.metrics), sha256))
         return sorted(found, key=lambda listing: (listing.created, listing.version), reverse=True)
 
@@ -52,7 +53,7 @@ class MemoryModels:
         try:
             manifest = parse_manifest(content)
         except ManifestFault as fault:
-            raise Permanent(Reason.MODEL_MANIFEST_INVALID, f"{version}: {fault}") from fault
+            raise Permanent(Reason.MODEL_MANIFEST_INVALID, f"{version}: {fault}.") from fault
         if manifest.version != version:
             raise Permanent(Reason.MODEL_MANIFEST_INVALID, f"{version} says that it is {manifest.version}.")
         for file in manifest.files:

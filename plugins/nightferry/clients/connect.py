@@ -24,7 +24,6 @@ def storage(settings: Settings) -> BlobServiceClient:
     Raises:
         Permanent: (setting_missing) neither is given; (storage_denied) the file holds no connection string.
     """
-    from azure.identity import DefaultAzureCredential
     from azure.storage.blob import BlobServiceClient
 
     file = settings.get("STORAGE_CONNECTION_FILE")
@@ -42,6 +41,8 @@ def storage(settings: Settings) -> BlobServiceClient:
             f"NIGHTFERRY_STORAGE_URL is {url}: without TLS an identity is not sent; use https://, or give "
             "NIGHTFERRY_STORAGE_CONNECTION_FILE.",
         )
+    from azure.identity import DefaultAzureCredential
+
     return BlobServiceClient(url, DefaultAzureCredential(), **storage_options())
 
 

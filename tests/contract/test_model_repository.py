@@ -1,0 +1,203 @@
+"""What every ModelRepository does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from nightferry.clients.azure_models import AzureModels
+from nightferry.clients.model_repository import ModelRepository
+from nightferry.entities.model_version import manifest_sha256
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.steps.model_folder import read_manifest
+
+from tests.fakes.memory_models import MemoryModels
+from tests.fakes.model_versions import manifest_of, write_version
+
+FILES = {"model.onnx": b"weights", "golden/0.bin": b"zero", "empty.txt": b""}
+
+
+class Bench(Protocol):
+    """A repository, and a hand that changes its blobs behind its back."""
+
+    repository: ModelRepository
+
+    def put(self, name: str, content: bytes) -> None: ...
+    def remove(self, name: str) -> None: ...
+
+
+class MemoryBench:
+    def __init__(self) -> None:
+        self.repository = MemoryModels()
+
+    def put(self, name: str, content: bytes) -> None:
+        self.repository.blobs[name] = content
+
+    def remove(self, name: str) -> None:
+        del self.repository.blobs[name]
+
+
+class AzureBench:
+    def __init__(self, service: Any, container: str) -> None:
+        self.repository = AzureModels(service, container, "team/digits")
+        self._container = service.get_container_client(container)
+
+    def put(self, name: str, content: bytes) -> None:
+        self._container.upload_blob(f"team/digits/{name}", content, overwrite=True)
+
+    def remove(self, name: str) -> None:
+        self._container.delete_blob(f"team/digits/{name}")
+
+
+@pytest.fixture(params=["memory", pytest.param("azure", marks=pytest.mark.sandbox)])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    if request.param == "memory":
+        return MemoryBench()
+    return AzureBench(request.getfixturevalue("blob_service"), request.getfixturevalue("container"))
+
+
+def publish(bench: Bench, folder: Path, version: str = "v1", **changes: Any) -> bytes:
+    place = write_version(folder, version, FILES, **changes)
+    manifest, content = read_manifest(place)
+    bench.repository.publish(place, manifest, content)
+    return content
+
+
+def reason_of(call: Any, *arguments: Any) -> Reason:
+    with pytest.raises(Permanent) as failure:
+        call(*arguments)
+    assert failure.value.sentence.rstrip().endswith((".", ")"))
+    return failure.value.reason
+
+
+def test_what_is_published_comes_back(bench: Bench, tmp_path: Path):
+    content = publish(bench, tmp_path)
+    pinned, manifest = bench.repository.pin("v1")
+    assert pinned.sha256 == manifest_sha256(content)
+    assert pinned.size == manifest.size == 11
+    assert set(pinned.etags) == {"model.json", *FILES}
+    for name, data in FILES.items():
+        moved: list[int] = []
+        target = tmp_path / "got" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        assert bench.repository.download(pinned, name, target, moved.append) == hashlib.sha256(data).hexdigest()
+        assert target.read_bytes() == data
+        assert sum(moved) == len(data)
+    assert bench.repository.download(pinned, "model.json", tmp_path / "m.json") == pinned.sha256
+
+
+def test_newest_is_the_greatest_created_then_the_name(bench: Bench, tmp_path: Path):
+    publish(bench, tmp_path, "zz", created="2026-11-19T00:00:00Z")
+    publish(bench, tmp_path, "b", created="2026-11-20T01:00:00+01:00")
+    publish(bench, tmp_path, "c", created="2026-11-20T00:00:00Z")
+    publish(bench, tmp_path, "a", created="2026-11-20T00:00:00Z")
+    assert [listing.version for listing in bench.repository.listings()] == ["c", "b", "a", "zz"]
+    assert bench.repository.pin(None)[0].version == "c"
+
+
+def test_a_listing_shows_what_the_author_declared(bench: Bench, tmp_path: Path):
+    content = publish(bench, tmp_path, author="Zoë Müller, 日本", metrics={"accuracy": 0.5, "note": "é, =%"})
+    (listing,) = bench.repository.listings()
+    assert listing.author == "Zoë Müller, 日本"
+    assert listing.metrics == {"accuracy": 0.5, "note": "é, =%"}
+    assert listing.size == 11
+    assert listing.sha256 == manifest_sha256(content)
+
+
+def test_versions_put_there_by_other_tools_count_too(bench: Bench, tmp_path: Path):
+    publish(bench, tmp_path, "ours", created="2026-11-20T00:00:00Z")
+    for name, data in FILES.items():
+        bench.put(f"theirs/{name}", data)
+    bench.put("theirs/model.json", json.dumps(manifest_of(FILES, "theirs", author="bob")).encode())
+    newest = bench.repository.listings()[0]
+    assert (newest.version, newest.author) == ("theirs", "bob")
+    assert bench.repository.pin(None)[0].version == "theirs"
+
+
+def test_a_version_without_manifest_does_not_exist(bench: Bench, tmp_path: Path):
+    publish(bench, tmp_path, "whole", created="2026-11-20T00:00:00Z")
+    bench.put("half/model.onnx", b"weights")
+    assert [listing.version for listing in bench.repository.listings()] == ["whole"]
+    assert bench.repository.pin(None)[0].version == "whole"
+    assert reason_of(bench.repository.pin, "half") is Reason.MODEL_UNKNOWN
+
+
+def test_no_model_at_all(bench: Bench):
+    assert list(bench.repository.listings()) == []
+    assert reason_of(bench.repository.pin, None) is Reason.MODEL_NONE
+    assert reason_of(bench.repository.pin, "v1") is Reason.MODEL_UNKNOWN
+
+
+@pytest.mark.parametrize("spoil", ["remove", "shorten"])
+def test_a_listed_file_that_is_missing_or_of_another_size(bench: Bench, tmp_path: Path, spoil: str):
+    publish(bench, tmp_path)
+    if spoil == "remove":
+        bench.remove("v1/model.onnx")
+    else:
+        bench.put("v1/model.onnx", b"weight")
+    assert reason_of(bench.repository.pin, "v1") is Reason.MODEL_INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"[]", json.dumps(manifest_of(FILES, "other")).encode(), b"{}"],
+    ids=["not JSON", "not an object", "another version", "empty"],
+)
+def test_a_manifest_that_is_wrong(bench: Bench, tmp_path: Path, content: bytes):
+    publish(bench, tmp_path)
+    bench.put("v1/model.json", content)
+    assert reason_of(bench.repository.pin, "v1") is Reason.MODEL_MANIFEST_INVALID
+
+
+def test_a_wrong_manifest_is_listed_with_its_problem(bench: Bench, tmp_path: Path):
+    publish(bench, tmp_path, "good")
+    bench.put("bad/model.json", b'{"format": "pickle"}')
+    problems = {listing.version: listing.problem for listing in bench.repository.listings()}
+    assert problems["good"] == ""
+    assert "format" in problems["bad"]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.json"])
+@pytest.mark.parametrize("spoil", ["overwrite", "remove"])
+def test_a_blob_that_changed_since_it_was_pinned(bench: Bench, tmp_path: Path, name: str, spoil: str):
+    publish(bench, tmp_path)
+    pinned, _ = bench.repository.pin("v1")
+    if spoil == "remove":
+        bench.remove(f"v1/{name}")
+    else:
+        bench.put(f"v1/{name}", b"WEIGHTS")
+    target = tmp_path / "target"
+    assert reason_of(bench.repository.download, pinned, name, target) is Reason.MODEL_OVERWRITTEN
+    assert list(tmp_path.glob("*target*")) == []
+
+
+def test_publishing_again_uploads_nothing(bench: Bench, tmp_path: Path):
+    place = write_version(tmp_path, "v1", FILES)
+    manifest, content = read_manifest(place)
+    assert set(bench.repository.publish(place, manifest, content)) == {*FILES, "model.json"}
+    pinned, _ = bench.repository.pin("v1")
+    assert bench.repository.publish(place, manifest, content) == ()
+    assert bench.repository.pin("v1")[0] == pinned
+
+
+def test_a_version_never_changes(bench: Bench, tmp_path: Path):
+    content = publish(bench, tmp_path)
+    other = write_version(tmp_path / "other", "v1", {**FILES, "model.onnx": b"better!"})
+    assert reason_of(bench.repository.publish, other, *read_manifest(other)) is Reason.MODEL_EXISTS
+    pinned, _ = bench.repository.pin("v1")
+    assert pinned.sha256 == manifest_sha256(content)
+
+
+def test_an_interrupted_upload_goes_on_where_it_stopped(bench: Bench, tmp_path: Path):
+    """As after a kill: one file is there, another is there with other content, model.json is not."""
+    publish(bench, tmp_path)
+    bench.remove("v1/model.json")
+    bench.put("v1/golden/0.bin", b"ZERO")
+    place = tmp_path / "v1"
+    assert set(bench.repository.publish(place, *read_manifest(place))) == {"golden/0.bin", "model.json"}
+    pinned, _ = bench.repository.pin("v1")
+    assert bench.repository.download(pinned, "golden/0.bin", tmp_path / "got") == hashlib.sha256(b"zero").hexdigest()
