@@ -17,11 +17,14 @@ from nightferry.operators.retire import RetireOperator
 from nightferry.steps.load_services import load_services
 
 
-def places() -> list[tuple[str, str]]:
-    """Every (cluster connection, namespace) that a service is released to."""
+def places() -> dict[tuple[str, str], list[str]]:
+    """Every (cluster connection, namespace), and the services that are released to it."""
     now = settings.load()
-    specs = [spec for spec, _ in load_services(now.services_folders, now.expandable).specs.values()]
-    return sorted({(place.cluster, place.namespace) for spec in specs for place in spec.environments})
+    found: dict[tuple[str, str], list[str]] = {}
+    for spec, _ in load_services(now.services_folders, now.expandable).specs.values():
+        for place in spec.environments:
+            found.setdefault((place.cluster, place.namespace), []).append(spec.service)
+    return dict(sorted(found.items()))
 
 
 with DAG(
@@ -36,5 +39,7 @@ with DAG(
     default_args={"owner": "nightferry", "execution_timeout": dt.timedelta(minutes=9), **RETRYING, "retries": 1},
     tags=["nightferry", "housekeeping"],
 ):
-    for cluster, namespace in places():
-        RetireOperator(task_id=f"{cluster}.{namespace}", cluster=cluster, namespace=namespace)
+    for (cluster, namespace), services in places().items():
+        RetireOperator(
+            task_id=f"{cluster}.{namespace}", cluster=cluster, namespace=namespace, services=sorted(services)
+        )

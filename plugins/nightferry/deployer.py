@@ -77,7 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, task, text in (
         ("roll_out", _roll_out, "bring a release into use"),
         ("verify", _verify, "check what users get, and go back if it is not right"),
-        ("retire", _retire, "scale releases past their warm time to zero"),
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(task=task)
@@ -90,6 +89,10 @@ def _parser() -> argparse.ArgumentParser:
         )
         if task is _verify:
             command.add_argument("--last-try", action="store_true", help="nobody tries again after this attempt")
+    command = commands.add_parser("retire", help="scale releases past their warm time to zero, remove old ones")
+    command.set_defaults(task=_retire)
+    command.add_argument("--namespace", required=True)
+    command.add_argument("--service", required=True, action="append", help="may be given more than once")
     command = commands.add_parser("probe", help="ask a running service everything once")
     command.set_defaults(task=_probe)
     command.add_argument("--model", required=True, type=Path, help="folder with model.json and golden examples")
@@ -134,9 +137,9 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _retire(given: argparse.Namespace) -> int:
-    plan = _plan(given.plan)
-    cluster = connect.cluster(settings_module.load(), plan.environment.namespace)
-    retire_releases(cluster, plan.service, SystemClock())
+    cluster = connect.cluster(settings_module.load(), given.namespace)
+    for service in given.service:
+        retire_releases(cluster, service, SystemClock())
     return EXIT_DONE
 
 

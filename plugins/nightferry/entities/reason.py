@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UPSTREAM_FAILED = "upstream_failed"
     NOT_NEEDED = "not_needed"
     INTERRUPTED = "interrupted"
+    INTERNAL_ERROR = "internal_error"
     ROLLED_OUT = "rolled_out"
     VERIFIED = "verified"
     RELEASED = "released"
