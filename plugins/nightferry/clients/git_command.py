@@ -12,7 +12,7 @@ SECONDS = 300
 
 
 class GitFault(Exception):
-    """git failed; `said` is its last line."""
+    """git failed; `said` is the line that tells why."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -44,7 +44,7 @@ class Git:
         except subprocess.TimeoutExpired as fault:
             raise GitFault(f"git {arguments[0]} took longer than {SECONDS} seconds") from fault
         if done.returncode:
-            raise GitFault(_last_line(done.stderr) or f"git {arguments[0]} failed with {done.returncode}")
+            raise GitFault(_cause(done.stderr) or f"git {arguments[0]} failed with {done.returncode}")
         return done.stdout.decode(errors="surrogateescape").strip()
 
     def quietly(self, *arguments: str) -> str | None:
@@ -65,6 +65,8 @@ _KEPT = {"GIT_SSH_COMMAND", "GIT_SSL_CAINFO", "GIT_ASKPASS"}
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15"
 
 
-def _last_line(said: bytes) -> str:
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return re.sub(r"//[^/@\s]*@", "//", lines[-1]) if lines else ""
+def _cause(said: bytes) -> str:
+    """The line that tells the cause, without a password that may stand in an address."""
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-1:]
+    return re.sub(r"//[^/@\s]*@", "//", causes[0]) if causes else ""
