@@ -46,7 +46,7 @@ class DockerRunner:
         """Start a container as production does. Raises as the protocol says."""
         from docker.errors import ImageNotFound
 
-        with _explained(self._api.base_url, image):
+        with _explained(_where(self._api), image):
             try:
                 self._api.inspect_image(str(image))
             except ImageNotFound:
@@ -67,7 +67,7 @@ class DockerRunner:
                     pids_limit=512,
                 ),
             )
-        with _explained(self._api.base_url, image, starting=True):
+        with _explained(_where(self._api), image, starting=True):
             self._api.start(created["Id"])
 
     def state(self, name: str) -> ContainerState | None:
@@ -87,7 +87,7 @@ class DockerRunner:
         """The last lines that it wrote, on both streams."""
         from docker.errors import NotFound
 
-        with _explained(self._api.base_url):
+        with _explained(_where(self._api)):
             try:
                 text: bytes = self._api.logs(name, tail=lines)
             except NotFound:
@@ -98,7 +98,7 @@ class DockerRunner:
         """End and remove it; whether there was one."""
         from docker.errors import APIError, NotFound
 
-        with _explained(self._api.base_url):
+        with _explained(_where(self._api)):
             try:
                 self._api.remove_container(name, force=True, v=True)
             except NotFound:
@@ -112,7 +112,7 @@ class DockerRunner:
     def _inspect(self, name: str) -> dict[str, Any] | None:
         from docker.errors import NotFound
 
-        with _explained(self._api.base_url):
+        with _explained(_where(self._api)):
             try:
                 found: dict[str, Any] = self._api.inspect_container(name)
             except NotFound:
@@ -145,6 +145,12 @@ def _pull_error(message: str, image: ImageRef) -> NightferryError:
     )
 
 
+def _where(api: APIClient) -> str:
+    """The engine's address for people; docker-py has a made-up one for a socket."""
+    address = str(api.base_url)
+    return "this machine" if address.startswith("http+docker:") else address
+
+
 @contextmanager
 def _explained(address: str, image: ImageRef | None = None, *, starting: bool = False) -> Iterator[None]:
     """Turn docker-py's and its HTTP client's exceptions into ours."""
@@ -170,8 +176,8 @@ def _api_error(address: str, error: Any, image: ImageRef | None, starting: bool)
     said = " ".join(str(error.explanation or error).split())[:300].rstrip(".")
     if "no space left on device" in said:
         return Permanent(Reason.DISK_FULL, f"The disk of the Docker engine at {address} is full: make room.")
-    if starting and error.status_code in (400, 404, 500):
-        # What runc says: no such program, no such user, a wrong entrypoint.
+    if (image is not None and error.status_code == 400) or (starting and error.status_code in (404, 500)):
+        # No entrypoint, no such program, no such user.
         return Permanent(Reason.IMAGE_START_FAILED, f"The image does not start: {said}.")
     if image is not None and error.status_code in (401, 403, 404, 500):
         return _pull_error(said, image)
