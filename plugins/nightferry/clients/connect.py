@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nightferry.clients.azure_ledger import AzureLedger
 from nightferry.clients.azure_models import AzureModels
 from nightferry.clients.git_source import GitSource
+from nightferry.clients.kube_cluster import KubeCluster
+from nightferry.clients.kube_connection import open_cluster
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ModelSource, Source
 from nightferry.errors import Permanent
@@ -67,6 +69,11 @@ def ledger_store(settings: Settings) -> AzureLedger:
 def source(settings: Settings, source: Source) -> GitSource:
     """The repository of a service's code."""
     return GitSource(source.repository, settings.work, settings.root)
+
+
+def cluster(settings: Settings, namespace: str) -> KubeCluster:
+    """A namespace of the cluster. Raises as `open_cluster`."""
+    return open_cluster(settings, namespace)
 
 
 def _connection_string(file: Path) -> str:

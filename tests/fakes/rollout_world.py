@@ -1,0 +1,196 @@
+"""A namespace, a ledger and releases to roll out, for tests of the deployer's steps."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.model_version import PinnedModel
+from nightferry.entities.probe_report import Fault, ProbeReport
+from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_spec import Environment
+from nightferry.manifests import names
+from nightferry.steps.ledger import Chain
+from nightferry.steps.probe_service import PASSPORT
+from nightferry.steps.roll_out import RolledOut, roll_out
+from nightferry.steps.verify_release import Verified, verify_release
+
+from tests.fakes.memory_cluster import MemoryCluster
+from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.still_clock import StillClock
+
+
+def plan(release: str = "digits-2026-11-21.1", **environment: Any) -> RolloutPlan:
+    """A plan; each release has an image of its own."""
+    given = {"name": "staging", "namespace": "staging", "service_type": "NodePort", "ready_seconds": 60} | environment
+    number = release.rpartition(".")[2] + release[-4:-2]
+    return RolloutPlan(
+        service="digits",
+        release=release,
+        image=image(release),
+        model=PinnedModel(
+            version=f"model-{number}",
+            sha256=f"{int(number):064x}",
+            created=dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+            size=1,
+            etags={},
+        ),
+        model_repository="azure-blob://models/digits",
+        source="c" * 40,
+        actor="schedule",
+        environment=Environment.model_validate(given),
+    )
+
+
+def image(release: str) -> str:
+    """The image of a release."""
+    return f"registry.example/digits@sha256:{release.encode().hex():0<64.64}"
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class World:
+    """Everything a rollout meets. Pods answer with what their Deployment told them."""
+
+    def __init__(self) -> None:
+        self.clock = StillClock()
+        self.cluster = MemoryCluster(self.clock)
+        self.ledger = WatchedLedger()
+        self.faults: dict[str, Fault] = {}
+        """Release -> what the probe finds wrong with it."""
+        self.answers: Callable[[str, dict[str, Any] | None], Any] = lambda address, answer: answer
+        """Changes what an address answers at /version."""
+        self.unprepared: Exception | None = None
+
+    def roll_out(self, release: str = "digits-2026-11-21.1", **environment: Any) -> RolledOut:
+        return roll_out(
+            plan(release, **environment),
+            cluster=self.cluster,
+            address=lambda: "preview",
+            prepare=self._prepare,
+            ask=self.ask,
+            ledger=self.ledger,
+            clock=self.clock,
+        )
+
+    def verify(self, release: str = "digits-2026-11-21.1", last_try: bool = False, **environment: Any) -> Verified:
+        return verify_release(
+            plan(release, **environment),
+            cluster=self.cluster,
+            address=lambda: "stable",
+            prepare=self._prepare,
+            ask=self.ask,
+            ledger=self.ledger,
+            clock=self.clock,
+            last_try=last_try,
+        )
+
+    def ask(self, address: str) -> Any:
+        """GET /version."""
+        pods = self.cluster.list("Pod")
+        if address in ("preview", "stable"):
+            service = self.cluster.get("Service", {"preview": "digits-preview", "stable": "digits"}[address])
+            wanted = service["spec"]["selector"].items() if service else {"no": "pod"}.items()
+            found = [one for one in pods if wanted <= one["metadata"]["labels"].items()]
+        else:
+            ip = address.removeprefix("http://").partition(":")[0]
+            found = [one for one in pods if one["status"]["podIP"] == ip]
+        return self.answers(address, _version(found[0]) if found else None)
+
+    def in_use(self) -> str | None:
+        service = self.cluster.objects.get(("Service", "digits"))
+        if service is None:
+            return None
+        release = service["spec"]["selector"][names.VERSION]
+        assert names.annotations_of(service).get(names.RELEASE, "none") == release
+        return str(release)
+
+    def note(self, release: str, name: str) -> str | None:
+        """An annotation of a release's Deployment."""
+        deployment = self.cluster.objects[("Deployment", names.object_name(release))]
+        return names.annotations_of(deployment).get(name)
+
+    def entries(self) -> list[LedgerEntry]:
+        return list(reversed(list(Chain(self.ledger, "digits"))))
+
+    def check(self) -> None:
+        """What has to hold at every moment: users are never sent to a release that is not there, nothing is alone."""
+        release = self.in_use()
+        self.cluster.settle()
+        deployments = self.cluster.names("Deployment")
+        if release not in (None, "none"):
+            assert names.object_name(release) in deployments
+        for kind in ("PodDisruptionBudget", "HorizontalPodAutoscaler"):
+            assert set(self.cluster.names(kind)) <= set(deployments)
+
+    def kill_at(self, call: int, dead: bool) -> None:
+        """Raise Killed at that call to the outside; when `dead`, at every one after it, too."""
+        count = 0
+
+        def tick(*_: object) -> None:
+            nonlocal count
+            count += 1
+            self.check()
+            if count == call or (dead and count > call):
+                raise Killed
+
+        self.cluster.before = tick
+        self.ledger.before = tick
+
+    def calls(self, work: Callable[[], object]) -> int:
+        """How many calls to the outside `work` makes."""
+        count = 0
+
+        def tick(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        self.cluster.before = tick
+        self.ledger.before = tick
+        work()
+        self.live()
+        return count
+
+    def live(self) -> None:
+        """Calls succeed again."""
+        self.cluster.before = lambda *_: None
+        self.ledger.before = lambda *_: None
+
+    def _prepare(self) -> Callable[[str], ProbeReport]:
+        if self.unprepared:
+            raise self.unprepared
+        return self._probe
+
+    def _probe(self, address: str) -> ProbeReport:
+        answer = self.ask(address)
+        fault = self.faults.get(answer["release"]) if answer else Fault(kind="start", sentence="no answer")
+        return ProbeReport(faults=(fault,) if fault else (), checked=7, seconds=0.1)
+
+
+class WatchedLedger(MemoryLedger):
+    """A ledger whose calls can be counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Callable[..., None] = lambda *_: None
+
+    def _check(self) -> None:
+        self.before()
+        super()._check()
+
+
+def _version(pod: Mapping[str, Any]) -> dict[str, Any] | None:
+    if pod["status"]["conditions"][1]["status"] != "True":
+        return None
+    variables = {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
+    answer: dict[str, Any] = {}
+    for variable, where in PASSPORT.items():
+        place = answer
+        for part in where[:-1]:
+            place = place.setdefault(part, {})
+        place[where[-1]] = variables[variable]
+    return answer
