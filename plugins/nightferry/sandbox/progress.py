@@ -33,6 +33,10 @@ class StepFailed(Permanent):
     """A program that the sandbox ran ended with an error."""
 
 
+class StepGivenUp(Exception):
+    """A step ended early because another one failed: nothing is wrong with it."""
+
+
 @dataclass
 class _Step:
     title: str
@@ -82,6 +86,9 @@ class Progress:
         self._begin(step)
         try:
             yield
+        except StepGivenUp:
+            self._end(step, f"- {title}: given up")
+            raise
         except BaseException:
             self._end(step, f"✗ {title}: failed after {self._clock() - step.started:.0f} s")
             if log is not None:

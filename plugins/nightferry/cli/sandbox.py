@@ -1,0 +1,147 @@
+"""The sandbox: `up`, `down`, `status`, `logs`, `clean`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+
+from nightferry import settings as settings_of
+from nightferry.cli.arguments import Subparsers, command
+from nightferry.cli.exit_codes import NOT_WELL, OK
+from nightferry.cli.output import show_json, size, table
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.sandbox import privileges
+from nightferry.sandbox.layout import Layout, Owner
+from nightferry.sandbox.progress import Progress
+
+UP_EXAMPLES = """\
+  nightferry up                                   start all parts that do not run, install what is missing
+  NIGHTFERRY_KUBECONFIG=aks.yaml nightferry up    use this cluster instead of the one in the sandbox
+"""
+STATUS_EXAMPLES = """\
+  nightferry status          exit code 0: every part is healthy
+  nightferry status --json   the same for programs
+"""
+LOGS_EXAMPLES = """\
+  nightferry logs                        which logs there are
+  nightferry logs airflow-scheduler -f   go on showing what is written
+"""
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    """Add the commands."""
+    command(subparsers, "up", up, "start the sandbox: every part of a release, on this machine", UP_EXAMPLES)
+    command(subparsers, "down", down, "stop the sandbox; its data stays")
+    command(subparsers, "status", status, "show the health of every part of the sandbox", STATUS_EXAMPLES)
+    add = command(subparsers, "logs", logs, "show the log of a part of the sandbox", LOGS_EXAMPLES)
+    add.add_argument("part", metavar="PART", nargs="?", help="as `status` names it; none: list the logs")
+    add.add_argument("-f", "--follow", action="store_true", help="go on showing what is written")
+    add.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many last lines (%(default)s)")
+    command(subparsers, "clean", clean, "stop the sandbox and remove its data, without asking")
+
+
+def _layout() -> Layout:
+    settings = settings_of.load()
+    return Layout(root=settings.root, home=settings.home, owner=Owner.current())
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Start the sandbox; says where its parts are."""
+    from nightferry.sandbox import up as work
+
+    privileges.ensure_root(sys.argv[1:])
+    layout = _layout()
+    state = work.up(settings_of.load(), layout, Progress(sys.stderr))
+    if arguments.json:
+        show_json({"home": str(layout.home), "settings": dict(state.settings), "ports": dict(state.ports)})
+        return OK
+    password = layout.secrets / "airflow-password"
+    print("The sandbox is up.")
+    print(f"  Airflow     {state.settings['NIGHTFERRY_AIRFLOW_URL']}  user admin, password: cat {_shown(password)}")
+    print(f"  registry    {state.settings['NIGHTFERRY_REGISTRY']}")
+    print(f"  storage     {state.settings['NIGHTFERRY_STORAGE_URL']}")
+    print(f"  cluster     {_shown(state.settings['NIGHTFERRY_KUBECONFIG'])}")
+    return OK
+
+
+def _shown(path: object) -> str:
+    """A path as short as it can be typed here."""
+    relative = os.path.relpath(str(path))
+    return relative if not relative.startswith("..") else str(path)
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """Stop the sandbox."""
+    from nightferry.sandbox import down as work
+
+    privileges.ensure_root(sys.argv[1:])
+    stopped = work.down(_layout(), Progress(sys.stderr))
+    if arguments.json:
+        show_json({"stopped": stopped})
+    else:
+        print("The sandbox is stopped; its data stays." if stopped else "The sandbox does not run.")
+    return OK
+
+
+def clean(arguments: argparse.Namespace) -> int:
+    """Stop the sandbox and remove its data."""
+    from nightferry.sandbox import down as work
+
+    privileges.ensure_root(sys.argv[1:])
+    layout = _layout()
+    work.clean(layout, Progress(sys.stderr))
+    if arguments.json:
+        show_json({"removed": str(layout.home)})
+    else:
+        print(f"The sandbox is stopped and {layout.home} is removed.")
+    return OK
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Show every part; exit code 0 only where all are healthy."""
+    from nightferry.sandbox import status as work
+
+    found = work.status(_layout())
+    if arguments.json:
+        show_json(found.to_json())
+    elif not found.running:
+        print("The sandbox does not run; start it: nightferry up")
+    else:
+        now = dt.datetime.now(dt.UTC)
+        rows = [
+            (part.name, part.state, _ago(part.since, now), str(part.pid or ""), size(part.memory), part.address)
+            for part in found.parts
+        ]
+        table(("PART", "STATE", "SINCE", "PID", "MEMORY", "ADDRESS"), rows)
+        total = sum(part.memory for part in found.parts)
+        print(f"\nMemory: {size(total)}, and {size(found.containers_memory)} in containers.")
+    return OK if found.healthy else NOT_WELL
+
+
+def _ago(since: str | None, now: dt.datetime) -> str:
+    if since is None:
+        return ""
+    passed = int((now - dt.datetime.fromisoformat(since)).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if passed >= length:
+            return f"{passed // length} {unit}"
+    return f"{max(passed, 0)} s"
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    """Show the end of a log. Following it ends with Ctrl-C."""
+    layout = _layout()
+    known = sorted(path.stem for path in (layout.home / "logs").glob("*.log"))
+    if arguments.part is None:
+        show_json(known) if arguments.json else print("\n".join(known) or "There are no logs yet.")
+        return OK
+    if arguments.part not in known:
+        there = ", ".join(known) or "none yet"
+        raise Permanent(Reason.REQUEST_INVALID, f"There is no log {arguments.part}; there are: {there}.")
+    sys.stdout.flush()
+    following = ["-F"] if arguments.follow else []
+    words = ["tail", "-n", str(arguments.lines), *following, str(layout.log(arguments.part))]
+    os.execvp("tail", words)  # noqa: S606 a fixed list of words, no shell wanted

@@ -1,0 +1,34 @@
+"""Ending what a sandbox left behind: processes without a supervisor, containers without a runtime, mounts, sockets."""
+
+from __future__ import annotations
+
+import shutil
+
+from nightferry.sandbox import cgroups, mounts, orphans
+from nightferry.sandbox.layout import Layout
+
+KEPT = {"lock", "holder.json"}
+"""Files of the runtime folder that say whose the machine's sandbox is."""
+CONTAINER_SECONDS = 8.0
+"""How long containers get to end by themselves."""
+
+
+def end_containers() -> None:
+    """End every process in every container of the sandbox."""
+    cgroups.end_processes(CONTAINER_SECONDS)
+
+
+def end(layout: Layout) -> None:
+    """End all that still runs of this sandbox, and clear what does not outlive it. Nothing left is fine."""
+    orphans.end(orphans.find(layout.home))
+    end_containers()
+    # What ended last may have had the time to start something.
+    orphans.end(orphans.find(layout.home))
+    cgroups.remove()
+    mounts.detach([layout.runtime, layout.home])
+    for path in layout.runtime.iterdir():
+        if path.name not in KEPT:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

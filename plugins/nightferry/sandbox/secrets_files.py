@@ -1,0 +1,91 @@
+"""The sandbox's secrets: made once per sandbox, each in a file of its own that its owner alone can read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nightferry.sandbox.layout import Layout
+
+ACCOUNT = "nightferry"
+"""The name of the storage account that Azurite serves."""
+
+
+def _word(length: int) -> Callable[[], str]:
+    return lambda: secrets.token_urlsafe(length)
+
+
+def _fernet() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _account_key() -> str:
+    return base64.b64encode(secrets.token_bytes(64)).decode()
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "airflow-password": _word(18),
+    "airflow-jwt": _word(64),
+    "airflow-api": _word(48),
+    "airflow-fernet": _fernet,
+    "storage-key": _account_key,
+    "registry": _word(32),
+}
+
+
+def ensure(layout: Layout) -> None:
+    """Make those that are missing; what exists is kept."""
+    for name, make in GENERATED.items():
+        path = layout.secrets / name
+        if not path.exists() or not path.read_text(encoding="utf-8").strip():
+            layout.write(path, make(), owned=True)
+        else:
+            layout.write(path, path.read_text(encoding="utf-8"), owned=True)
+
+
+def read(layout: Layout, name: str) -> str:
+    """One secret."""
+    return (layout.secrets / name).read_text(encoding="utf-8").strip()
+
+
+def write_storage_connection(layout: Layout, url: str) -> Path:
+    """The connection string of our Azurite at `url` (`http://host:port/account`), in a file."""
+    path = layout.secrets / "storage-connection"
+    key = read(layout, "storage-key")
+    protocol = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT}"
+    layout.write(path, f"{protocol};AccountKey={key};BlobEndpoint={url};", owned=True)
+    return path
+
+
+def write_airflow_users(layout: Layout) -> Path:
+    """The file that Airflow's simple auth manager reads: the one user, `admin`."""
+    path = layout.folder("airflow", owned=True) / "users.json"
+    layout.write(path, json.dumps({"admin": read(layout, "airflow-password")}) + "\n", owned=True)
+    return path
+
+
+def write_connections(layout: Layout, settings: Mapping[str, str]) -> Path:
+    """Airflow's connections to the outside systems, as the settings name them."""
+    path = layout.secrets / "airflow-connections.json"
+    layout.write(path, json.dumps(connections(settings), indent=2, sort_keys=True) + "\n", owned=True)
+    return path
+
+
+def connections(settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """The connections by name, in the form of Airflow's local file backend."""
+    storage: dict[str, object] = {"conn_type": "wasb", "host": settings.get("NIGHTFERRY_STORAGE_URL", "")}
+    if file := settings.get("NIGHTFERRY_STORAGE_CONNECTION_FILE"):
+        text = Path(file).read_text(encoding="utf-8").strip()
+        storage = {"conn_type": "wasb", "extra": {"connection_string": text}}
+    return {
+        "nightferry_storage": storage,
+        "nightferry_registry": {"conn_type": "docker", "host": settings.get("NIGHTFERRY_REGISTRY", "")},
+        "nightferry_buildkit": {"conn_type": "generic", "host": settings.get("NIGHTFERRY_BUILDKIT", "")},
+        "nightferry_cluster": {
+            "conn_type": "kubernetes",
+            "extra": {"kube_config_path": settings.get("NIGHTFERRY_KUBECONFIG", "")},
+        },
+    }

@@ -1,0 +1,31 @@
+"""The containers of the sandbox's storage account: one for models, one for the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nightferry.entities.reason import Reason
+from nightferry.errors import Temporary
+
+MODELS = "models"
+
+
+def ensure(connection_string: str, names: Iterable[str]) -> None:
+    """Make those that are missing.
+
+    Raises:
+        Temporary: (storage_unavailable) the account does not answer.
+    """
+    from azure.core.exceptions import AzureError, ResourceExistsError
+    from azure.storage.blob import BlobServiceClient
+
+    try:
+        with BlobServiceClient.from_connection_string(connection_string, retry_total=2) as service:
+            for name in names:
+                try:
+                    service.create_container(name)
+                except ResourceExistsError:
+                    continue
+    except AzureError as cause:
+        sentence = f"The sandbox's storage account does not answer: {cause}"
+        raise Temporary(Reason.STORAGE_UNAVAILABLE, sentence) from cause

@@ -1,0 +1,279 @@
+"""`nightferry up`: from whatever state the machine is in to a sandbox that works.
+
+Every step looks first whether its work is done, so `up` may be run at any time and after any interruption.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.sandbox import (
+    airflow_parts,
+    base_image,
+    binaries,
+    cache,
+    cgroups,
+    choices,
+    cluster_objects,
+    firewall,
+    images,
+    kubernetes_parts,
+    leftovers,
+    network,
+    ownership,
+    packages,
+    pki,
+    ports,
+    secrets_files,
+    state,
+    storage_containers,
+    store_parts,
+    toolchain,
+)
+from nightferry.sandbox.assembly import Assembly
+from nightferry.sandbox.buildkit import Buildkit
+from nightferry.sandbox.environment import base_environment
+from nightferry.sandbox.graph import Step, run_all
+from nightferry.sandbox.kube_api import KubeApi
+from nightferry.sandbox.layout import Layout
+from nightferry.sandbox.progress import Progress
+from nightferry.sandbox.state import State
+from nightferry.sandbox.supervision import Supervisor
+from nightferry.settings import Settings
+
+FIRST_GIGABYTES = 5.0
+LATER_GIGABYTES = 0.5
+CLUSTER_FILES = ("cluster files",)
+
+
+def up(settings: Settings, layout: Layout, progress: Progress) -> State:
+    """Start what does not run, install what is missing. Returns when every part works.
+
+    Raises:
+        Permanent: something keeps a part from working; the sentence says what.
+    """
+    layout.prepare()
+    with ownership.exclusively(layout):
+        ownership.refuse_another(layout)
+        return _Up(settings, layout, progress).run()
+
+
+class _Up:
+    def __init__(self, settings: Settings, layout: Layout, progress: Progress) -> None:
+        self.settings, self.layout, self.progress = settings, layout, progress
+        self.root, self.logs = layout.root, layout.home / "logs"
+        self.supervisor = Supervisor(layout)
+        self.stop = threading.Event()
+        self.assembly = Assembly(layout, self.supervisor, progress, self.stop)
+        self.environment = base_environment(layout)
+        self.programs: dict[str, Path] = {}
+        self.pause_image = ""
+
+    def run(self) -> State:
+        """All of it."""
+        kept = state.read(self.layout)
+        cache.check_space(self.layout.home, LATER_GIGABYTES if kept.settings else FIRST_GIGABYTES)
+        running = self.supervisor.answers()
+        if not running:
+            leftovers.end(self.layout)
+        self.choices = choices.make(self.settings, self.layout)
+        self._refuse_another_cluster()
+        self.ports = ports.choose(kept.ports, running)
+        secrets_files.ensure(self.layout)
+        self.state = State(choices.sandbox_settings(self.settings, self.layout, self.choices, self.ports), self.ports)
+        secrets_files.write_connections(self.layout, self.state.settings)
+        ownership.claim(self.layout, own_docker=self.choices.docker)
+        self.had_images = "NIGHTFERRY_DEPLOYER_IMAGE" in kept.settings
+        self._keep({name: kept.settings[name] for name in KEPT if name in kept.settings})
+        run_all(self.steps(), self.stop)
+        self.assembly.complete()
+        self._give_cache_to_owner()
+        return self.state
+
+    def steps(self) -> list[Step]:
+        """What to do, and what must be done before it."""
+        steps = [
+            Step("packages", self._packages),
+            Step("control group", cgroups.ensure),
+            Step("network", network.ensure, ("packages",)),
+            Step("supervisor", lambda: self.supervisor.launch(self.environment)),
+            Step("buildctl", self._buildctl),
+            Step("images", self._images, ("registry", "buildkitd", "buildctl", "pause image")),
+            *self._store_steps(),
+            *self._airflow_steps(),
+        ]
+        if self.choices.cluster:
+            steps += self._cluster_steps()
+        return steps
+
+    def _store_steps(self) -> list[Step]:
+        bring = self.assembly.bring
+        steps = []
+        if self.choices.docker:
+            needs: tuple[str, ...] = ("supervisor", "packages", "control group")
+            steps.append(Step("dockerd", lambda: bring(store_parts.dockerd(self.layout)), needs))
+        if self.choices.registry:
+            needs = ("supervisor", "packages")
+            steps.append(Step("registry", lambda: bring(store_parts.registry(self.layout, self.ports)), needs))
+        if self.choices.storage:
+            steps.append(Step("azurite", self._azurite, ("supervisor", "network")))
+            steps.append(Step("storage containers", self._storage_containers, ("azurite",)))
+        if self.choices.buildkit:
+            needs = ("supervisor", "packages", "control group", "buildctl")
+            steps.append(Step("buildkitd", self._buildkitd, needs))
+        if not self.had_images and not self.settings.own("BASE_IMAGE"):
+            needs = ("packages",)
+            steps.append(Step("base image", lambda: base_image.prefetch(self.progress, self.logs), needs))
+        return steps
+
+    def _cluster_steps(self) -> list[Step]:
+        return [
+            Step("cluster programs", self._cluster_programs, ("buildctl", "buildkitd")),
+            Step("pause image", self._pause, ("cluster programs", "registry", "buildkitd", "buildctl")),
+            Step("cluster files", self._cluster_files, ("supervisor", "cluster programs", "pause image", "network")),
+            self._start("etcd", CLUSTER_FILES),
+            self._start("containerd", (*CLUSTER_FILES, "control group")),
+            self._start("kube-apiserver", ("etcd",)),
+            self._start("kube-controller-manager", ("kube-apiserver",)),
+            self._start("kube-scheduler", ("kube-apiserver",)),
+            self._start("kubelet", ("kube-apiserver", "containerd")),
+            self._start("kube-proxy", ("kube-apiserver",)),
+            Step("cluster objects", self._cluster_objects, ("kube-apiserver",)),
+            self._start("coredns", ("cluster objects",)),
+        ]
+
+    def _airflow_steps(self) -> list[Step]:
+        parts = airflow_parts.all_parts(self.layout, self.ports, choices.given(self.settings))
+        return [
+            Step("airflow files", lambda: self.assembly.define(parts), ("supervisor",)),
+            Step("airflow database", self._airflow_database),
+            *(self._start(part.name, ("airflow files", "airflow database")) for part in parts),
+        ]
+
+    def _start(self, name: str, needs: tuple[str, ...]) -> Step:
+        return Step(name, lambda: self.assembly.start(name), needs)
+
+    def _packages(self) -> None:
+        wanted: list[str] = []
+        for ours, names in (
+            (self.choices.registry, packages.REGISTRY),
+            (self.choices.docker, packages.DOCKER),
+            (self.choices.buildkit, packages.BUILDKIT),
+            (self.choices.storage or self.choices.cluster, ("iproute2",)),
+            (self.choices.cluster, packages.KUBERNETES),
+        ):
+            wanted += names if ours else ()
+        packages.ensure(self.progress, self.logs, wanted)
+
+    def _buildctl(self) -> None:
+        own = self.settings.own("BUILDCTL")
+        if own:
+            self.programs["buildctl"] = Path(own)
+        else:
+            self._compile("buildctl")
+            self._keep({"NIGHTFERRY_BUILDCTL": str(self.programs["buildctl"])})
+
+    def _compile(self, part: str) -> None:
+        self.programs |= binaries.ensure(self.progress, self.root, self.logs, [part])
+
+    def _buildkitd(self) -> None:
+        self._compile("buildkit")
+        registry = self.state.settings["NIGHTFERRY_REGISTRY"] if self.choices.registry else None
+        program, buildctl = self.programs["buildkitd"], self.programs["buildctl"]
+        self.assembly.bring(store_parts.buildkitd(self.layout, registry, program, buildctl))
+
+    def _azurite(self) -> None:
+        program = toolchain.azurite(self.progress, self.root, self.logs)
+        self.assembly.bring(store_parts.azurite(self.layout, self.ports, program))
+
+    def _connection_string(self) -> str | None:
+        file = self.state.settings.get("NIGHTFERRY_STORAGE_CONNECTION_FILE")
+        return Path(file).read_text(encoding="utf-8").strip() if file else None
+
+    def _storage_containers(self) -> None:
+        names = (storage_containers.MODELS, self.state.settings["NIGHTFERRY_LEDGER"])
+        storage_containers.ensure(self._connection_string() or "", names)
+
+    def _cluster_programs(self) -> None:
+        self._compile("kubernetes")
+
+    def _builder(self) -> Buildkit:
+        auth = self.settings.own("REGISTRY_AUTH_FILE")
+        given = self.state.settings
+        return Buildkit(
+            self.programs["buildctl"],
+            given["NIGHTFERRY_BUILDKIT"],
+            given["NIGHTFERRY_REGISTRY"],
+            Path(auth) if auth else None,
+        )
+
+    def _pause(self) -> None:
+        builder, program = self._builder(), self.programs["pause"]
+        self.pause_image = images.pause_ensure(self.progress, self.root, self.logs, builder, program)
+
+    def _images(self) -> None:
+        own = self.settings.own("BASE_IMAGE")
+        builder = self._builder()
+        base = own or base_image.ensure(self.progress, self.root, self.logs, builder)
+        deployer = self.settings.own("DEPLOYER_IMAGE") or images.deployer_ensure(
+            self.progress, self.root, self.logs, builder, base
+        )
+        self._keep({"NIGHTFERRY_BASE_IMAGE": base, "NIGHTFERRY_DEPLOYER_IMAGE": deployer})
+
+    def _cluster_files(self) -> None:
+        parts = kubernetes_parts.all_parts(
+            self.layout,
+            self.ports,
+            self.programs,
+            pause_image=self.pause_image,
+            registry=self.state.settings["NIGHTFERRY_REGISTRY"] if self.choices.registry else None,
+            plugins=packages.cni_folder() or packages.CNI_FOLDERS[0],
+        )
+        self.assembly.define(parts)
+
+    def _cluster_objects(self) -> None:
+        api = KubeApi(kubernetes_parts.server(self.ports), pki.ensure(self.layout).client("admin"))
+        cluster_objects.apply(api, self._connection_string())
+
+    def _airflow_database(self) -> None:
+        airflow_parts.migrate(self.layout, self.ports, self.environment, self.progress)
+
+    def _keep(self, more: dict[str, str]) -> None:
+        with _STATE_LOCK:
+            given = choices.given(self.settings)
+            self.state = replace(self.state, settings={**self.state.settings, **more, **given})
+            state.write(self.layout, self.state)
+
+    def _refuse_another_cluster(self) -> None:
+        holder = ownership.holder(self.layout)
+        ours = holder is not None and holder.boot == ownership.boot_id()
+        if self.choices.cluster and not ours and firewall.another_cluster():
+            sentence = (
+                "Another Kubernetes runs on this machine (there are kube-proxy's packet rules). Stop it, or use it: "
+                "NIGHTFERRY_KUBECONFIG=<its kubeconfig> nightferry up"
+            )
+            raise Permanent(Reason.SANDBOX_FAILED, sentence)
+
+    def _give_cache_to_owner(self) -> None:
+        """By way of sudo the cache is filled by root, but is its owner's to read and to remove."""
+        if self.layout.owner.uid != 0:
+            for folder in (path for path in cache.cache_folder().iterdir() if path.stat().st_uid == 0):
+                _chown_tree(folder, self.layout.owner.uid, self.layout.owner.gid)
+
+
+KEPT = ("NIGHTFERRY_BUILDCTL", "NIGHTFERRY_BASE_IMAGE", "NIGHTFERRY_DEPLOYER_IMAGE")
+"""Settings found while `up` works: those of the last time hold until then."""
+_STATE_LOCK = threading.Lock()
+
+
+def _chown_tree(top: Path, uid: int, gid: int, chown: Callable[..., None] = os.chown) -> None:
+    for folder, _folders, files in os.walk(top):
+        chown(folder, uid, gid)
+        for file in files:
+            chown(Path(folder, file), uid, gid, follow_symlinks=False)
