@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from nightferry.cli.commands import parser
-from nightferry.cli.exit_codes import INTERRUPTED, OK, USAGE, of
+from nightferry.cli.exit_codes import INTERRUPTED, OK, OWN_FAULT, of
 from nightferry.errors import NightferryError
 
 
@@ -39,4 +39,4 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         named = f"{type(fault).__name__}: {fault}".strip(": ")
         print(f"nightferry: unexpected: {named} (NIGHTFERRY_DEBUG=1 shows where)", file=sys.stderr)
-        return USAGE
+        return OWN_FAULT

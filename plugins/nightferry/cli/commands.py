@@ -22,7 +22,8 @@ every day:
   curl $(nightferry url digits)/version      what answers now?
 
 exit codes: 0 well · 1 what was asked about is not well (a failed release, a broken ledger) ·
-  2 bad input · 3 an outside system is unavailable · 130 interrupted
+  2 bad input · 3 an outside system is unavailable · 70 a fault of nightferry itself ·
+  130 interrupted
 """
 
 

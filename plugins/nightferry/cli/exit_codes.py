@@ -12,6 +12,8 @@ USAGE = 2
 """The command line, a file or a name in it is wrong."""
 UNAVAILABLE = 3
 """An outside system does not answer, or refuses."""
+OWN_FAULT = 70
+"""A fault of nightferry itself."""
 INTERRUPTED = 130
 
 _NOT_WELL = {Reason.LEDGER_BROKEN}

@@ -48,7 +48,7 @@ def check(arguments: argparse.Namespace) -> int:
     if rows:
         table(("SERVICE", "OWNER", "SCHEDULE", "FILE"), rows)
     for problem in loaded.problems:
-        print(f"{problem.path}: {problem.sentence} [{problem.reason}]")
+        print(f"{problem.sentence} [{problem.reason}]")
     if not rows and not loaded.problems:
         print(f"No service files in {' or '.join(map(str, settings.services_folders))}.")
     return NOT_WELL if loaded.problems else OK

@@ -1,0 +1,45 @@
+"""What all tests share: no network beyond this machine without the sandbox, and a clear word where it is missing."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import pytest
+from nightferry import settings
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A warning that our own code causes is an error."""
+    for package in ("nightferry", "serving_app"):
+        config.addinivalue_line("filterwarnings", rf"error:::{package}(\..*)?$")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test of the real parts fails at once where they are not there: skipped, it would look like a passed one."""
+    if item.get_closest_marker("sandbox") and not settings.load().get("STORAGE_CONNECTION_FILE"):
+        pytest.fail("The sandbox was not started: `nightferry up`; or leave its tests out: -m 'not sandbox'.")
+
+
+@pytest.fixture(autouse=True)
+def _this_machine_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the sandbox's mark, a test reaches this machine's loopback and nothing else."""
+    if request.node.get_closest_marker("sandbox"):
+        return
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) and self.family in (socket.AF_INET, socket.AF_INET6) else None
+        if host is not None and not _is_loopback(str(host)):
+            raise ConnectionRefusedError(f"a test without the mark `sandbox` connects to {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,161 @@
+"""A release is followed to its end, through restarts, with what each step found."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from nightferry.cli.follow import SILENCE_SECONDS, Findings, Follower, progress_of
+from nightferry.cli.progress import Lines, show_progress, steps_table
+from nightferry.clients.airflow_api import TaskState
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent, Temporary
+from nightferry.steps.record import record_failure, record_step
+
+from tests.fakes.a_release import a_decision, a_spec, decided, released
+from tests.fakes.memory_airflow import MemoryAirflow
+
+DAG = "release_digits"
+DOWN = Temporary(Reason.AIRFLOW_UNAVAILABLE, "Airflow does not answer.")
+
+
+@pytest.fixture
+def airflow() -> MemoryAirflow:
+    fake = MemoryAirflow()
+    fake.runs["one"] = "running"
+    return fake
+
+
+@pytest.fixture
+def follower(airflow, ledger, clock) -> Follower:
+    findings = Findings(ledger, "digits")
+    findings.of_run("one", look_back=False)
+    return Follower(airflow, DAG, "one", a_spec(), findings, clock)
+
+
+def found(follower: Follower) -> dict[str, str]:
+    return {step.step: step.found for step in follower.steps if step.found}
+
+
+def test_steps_show_what_the_record_found(follower, ledger, clock):
+    decision = decided(ledger, clock, a_decision())
+    record_step(ledger, clock, decision, "fetch_model", sentence="Fetched 10 bytes.")
+
+    assert not follower.look()
+    assert found(follower) == {"decide": "First release of digits.", "fetch_model": "Fetched 10 bytes."}
+
+
+def test_entries_of_other_runs_are_not_its_own(follower, ledger, clock):
+    decided(ledger, clock, a_decision(key="run:other", release="digits-2026-11-21.7"))
+    decided(ledger, clock, a_decision(key="run:one2", release="digits-2026-11-21.8"))
+    follower.look()
+
+    assert follower.findings.release is None
+    assert found(follower) == {}
+
+
+def test_who_comes_later_sees_what_was_before(airflow, ledger, clock):
+    decided(ledger, clock, a_decision(key="run:zero", release="digits-2026-11-21.1"))
+    released(ledger, clock, decided(ledger, clock, a_decision(release="digits-2026-11-21.2")))
+    findings = Findings(ledger, "digits")
+    findings.of_run("one", look_back=True)
+
+    assert findings.release == "digits-2026-11-21.2"
+    assert len(findings.entries) == 11
+    assert {entry.release for entry in findings.entries} == {"digits-2026-11-21.2"}
+
+
+def test_it_ends_with_the_run(follower, airflow):
+    assert not follower.look()
+    airflow.runs["one"] = "failed"
+
+    assert follower.look()
+    assert follower.run.state == "failed"
+
+
+def test_a_short_silence_is_waited_out_and_said(follower, airflow, clock):
+    airflow.fault = DOWN
+    assert not follower.look()
+    assert follower.trouble
+    airflow.fault = None
+    clock.advance(SILENCE_SECONDS + 1)
+    follower.look()
+
+    assert follower.trouble == ""
+
+
+def test_a_long_silence_is_a_failure(follower, airflow, clock):
+    airflow.fault = DOWN
+    follower.look()
+    clock.advance(SILENCE_SECONDS + 1)
+
+    with pytest.raises(Temporary):
+        follower.look()
+
+
+def test_a_run_that_somebody_deletes_does_not_hang_the_watcher(follower, airflow):
+    del airflow.runs["one"]
+
+    with pytest.raises(Permanent):
+        follower.look()
+
+
+def test_steps_stand_in_the_order_of_a_release():
+    names = [step.step for step in progress_of(a_spec(), [], [])]
+
+    assert names[0] == "decide"
+    assert names[-5:] == ["staging.roll_out", "staging.verify", "production.roll_out", "production.verify", "record"]
+
+
+def test_without_a_terminal_each_event_is_one_line(follower, airflow, ledger, clock):
+    decision = decided(ledger, clock, a_decision())
+    out = io.StringIO()
+    lines = Lines(out)
+    airflow.states = [TaskState("decide", "success", 1.0, 1), TaskState("fetch_model", "running", 2.0, 1)]
+    for _ in range(3):
+        follower.look()
+        lines.update(follower)
+    fault = Temporary(Reason.STORAGE_UNAVAILABLE, "The storage does not answer.")
+    record_failure(ledger, clock, decision, "fetch_model", fault, attempt=1)
+    airflow.states[1] = TaskState("fetch_model", "up_for_retry", 4.0, 1)
+    for _ in range(2):
+        follower.look()
+        lines.update(follower)
+    airflow.states[1] = TaskState("fetch_model", "failed", 5.0, 2)
+    follower.look()
+    lines.update(follower)
+
+    decide, retried, failed = out.getvalue().splitlines()
+    assert decide.startswith("✓ decide")
+    assert retried.startswith("↻ fetch_model")
+    assert retried.endswith("The storage does not answer.")
+    assert failed.startswith("✗ fetch_model")
+
+
+def test_on_a_terminal_every_step_has_its_row(follower, airflow, ledger, clock):
+    from rich.console import Console
+    from rich.spinner import Spinner
+
+    decided(ledger, clock, a_decision())
+    airflow.states = [TaskState("decide", "success", 1.0, 1), TaskState("fetch_model", "running", 2.0, 1)]
+    follower.look()
+    out = io.StringIO()
+    Console(file=out, width=200).print(steps_table(follower, Spinner("dots")))
+
+    rows = out.getvalue().splitlines()
+    assert [row.split()[1] for row in rows] == [step.step for step in follower.steps]
+
+
+def test_showing_progress_returns_when_the_run_ends(follower, airflow, clock):
+    class Ends(MemoryAirflow):
+        def run(self, dag, run):
+            if clock.slept > 3:
+                self.runs[run] = "success"
+            return super().run(dag, run)
+
+    ending = Ends()
+    ending.runs["one"] = "running"
+    follower._airflow = ending
+    show_progress(follower, clock, io.StringIO())
+
+    assert follower.run.state == "success"

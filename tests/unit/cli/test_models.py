@@ -1,0 +1,57 @@
+"""`nightferry models publish` and `list`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from nightferry.cli import main
+
+from tests.fakes.model_versions import write_version
+
+
+def test_a_version_is_published_once_and_then_listed(capsys, tmp_path, models, services):
+    folder = write_version(tmp_path)
+
+    assert main(["models", "publish", "digits", str(folder), "--json"]) == 0
+    assert "model.json" in json.loads(capsys.readouterr().out)["uploaded"]
+    assert main(["models", "publish", "digits", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["uploaded"] == []
+    assert main(["models", "list", "digits"]) == 0
+    (_, listed) = capsys.readouterr().out.splitlines()
+    assert listed.startswith("2026-11-21-a")
+    assert "2026-11-21 01:00:00 CET" in listed
+    assert "0.9700" in listed
+
+
+def test_a_folder_without_a_manifest_is_bad_input(capsys, tmp_path, models, services):
+    assert main(["models", "publish", "digits", str(tmp_path / "missing")]) == 2
+    assert str(tmp_path / "missing") in capsys.readouterr().err
+    assert models.blobs == {}
+
+
+def test_other_content_under_a_published_name_is_refused(capsys, tmp_path, models, services):
+    main(["models", "publish", "digits", str(write_version(tmp_path / "one"))])
+    other = write_version(tmp_path / "two", author="someone else")
+
+    assert main(["models", "publish", "digits", str(other)]) == 2
+    assert "[model_exists]" in capsys.readouterr().err
+
+
+def test_a_model_of_another_service_is_refused(capsys, tmp_path, models, services):
+    folder = write_version(tmp_path, service="letters")
+
+    assert main(["models", "publish", "digits", str(folder)]) == 2
+    assert "letters" in capsys.readouterr().err
+    assert models.blobs == {}
+
+
+@pytest.mark.parametrize("command", [["models", "publish", "x", "."], ["models", "list", "x"]])
+def test_an_unknown_service_is_bad_input(capsys, command, models, services):
+    assert main(command) == 2
+    assert "[service_unknown]" in capsys.readouterr().err
+
+
+def test_no_versions_says_how_to_publish_one(capsys, models, services):
+    assert main(["models", "list", "digits"]) == 0
+    assert "nightferry models publish digits" in capsys.readouterr().out

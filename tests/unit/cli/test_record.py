@@ -1,0 +1,146 @@
+"""Reading the record on the command line: history, show, ledger verify, url."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from nightferry.cli import main, record
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.steps.record import record_failure, record_release, record_step
+
+from tests.fakes.a_release import IMAGE, a_decision, decided, released
+from tests.fakes.memory_cluster import MemoryCluster
+
+RELEASE = "digits-2026-11-21.1"
+
+
+def test_history_shows_decisions_newest_first_in_the_services_zone(capsys, ledger, clock, services):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+    clock.advance(3600)
+    decided(ledger, clock, a_decision(key="run:two", release=None))
+
+    assert main(["history", "digits"]) == 0
+    _, newest, older = capsys.readouterr().out.splitlines()
+    assert newest.startswith("2026-11-21 03:00:18 CET")
+    assert "unchanged" in newest
+    assert "released" in older
+    assert RELEASE in older
+
+
+def test_history_as_json_holds_the_codes_and_utc(capsys, ledger, clock, services):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+
+    assert main(["history", "digits", "--json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert (line["time"], line["decided"], line["outcome"]) == ("2026-11-21T01:00:00Z", "first_release", "released")
+
+
+def test_history_stops_at_the_limit_and_reads_no_further(capsys, ledger, clock, services):
+    for number in range(5):
+        decided(ledger, clock, a_decision(key=f"run:{number}", release=None))
+    ledger.blobs["digits/000000000001.json"] = b"damaged, and too old to be asked for"
+
+    assert main(["history", "digits", "--limit", "2", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+
+
+def test_history_of_a_service_without_any_says_so(capsys, ledger, services):
+    assert main(["history", "digits"]) == 0
+    assert "digits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["history", "digist"], ["ledger", "verify", "digist"]])
+def test_a_misspelt_service_is_bad_input(command, capsys, ledger, services):
+    assert main(command) == 2
+    assert "[service_unknown]" in capsys.readouterr().err
+
+
+def test_the_record_of_a_service_that_is_gone_can_still_be_read(capsys, ledger, clock, services):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+    (services / "digits.yaml").unlink()
+
+    assert main(["history", "digits"]) == 0
+    assert "2026-11-21 01:00:00 UTC" in capsys.readouterr().out
+
+
+def test_show_tells_what_every_step_found(capsys, ledger, clock, services):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+
+    assert main(["show", RELEASE]) == 0
+    shown = capsys.readouterr().out
+    for fact in (
+        RELEASE,
+        "released",
+        "ada",
+        "2026-11-20-linear",
+        "c" * 40,
+        IMAGE,
+        "build_image is done.",
+        "for the demo",
+    ):
+        assert fact in shown
+
+
+def test_show_of_a_failed_release_is_not_well(capsys, ledger, clock, services):
+    decision = decided(ledger, clock, a_decision())
+    record_step(ledger, clock, decision, "fetch_model", sentence="Fetched.")
+    fault = Permanent(Reason.GATE_ACCURACY, "Accuracy 0.82 is under the gate.")
+    record_failure(ledger, clock, decision, "check_model", fault)
+    record_release(ledger, clock, decision, ["staging", "production"])
+
+    assert main(["show", RELEASE, "--json"]) == 1
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["outcome"] == "gate_accuracy"
+    assert [step["step"] for step in shown["steps"]] == ["fetch_model", "check_model"]
+
+
+def test_show_of_a_release_that_runs_is_well(ledger, clock, services):
+    decided(ledger, clock, a_decision())
+
+    assert main(["show", RELEASE]) == 0
+
+
+@pytest.mark.parametrize("name", ["digits-2026-11-21.9", "digits", "../etc"])
+def test_show_of_an_unknown_release_is_bad_input(name, capsys, ledger, services):
+    assert main(["show", name]) == 2
+    assert "[release_unknown]" in capsys.readouterr().err
+
+
+def test_a_whole_ledger_verifies(capsys, ledger, clock, services):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+
+    assert main(["ledger", "verify", "digits", "--json"]) == 0
+    verified = json.loads(capsys.readouterr().out)
+    assert (verified["whole"], verified["count"]) == (True, len(ledger.blobs))
+
+
+def test_a_changed_byte_is_named_and_not_well(capsys, ledger, clock, services):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+    name = "digits/000000000003.json"
+    ledger.blobs[name] = ledger.blobs[name].replace(b"ada", b"eve", 1)
+
+    assert main(["ledger", "verify", "digits"]) == 1
+    told = capsys.readouterr().err
+    assert name in told
+    assert "[ledger_broken]" in told
+
+
+def test_url_prints_the_address_and_nothing_else(capsys, monkeypatch, clock, services):
+    cluster = MemoryCluster(clock, "production")
+    ports = [{"port": 80, "nodePort": 30123}]
+    cluster.create({"kind": "Service", "metadata": {"name": "digits"}, "spec": {"type": "NodePort", "ports": ports}})
+    monkeypatch.setattr(record, "open_cluster", lambda settings, namespace: cluster)
+
+    assert main(["url", "digits"]) == 0
+    assert capsys.readouterr().out == "http://127.0.0.1:30123\n"
+
+
+def test_url_of_an_environment_the_service_does_not_have_is_bad_input(capsys, services):
+    file = services / "digits.yaml"
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if "name: staging" not in line]
+    file.write_text("\n".join(lines), encoding="utf-8")
+
+    assert main(["url", "digits", "staging"]) == 2
+    assert "production" in capsys.readouterr().err

@@ -1,0 +1,16 @@
+"""Unit tests see no settings but their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the environment's NIGHTFERRY_… nor a sandbox of this checkout counts."""
+    for name in [name for name in os.environ if name.startswith("NIGHTFERRY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NIGHTFERRY_HOME", str(tmp_path / "home"))
