@@ -3,15 +3,18 @@
 Granian alone stops accepting at SIGTERM and ends once its connections are quiet. A client that keeps a connection open
 through a Kubernetes Service would then meet a closed one. So the main process first lets the workers answer on for
 `drain_seconds` with `Connection: close`, not ready; only then Granian's own shutdown begins.
+
+The main process loads the packages but no model, so that its forks, the workers, start fast and share that memory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -19,11 +22,14 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
+from prometheus_client import multiprocess
 
+from serving_app.app import create_app
 from serving_app.errors import StartError
 from serving_app.lifecycle import Lifecycle
 from serving_app.settings import Settings
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 START_FAILED = 3
 """Exit code of a worker, and of the service, whose model does not start."""
 
@@ -61,12 +67,17 @@ class Server(MPServer):
         else:
             super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
+    def _spawn_workers(self, *args: Any) -> None:
+        with _signals_held():
+            super()._spawn_workers(*args)
+
     def _respawn_workers(self, workers: list[int], *args: Any, **kwargs: Any) -> None:
         if any(self.wrks[index].inner.exitcode == START_FAILED for index in workers):
             self.shutdown(START_FAILED)  # type: ignore[no-untyped-call]
         for index in workers:
             _forget(self.wrks[index].inner.pid)
-        super()._respawn_workers(workers, *args, **kwargs)
+        with _signals_held():
+            super()._respawn_workers(workers, *args, **kwargs)
 
     def run(self) -> None:
         """Serve until told to stop.
@@ -77,9 +88,10 @@ class Server(MPServer):
         self.serve(target_loader=self._load, wrap_loader=False)
 
     def _load(self) -> Callable[..., Any]:
-        """Runs in a worker: import what is heavy, open the model. Granian listens only after that."""
-        from serving_app.app import create_app
-
+        """Runs in a worker: open the model. Granian listens, and takes over the signals, only after that."""
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
             return create_app(self._config, self._lifecycle)
         except StartError as error:
@@ -88,8 +100,17 @@ class Server(MPServer):
             os._exit(START_FAILED)
 
 
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold signals back while workers are forked. A new worker has this process's handlers, which mean nothing to it:
+    a SIGTERM before it has its own would be lost, and the worker would never end."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
 def _forget(pid: int | None) -> None:
     """Drop a dead worker's share of the gauges."""
-    from prometheus_client import multiprocess
-
     multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
