@@ -1,0 +1,124 @@
+"""Whole runs of the release DAG, with what is outside Airflow in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nightferry.entities.ledger_entry import Kind
+from nightferry.entities.probe_report import Fault
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent, Temporary
+from nightferry.steps.ledger import verify
+from nightferry.steps.record import expected_steps
+
+from tests.dags.world import World
+
+STEPS = expected_steps(["staging", "production"])
+
+
+@pytest.fixture
+def world(airflow_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path / "versions", monkeypatch)
+
+
+def test_a_release_goes_through_every_step_and_a_second_run_changes_nothing(world: World) -> None:
+    state, tasks = world.release({"reason": "for the demo"})
+
+    assert state == "success"
+    assert {task for task, said in tasks.items() if said == "success"} == {"decide", *STEPS, "record"}
+    assert tasks["watcher"] == "skipped"
+    entries = world.entries()
+    release = entries[-1].release
+    assert [entry.key for entry in entries[1:-1]] == [f"{release}/{step}" for step in STEPS]
+    assert (entries[0].kind, entries[0].reason, entries[0].actor) == (Kind.DECISION, Reason.FIRST_RELEASE, "dag_test")
+    assert (entries[-1].kind, entries[-1].reason) == (Kind.RELEASE, Reason.RELEASED)
+    assert {image.digest for image in world.images.values()} == {"sha256:" + "a" * 64}
+    assert ("127.0.0.1:5000/digits", release) in world.images
+    assert world.docker.containers == {}, "the candidate or the prober was left behind"
+    assert verify(world.ledger, "digits").count == len(entries)
+
+    built = len(world.built)
+    state, tasks = world.release()
+
+    assert state == "success"
+    assert {task for task, said in tasks.items() if said == "success"} == {"decide", "record"}
+    assert len(world.built) == built
+    assert [entry.reason for entry in world.entries()[len(entries) :]] == [Reason.UNCHANGED]
+
+
+def test_a_temporary_failure_is_tried_again(world: World) -> None:
+    world.faults["build_image"] = [Temporary(Reason.BUILDER_UNAVAILABLE, "BuildKit does not answer.")]
+    world.faults["staging.roll_out"] = [Temporary(Reason.CLUSTER_UNAVAILABLE, "The cluster does not answer.")]
+
+    state, _ = world.release()
+
+    assert state == "success"
+    assert world.entries()[-1].reason is Reason.RELEASED
+
+
+def test_a_permanent_failure_ends_the_release_at_once_and_the_run_stays_red(world: World) -> None:
+    wrong = Fault(kind="golden", sentence="golden/0.png should be 0, got 7.")
+    world.docker.faults = (wrong,)
+
+    state, tasks = world.release()
+
+    assert state == "failed"
+    assert (tasks["test_image"], tasks["publish_image"], tasks["record"]) == ("failed", "upstream_failed", "success")
+    assert world.docker.started.count("prober") == 1, "a permanent failure was tried again"
+    assert not [name for name in world.images if name[0] == "127.0.0.1:5000/digits"], "an untested image was released"
+    closing = world.entries()[-1]
+    assert (closing.kind, closing.reason) == (Kind.RELEASE, Reason.IMAGE_GOLDEN_WRONG)
+    assert wrong.sentence in closing.sentence
+    skipped = [entry.key for entry in world.entries() if entry.reason is Reason.UPSTREAM_FAILED]
+    assert skipped == [f"{closing.release}/{step}/skipped" for step in STEPS[STEPS.index("publish_image") :]]
+
+
+def test_what_the_deployer_wrote_is_the_reason_and_is_written_once(world: World) -> None:
+    world.faults["production.verify"] = [Permanent(Reason.VERIFY_GOLDEN_WRONG, "It says 7.")]
+
+    state, tasks = world.release()
+
+    assert (state, tasks["production.verify"]) == ("failed", "failed")
+    failures = [entry for entry in world.entries() if entry.reason is Reason.VERIFY_GOLDEN_WRONG]
+    assert [entry.kind for entry in failures] == [Kind.VERIFICATION, Kind.RELEASE]
+    assert world.entries()[-1].sentence == "production.verify failed: It says 7."
+
+
+def test_a_step_that_is_killed_is_recorded_as_interrupted(world: World) -> None:
+    class Killed(BaseException):
+        """Nothing catches it, as nothing catches SIGKILL."""
+
+    world.faults["build_image"] = [Killed() for _ in range(9)]
+
+    state, tasks = world.release()
+
+    assert (state, tasks["build_image"], tasks["record"]) == ("failed", "failed", "success")
+    closing = world.entries()[-1]
+    assert (closing.kind, closing.reason) == (Kind.RELEASE, Reason.INTERRUPTED)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        pytest.param(Permanent(Reason.SOURCE_REF_UNKNOWN, "There is no main."), Reason.SOURCE_REF_UNKNOWN, id="permanent"),
+        pytest.param(Temporary(Reason.STORAGE_UNAVAILABLE, "No answer."), Reason.STORAGE_UNAVAILABLE, id="temporary"),
+    ],
+)
+def test_a_night_on_which_nothing_could_be_decided_is_on_the_record(
+    world: World, fault: BaseException, reason: Reason
+) -> None:
+    world.faults["decide"] = [fault] * 9
+
+    state, tasks = world.release()
+
+    assert (state, tasks["decide"], tasks["record"]) == ("failed", "failed", "success")
+    assert [(entry.kind, entry.release, entry.reason) for entry in world.entries()] == [(Kind.DECISION, None, reason)]
+
+
+def test_a_parameter_that_airflow_lets_through_is_refused(world: World) -> None:
+    state, tasks = world.release({"modle": "2026-11-20-a"})
+
+    assert (state, tasks["decide"]) == ("failed", "failed")
+    assert [entry.reason for entry in world.entries()] == [Reason.REQUEST_INVALID]
+    assert "modle" in world.entries()[0].sentence

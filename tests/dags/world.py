@@ -1,0 +1,143 @@
+"""Everything a release meets outside Airflow, in memory, behind the hooks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from nightferry.clients.clock import SystemClock
+from nightferry.clients.image_builder import BuildRequest
+from nightferry.entities.candidate import PinnedSource
+from nightferry.entities.image_ref import ImageRef
+from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.errors import NightferryError, Permanent
+from nightferry.steps.ledger import Chain
+from nightferry.steps.model_folder import read_manifest
+from nightferry.steps.rollout_record import ROLL_OUT, VERIFY, record_success, record_trouble
+
+from tests.dags.bag import parsed
+from tests.fakes.memory_docker import MemoryDocker
+from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory_models import MemoryModels
+from tests.fakes.model_versions import write_version
+
+CONNECTIONS = {
+    "NIGHTFERRY_REGISTRY": {"conn_type": "docker", "host": "127.0.0.1:5000"},
+    "NIGHTFERRY_BUILDKIT": {"conn_type": "generic", "host": "unix:///memory"},
+    "NIGHTFERRY_CLUSTER": {"conn_type": "kubernetes", "extra": {"in_cluster": True}},
+}
+
+
+class World:
+    """The parts, as they are before a release; a test changes them and then calls `release`."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.ledger = MemoryLedger()
+        self.models = MemoryModels()
+        self.docker = MemoryDocker()
+        self.built: list[BuildRequest] = []
+        self.images: dict[tuple[str, str], ImageRef] = {}
+        self.pods: list[list[str]] = []
+        self.faults: dict[str, list[BaseException]] = {}
+        """Step -> what its next attempts raise, in order."""
+        self._folder = folder
+        for name, value in CONNECTIONS.items():
+            patch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(value))
+        patch.setenv("NIGHTFERRY_BASE_IMAGE", "base@sha256:" + "1" * 64)
+        patch.setenv("NIGHTFERRY_DEPLOYER_IMAGE", "deployer@sha256:" + "2" * 64)
+        self._stand_in(patch)
+        self.publish("2026-11-20-a")
+
+    def publish(self, version: str, **changes: Any) -> None:
+        """Publish a model version."""
+        place = write_version(self._folder, version, **changes)
+        manifest, content = read_manifest(place)
+        self.models.publish(place, manifest, content)
+
+    def release(self, conf: dict[str, Any] | None = None) -> tuple[str, dict[str, str]]:
+        """Run the release DAG once: the run's state, and each task's."""
+        dag = parsed().dags["release_digits"]
+        for task in dag.tasks:
+            task.retry_delay = task.retry_delay * 0
+        run = dag.test(run_conf=conf)
+        return str(run.state.value), {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+    def entries(self) -> list[LedgerEntry]:
+        """The record, oldest first."""
+        return list(Chain(self.ledger, "digits"))[::-1]
+
+    def maybe_fail(self, step: str) -> None:
+        """Raise what the test planned for this attempt."""
+        if self.faults.get(step):
+            raise self.faults[step].pop(0)
+
+    def _stand_in(self, patch: pytest.MonkeyPatch) -> None:
+        from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+        from airflow.providers.docker.hooks.docker import DockerHook
+
+        patch.setattr("nightferry.hooks.storage.StorageHook.models", lambda hook, source: self.models)
+        patch.setattr("nightferry.hooks.storage.StorageHook.ledger_store", lambda hook: self.ledger)
+        patch.setattr("nightferry.hooks.registry.RegistryHook.registry", lambda hook: self)
+        patch.setattr("nightferry.hooks.buildkit.BuildKitHook.builder", lambda hook, registry: self)
+        for module in ("decide", "build_image"):
+            patch.setattr(f"nightferry.operators.{module}.source", lambda settings, source: self)
+        patch.setattr(DockerHook, "api_client", self.docker)
+        world = self
+
+        def execute(operator: Any, context: Any) -> None:
+            world._pod(operator)
+
+        patch.setattr(KubernetesPodOperator, "execute", execute)
+
+    # the source repository
+
+    def pin(self, ref: str, path: str, tests: str | None) -> PinnedSource:
+        self.maybe_fail("decide")
+        return PinnedSource(repository=".", ref=ref, commit="c" * 40, tree="d" * 40, path=path, tests=tests)
+
+    def export(self, commit: str, path: str, target: Path) -> None:
+        target.mkdir(parents=True)
+
+    # the image builder and the registry
+
+    def build(self, request: BuildRequest, log: Path) -> ImageRef | None:
+        self.maybe_fail("build_image")
+        self.built.append(request)
+        for name in request.push:
+            repository, _, tag = name.rpartition(":")
+            self.images[repository, tag] = ImageRef(repository, "sha256:" + "a" * 64)
+            return self.images[repository, tag]
+        return None
+
+    def find(self, repository: str, tag: str) -> ImageRef | None:
+        return self.images.get((repository, tag))
+
+    def copy(self, image: ImageRef, repository: str, tags: tuple[str, ...]) -> ImageRef:
+        self.maybe_fail("publish_image")
+        for tag in tags:
+            self.images[repository, tag] = ImageRef(repository, image.digest)
+        return ImageRef(repository, image.digest)
+
+    # the cluster: a pod of the deployer, which writes on the record itself
+
+    def _pod(self, operator: Any) -> None:
+        self.pods.append(operator.arguments)
+        plan = RolloutPlan.model_validate_json(operator.arguments[2])
+        task = ROLL_OUT if operator.arguments[0] == "roll_out" else VERIFY
+        try:
+            self.maybe_fail(operator.task_id)
+        except NightferryError as fault:
+            record_trouble(self.ledger, SystemClock(), plan, task, fault, {})
+            operator.remote_pod = _ended(operator, 2 if isinstance(fault, Permanent) else 3)
+            raise RuntimeError("the pod failed") from None
+        record_success(self.ledger, SystemClock(), plan, task, f"{operator.task_id} is done.", {})
+
+
+def _ended(operator: Any, code: int) -> Any:
+    state = SimpleNamespace(terminated=SimpleNamespace(exit_code=code))
+    container = SimpleNamespace(name=operator.base_container_name, state=state)
+    return SimpleNamespace(status=SimpleNamespace(container_statuses=[container]))

@@ -1,0 +1,91 @@
+"""A Docker engine in memory, as far as docker-py's `APIClient` is used: candidates, and a prober that reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from nightferry.entities.probe_report import Fault, ProbeReport
+
+
+class MemoryDocker:
+    """Runs every container without a fault; the one that is told to `probe` reports `faults`.
+
+    Set `exit_code` to make every candidate end by itself, `refusing` to make every call fail as without an engine.
+    """
+
+    base_url = "unix:///memory"
+
+    def __init__(self) -> None:
+        self.faults: tuple[Fault, ...] = ()
+        self.exit_code: int | None = None
+        self.refusing = False
+        self.containers: dict[str, dict[str, Any]] = {}
+        self.started: list[str] = []
+
+    def ping(self) -> bool:
+        self._check()
+        return True
+
+    def images(self, name: str) -> list[str]:
+        return [name]
+
+    def inspect_image(self, name: str) -> dict[str, Any]:
+        self._check()
+        return {"Id": name}
+
+    def create_host_config(self, **options: Any) -> dict[str, Any]:
+        return options
+
+    def create_container(self, image: str | None = None, *, name: str | None = None, **options: Any) -> dict[str, str]:
+        self._check()
+        name = name or "prober"
+        self.containers[name] = {"image": image, **options}
+        return {"Id": name}
+
+    def start(self, name: str) -> None:
+        self._find(name)
+        self.started.append(name)
+
+    def inspect_container(self, name: str) -> dict[str, Any]:
+        found = self._find(name)
+        if self._probes(found):
+            return {"State": {"Running": False, "ExitCode": self._report().exit_code}}
+        if self.exit_code is not None:
+            return {"State": {"Running": False, "ExitCode": self.exit_code}}
+        return {"State": {"Running": True, "ExitCode": 0, "Health": {"Status": "healthy"}}}
+
+    def attach(self, container: str, **options: Any) -> Iterator[bytes]:
+        return iter([json.dumps(self._report().to_json()).encode() + b"\n"])
+
+    def wait(self, name: str) -> dict[str, int]:
+        return {"StatusCode": int(self.inspect_container(name)["State"]["ExitCode"])}
+
+    def logs(self, name: str, tail: int) -> bytes:
+        self._find(name)
+        return b"its last line\n"
+
+    def remove_container(self, name: str, **options: Any) -> None:
+        self._find(name)
+        del self.containers[name]
+
+    def _report(self) -> ProbeReport:
+        return ProbeReport(faults=self.faults, checked=7, seconds=0.1)
+
+    def _probes(self, container: dict[str, Any]) -> bool:
+        return "probe" in (container.get("command") or [])
+
+    def _find(self, name: str) -> dict[str, Any]:
+        from docker.errors import NotFound
+
+        self._check()
+        if name not in self.containers:
+            raise NotFound(f"no container {name}")
+        return self.containers[name]
+
+    def _check(self) -> None:
+        from docker.errors import DockerException
+
+        if self.refusing:
+            raise DockerException("no engine here")
