@@ -18,6 +18,10 @@ from nightferry.settings import Settings
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
+    from nightferry.clients.buildkit import BuildKit
+    from nightferry.clients.docker_runner import DockerRunner
+    from nightferry.clients.oci_registry import OciRegistry
+
 
 def storage(settings: Settings) -> BlobServiceClient:
     """The storage account: with the connection string of NIGHTFERRY_STORAGE_CONNECTION_FILE, else
@@ -74,6 +78,37 @@ def source(settings: Settings, source: Source) -> GitSource:
 def cluster(settings: Settings, namespace: str) -> KubeCluster:
     """A namespace of the cluster. Raises as `open_cluster`."""
     return open_cluster(settings, namespace)
+
+
+def registry(settings: Settings) -> OciRegistry:
+    """The image registries, with the credentials of NIGHTFERRY_REGISTRY_AUTH_FILE where it is given."""
+    from nightferry.clients.oci_registry import OciRegistry
+
+    return OciRegistry(_file(settings, "REGISTRY_AUTH_FILE"))
+
+
+def builder(settings: Settings) -> BuildKit:
+    """BuildKit. Raises Permanent (setting_missing)."""
+    from nightferry.clients.buildkit import BuildKit
+
+    return BuildKit(
+        settings.get("BUILDCTL", "buildctl") or "buildctl",
+        settings.require("BUILDKIT"),
+        auth_file=_file(settings, "REGISTRY_AUTH_FILE"),
+        tls_folder=_file(settings, "BUILDKIT_TLS"),
+    )
+
+
+def container_runner(settings: Settings) -> DockerRunner:
+    """The Docker engine. Raises Permanent (docker_unavailable: it refuses) and Temporary (docker_unavailable)."""
+    from nightferry.clients.docker_runner import DockerRunner, connect_docker
+
+    return DockerRunner(connect_docker(settings.get("DOCKER_HOST") or "unix:///var/run/docker.sock"))
+
+
+def _file(settings: Settings, name: str) -> Path | None:
+    value = settings.get(name)
+    return Path(value) if value else None
 
 
 def _connection_string(file: Path) -> str:
