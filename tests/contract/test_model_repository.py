@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from nightferry.clients.azure_models import AzureModels
+from nightferry.clients.azure_stream import PIECE
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.entities.model_version import manifest_sha256
 from nightferry.entities.reason import Reason
@@ -88,6 +90,21 @@ def test_what_is_published_comes_back(bench: Bench, tmp_path: Path):
         assert target.read_bytes() == data
         assert sum(moved) == len(data)
     assert bench.repository.download(pinned, "model.json", tmp_path / "m.json") == pinned.sha256
+
+
+def test_a_large_file_comes_back(bench: Bench, tmp_path: Path):
+    """Larger than one range, and not a multiple of it."""
+    data = random.Random(3).randbytes(2 * PIECE + PIECE // 3)
+    place = write_version(tmp_path, "v1", {"model.onnx": data})
+    sent: list[int] = []
+    bench.repository.publish(place, *read_manifest(place), sent.append)
+    assert sum(sent) == len(data) + (place / "model.json").stat().st_size
+    pinned, _ = bench.repository.pin("v1")
+    moved: list[int] = []
+    sha256 = bench.repository.download(pinned, "model.onnx", tmp_path / "got", moved.append)
+    assert sha256 == hashlib.sha256(data).hexdigest()
+    assert (tmp_path / "got").read_bytes() == data
+    assert sum(moved) == len(data)
 
 
 def test_newest_is_the_greatest_created_then_the_name(bench: Bench, tmp_path: Path):

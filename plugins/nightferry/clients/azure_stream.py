@@ -28,16 +28,13 @@ def stream_blob(blob: BlobClient, etag: str, sink: Sink) -> None:
         etag: what it has to be, at every range; otherwise the SDK's ResourceModifiedError is raised.
         sink: called with each piece.
     """
+    from azure.core import MatchConditions
+
     writer = _Writer(sink)
-    first = _range(blob, etag, 0)
-    if first is None:
-        return
-    size: int = first.properties.size
-    first.readinto(writer)
+    size = blob.get_blob_properties(etag=etag, match_condition=MatchConditions.IfNotModified).size
     with _threads() as pool:
         waiting: deque[Future[Any]] = deque()
-        offsets = iter(range(PIECE, size, PIECE))
-        for offset in offsets:
+        for offset in range(0, size, PIECE):
             waiting.append(pool.submit(_range, blob, etag, offset))
             if len(waiting) == AHEAD:
                 waiting.popleft().result().readinto(writer)
@@ -81,16 +78,10 @@ class _Writer:
 
 
 def _range(blob: BlobClient, etag: str, offset: int) -> Any:
-    """A downloader whose range has arrived; None when the blob is empty."""
+    """A downloader whose range has arrived."""
     from azure.core import MatchConditions
-    from azure.core.exceptions import HttpResponseError
 
-    try:
-        return blob.download_blob(offset, PIECE, etag=etag, match_condition=MatchConditions.IfNotModified)
-    except HttpResponseError as error:
-        if error.status_code == 416 and offset == 0:
-            return None
-        raise
+    return blob.download_blob(offset, PIECE, etag=etag, match_condition=MatchConditions.IfNotModified)
 
 
 @contextmanager
