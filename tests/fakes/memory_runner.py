@@ -1,0 +1,59 @@
+"""A container engine in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nightferry.clients.container_runner import ContainerState
+from nightferry.entities.image_ref import ImageRef
+from nightferry.entities.reason import Reason
+from nightferry.errors import NightferryError, Permanent, Temporary
+
+from tests.fakes.memory_registry import MemoryRegistry
+
+
+class MemoryRunner:
+    """Containers of a registry's images.
+
+    An image's label `behaviour` says what its containers do: `ready` (when it is missing), `never ready`,
+    `exit <code>`, or `not runnable`. Set `fault` to make every call fail with it.
+    """
+
+    def __init__(self, registry: MemoryRegistry) -> None:
+        self._registry = registry
+        self.containers: dict[str, str] = {}
+        self.started: list[tuple[ImageRef, Mapping[str, str], int]] = []
+        self.fault: NightferryError | None = None
+
+    def start(
+        self, image: ImageRef, name: str, environment: Mapping[str, str], memory: int, ready: tuple[str, ...]
+    ) -> None:
+        self._check()
+        behaviour = self._registry.labels(image).get("behaviour", "ready")
+        if name in self.containers:
+            raise Temporary(Reason.DOCKER_UNAVAILABLE, f"The name {name} is taken.")
+        self.containers[name] = behaviour
+        self.started.append((image, environment, memory))
+        if behaviour == "not runnable":
+            raise Permanent(Reason.IMAGE_START_FAILED, "There is no such program.")
+
+    def state(self, name: str) -> ContainerState | None:
+        self._check()
+        behaviour = self.containers.get(name)
+        if behaviour is None:
+            return None
+        ended = behaviour.startswith("exit ")
+        code = int(behaviour.removeprefix("exit ")) if ended else 0
+        return ContainerState(running=not ended, healthy=behaviour == "ready", exit_code=code)
+
+    def logs(self, name: str, lines: int) -> str:
+        self._check()
+        return "its last word\n" if name in self.containers else ""
+
+    def remove(self, name: str) -> bool:
+        self._check()
+        return self.containers.pop(name, None) is not None
+
+    def _check(self) -> None:
+        if self.fault:
+            raise self.fault
