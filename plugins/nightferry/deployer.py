@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_PERMANENT if isinstance(fault, Permanent) else EXIT_TEMPORARY
     except (Interrupted, KeyboardInterrupt):
         log.error("%s: Ended by a signal; it can be repeated.", Reason.INTERRUPTED)
+        return EXIT_TEMPORARY
+    except Exception as fault:
+        place = traceback.extract_tb(fault.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        log.error("%s: %s at %s: %s", Reason.INTERNAL_ERROR, type(fault).__name__, where, fault)
         return EXIT_TEMPORARY
 
 

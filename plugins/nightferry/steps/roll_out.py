@@ -157,9 +157,15 @@ class _Attempt:
             removed = remove_release(self._cluster, plan.service, plan.release, self._clock, mark=self._mark)
         except NightferryError as second:
             log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
-        if not isinstance(fault, NightferryError):
-            fault = Temporary(Reason.INTERRUPTED, f"The rollout of {plan.release} was interrupted; it can be repeated.")
-        record_trouble(ledger, self._clock, plan, ROLL_OUT, fault, {"removed": removed})
+        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed})
+
+
+def _named(plan: RolloutPlan, fault: BaseException) -> NightferryError:
+    if isinstance(fault, NightferryError):
+        return fault
+    if isinstance(fault, Exception):
+        return Temporary(Reason.INTERNAL_ERROR, f"The rollout of {plan.release} met {type(fault).__name__}: {fault}")
+    return Temporary(Reason.INTERRUPTED, f"The rollout of {plan.release} was interrupted; it can be repeated.")
 
 
 def _sentence(plan: RolloutPlan, done: RolledOut) -> str:
