@@ -1,0 +1,175 @@
+"""One suite for every cluster: the fake, and the sandbox's own (a scratch namespace, with the admin's kubeconfig)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nightferry import settings
+from nightferry.clients.cluster import Cluster, ClusterConflict
+
+from tests.fakes.memory_cluster import MemoryCluster
+
+LABELS = {"app.kubernetes.io/name": "contract"}
+
+
+def service(name: str = "web", **spec: Any) -> dict[str, Any]:
+    ports = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": LABELS},
+        "spec": {"selector": {"app": "one"}, "ports": ports, **spec},
+    }
+
+
+def admin_kubeconfig() -> Path:
+    return settings.load().home / "kubernetes" / "admin.kubeconfig"
+
+
+@pytest.fixture(params=["memory", pytest.param("sandbox", marks=pytest.mark.sandbox)])
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    if request.param == "memory":
+        yield MemoryCluster(namespace="scratch")
+        return
+    from kubernetes import client, config
+    from nightferry.clients.kube_cluster import KubeCluster
+
+    api = config.new_client_from_config(str(admin_kubeconfig()), persist_config=False)
+    name = f"nf-test-{uuid.uuid4().hex[:8]}"
+    core = client.CoreV1Api(api)
+    core.create_namespace({"metadata": {"name": name}})
+    try:
+        yield KubeCluster(api, name)
+    finally:
+        core.delete_namespace(name)
+
+
+def get(cluster: Cluster, name: str = "web") -> dict[str, Any]:
+    found = cluster.get("Service", name)
+    assert found is not None
+    return found
+
+
+def test_what_is_not_there(cluster: Cluster) -> None:
+    assert cluster.get("Service", "web") is None
+    assert cluster.patch("Service", "web", {"metadata": {"labels": {"a": "b"}}}) is None
+    assert cluster.delete("Service", "web") is False
+    assert list(cluster.list("Deployment", LABELS)) == []
+    assert cluster.last_words("no-such-pod") == ""
+
+
+def test_create_takes_a_name_once(cluster: Cluster) -> None:
+    made = cluster.create(service())
+    assert made is not None
+    assert made["metadata"]["resourceVersion"]
+    assert cluster.create(service()) is None
+
+
+def test_apply_makes_and_changes(cluster: Cluster) -> None:
+    first = cluster.apply(service())
+    second = cluster.apply(service(selector={"app": "two"}))
+    assert second["metadata"]["uid"] == first["metadata"]["uid"]
+    assert get(cluster)["spec"]["selector"] == {"app": "two"}
+
+
+def test_apply_of_the_same_changes_nothing(cluster: Cluster) -> None:
+    first = cluster.apply(service())
+    assert cluster.apply(service())["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+def test_what_is_applied_no_more_goes(cluster: Cluster) -> None:
+    with_note = service()
+    with_note["metadata"]["annotations"] = {"a": "1", "b": "2"}
+    cluster.apply(with_note)
+    with_note["metadata"]["annotations"] = {"b": "2"}
+    cluster.apply(with_note)
+    assert get(cluster)["metadata"]["annotations"] == {"b": "2"}
+
+
+def test_apply_takes_over_what_was_created(cluster: Cluster) -> None:
+    cluster.create(service(selector={"app": "none"}))
+    cluster.apply(service())
+    assert get(cluster)["spec"]["selector"] == {"app": "one"}
+
+
+def test_the_node_port_stays(cluster: Cluster) -> None:
+    cluster.create(service())
+    first = cluster.apply(service(type="NodePort"))["spec"]
+    second = cluster.apply(service(type="NodePort", selector={"app": "two"}))["spec"]
+    assert first["ports"][0]["nodePort"]
+    assert (second["ports"], second["clusterIP"]) == (first["ports"], first["clusterIP"])
+
+
+def test_apply_from_another_state_is_refused(cluster: Cluster) -> None:
+    old = cluster.apply(service())["metadata"]["resourceVersion"]
+    new = cluster.apply(service(selector={"app": "two"}))["metadata"]["resourceVersion"]
+    late = service(selector={"app": "three"})
+    late["metadata"]["resourceVersion"] = old
+    with pytest.raises(ClusterConflict):
+        cluster.apply(late)
+    assert get(cluster)["spec"]["selector"] == {"app": "two"}
+    late["metadata"]["resourceVersion"] = new
+    cluster.apply(late)
+    assert get(cluster)["spec"]["selector"] == {"app": "three"}
+
+
+def test_apply_of_a_state_of_what_is_gone_is_refused(cluster: Cluster) -> None:
+    gone = service()
+    gone["metadata"]["resourceVersion"] = cluster.apply(service())["metadata"]["resourceVersion"]
+    cluster.delete("Service", "web")
+    with pytest.raises(ClusterConflict):
+        cluster.apply(gone)
+    assert cluster.get("Service", "web") is None
+
+
+def test_patch_adds_and_removes(cluster: Cluster) -> None:
+    cluster.apply(service())
+    cluster.patch("Service", "web", {"metadata": {"annotations": {"a": "1", "b": "2"}}})
+    cluster.patch("Service", "web", {"metadata": {"annotations": {"a": None}}})
+    assert get(cluster)["metadata"]["annotations"] == {"b": "2"}
+
+
+def test_patch_from_another_state_is_refused(cluster: Cluster) -> None:
+    old = cluster.apply(service())["metadata"]["resourceVersion"]
+    cluster.patch("Service", "web", {"metadata": {"annotations": {"a": "1"}}})
+    late = {"metadata": {"annotations": {"a": "2"}, "resourceVersion": old}}
+    with pytest.raises(ClusterConflict):
+        cluster.patch("Service", "web", late)
+    assert get(cluster)["metadata"]["annotations"] == {"a": "1"}
+
+
+def test_delete_from_another_state_is_refused(cluster: Cluster) -> None:
+    old = cluster.apply(service())["metadata"]["resourceVersion"]
+    cluster.patch("Service", "web", {"metadata": {"annotations": {"a": "1"}}})
+    with pytest.raises(ClusterConflict):
+        cluster.delete("Service", "web", old)
+    assert cluster.delete("Service", "web", get(cluster)["metadata"]["resourceVersion"]) is True
+    assert cluster.get("Service", "web") is None
+
+
+def test_list_by_label_and_field(cluster: Cluster) -> None:
+    cluster.apply(service("one"))
+    cluster.apply(service("two"))
+    other = service("other")
+    other["metadata"]["labels"] = {"app.kubernetes.io/name": "other"}
+    cluster.apply(other)
+    assert sorted(found["metadata"]["name"] for found in cluster.list("Service", LABELS)) == ["one", "two"]
+    assert [found["kind"] for found in cluster.list("Service", LABELS, {"metadata.name": "two"})] == ["Service"]
+
+
+def test_what_belongs_to_an_object_goes_with_it(cluster: Cluster) -> None:
+    owner = cluster.apply(service("owner"))
+    owned = service("owned")
+    reference = {"apiVersion": "v1", "kind": "Service", "name": "owner", "uid": owner["metadata"]["uid"]}
+    owned["metadata"]["ownerReferences"] = [reference]
+    cluster.apply(owned)
+    cluster.delete("Service", "owner")
+    deadline = time.monotonic() + 30
+    while cluster.get("Service", "owned") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert cluster.get("Service", "owned") is None
