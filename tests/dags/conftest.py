@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +27,7 @@ from tests.fakes.a_release import SERVICE_FILE  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of service files, with one service; nothing else of the machine's settings counts."""
     for name in [name for name in os.environ if name.startswith(("NIGHTFERRY_", "AIRFLOW_CONN_"))]:
         monkeypatch.delenv(name)
@@ -38,7 +37,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("NIGHTFERRY_ROOT", str(ROOT))
     monkeypatch.setenv("NIGHTFERRY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NIGHTFERRY_SERVICES", str(folder))
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -101,7 +101,9 @@ def test_a_step_that_is_killed_is_recorded_as_interrupted(world: World) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        pytest.param(Permanent(Reason.SOURCE_REF_UNKNOWN, "There is no main."), Reason.SOURCE_REF_UNKNOWN, id="permanent"),
+        pytest.param(
+            Permanent(Reason.SOURCE_REF_UNKNOWN, "There is no main."), Reason.SOURCE_REF_UNKNOWN, id="permanent"
+        ),
         pytest.param(Temporary(Reason.STORAGE_UNAVAILABLE, "No answer."), Reason.STORAGE_UNAVAILABLE, id="temporary"),
     ],
 )

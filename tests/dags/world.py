@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,6 +87,9 @@ class World:
         for module in ("decide", "build_image"):
             patch.setattr(f"nightferry.operators.{module}.source", lambda settings, source: self)
         patch.setattr(DockerHook, "api_client", self.docker)
+        # Between two looks at the tasks `dag.test()` sleeps for a second.
+        sleep = time.sleep
+        patch.setattr("time.sleep", lambda seconds: sleep(min(seconds, 0.01)))
         world = self
 
         def execute(operator: Any, context: Any) -> None:

@@ -71,7 +71,7 @@ class DeployerPodOperator(KubernetesPodOperator):
         require_cluster(self.kubernetes_conn_id)
         now = settings.load()
         self.image = now.require("DEPLOYER_IMAGE")
-        self._give_settings(now)
+        self.give_settings(now)
         try:
             return super().execute(context)
         except Exception as fault:
@@ -105,7 +105,7 @@ class DeployerPodOperator(KubernetesPodOperator):
                 return int(container.state.terminated.exit_code)
         return None
 
-    def _give_settings(self, now: Settings) -> None:
+    def give_settings(self, now: Settings) -> None:
         """The deployer's settings, and its way to the ledger: a mounted secret, or on Azure the pod's own identity."""
         from kubernetes.client import models as k8s
 

@@ -1,0 +1,102 @@
+"""Hooks: making one touches nothing; a missing connection is said clearly."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ModelSource
+from nightferry.errors import Permanent
+from nightferry.hooks.buildkit import BuildKitHook
+from nightferry.hooks.cluster import require_cluster
+from nightferry.hooks.registry import RegistryHook
+from nightferry.hooks.storage import StorageHook
+
+KEY = "a2V5a2V5a2V5a2V5"
+STRING = f"DefaultEndpointsProtocol=http;AccountName=acct;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:1/acct;"
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, name: str, **connection: Any) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_NIGHTFERRY_{name}", json.dumps(connection))
+
+
+@pytest.mark.parametrize("hook", [StorageHook, RegistryHook, BuildKitHook])
+def test_making_a_hook_touches_nothing(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def touched(conn_id: str) -> None:
+        raise AssertionError(f"{conn_id} was looked up")
+
+    monkeypatch.setattr("airflow.sdk.BaseHook.get_connection", touched)
+
+    hook()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(lambda: StorageHook().ledger_store(), id="storage"),
+        pytest.param(lambda: RegistryHook().registry(), id="registry"),
+        pytest.param(lambda: BuildKitHook().builder(RegistryHook()), id="buildkit"),
+        pytest.param(lambda: require_cluster("nightferry_cluster"), id="cluster"),
+    ],
+)
+def test_a_missing_connection_is_named(use: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTFERRY_BUILDCTL", "buildctl")
+    if "BuildKit" in str(use.__code__.co_names):
+        connect(monkeypatch, "REGISTRY", conn_type="docker", host="registry.example")
+
+    with pytest.raises(Permanent) as raised:
+        use()
+
+    assert raised.value.reason is Reason.SETTING_MISSING
+    assert "nightferry_" in raised.value.sentence
+
+
+def test_storage_logs_in_as_the_providers_hook_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "STORAGE", conn_type="wasb", extra={"connection_string": STRING})
+
+    client = StorageHook().service_client
+
+    assert (client.url, client.credential.account_name) == ("http://127.0.0.1:1/acct/", "acct")
+    assert client.credential.account_key == KEY
+
+
+def test_storage_says_in_seconds_that_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nightferry.errors import Temporary
+
+    connect(monkeypatch, "STORAGE", conn_type="wasb", extra={"connection_string": STRING})
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    with pytest.raises(Temporary) as raised:
+        StorageHook().models(ModelSource(repository="azure-blob://models/digits")).pin(None)
+
+    assert raised.value.reason is Reason.STORAGE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("connection", "host"),
+    [
+        ({"host": "127.0.0.1:5000"}, "127.0.0.1:5000"),
+        ({"host": "127.0.0.1", "port": 5000}, "127.0.0.1:5000"),
+        ({"host": "https://acr.example/prefix"}, "acr.example"),
+    ],
+)
+def test_the_registrys_host(connection: dict[str, Any], host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "REGISTRY", conn_type="docker", login="ada", password="secret", **connection)
+
+    hook = RegistryHook()
+
+    assert hook.host() == host
+    credentials = hook.credentials()
+    assert credentials is not None
+    assert (credentials.username, credentials.password) == ("ada", "secret")
+
+
+def test_a_cluster_connection_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "CLUSTER", conn_type="kubernetes", extra={"namespace": "staging"})
+    with pytest.raises(Permanent):
+        require_cluster("nightferry_cluster")
+
+    connect(monkeypatch, "CLUSTER", conn_type="kubernetes", extra={"kube_config_path": "/somewhere"})
+    require_cluster("nightferry_cluster")

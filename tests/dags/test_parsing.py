@@ -1,0 +1,96 @@
+"""How the DAG files deal with service files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.dags.bag import parsed
+from tests.dags.conftest import ROOT
+from tests.fakes.a_release import SERVICE_FILE
+
+
+def another(services: Path, name: str, text: str = SERVICE_FILE) -> None:
+    (services / f"{name}.yaml").write_text(text.replace("service: digits", f"service: {name}"), encoding="utf-8")
+
+
+def releases() -> set[str]:
+    return {name for name in parsed().dags if name.startswith("release_")}
+
+
+def test_each_service_file_has_a_dag(services: Path) -> None:
+    another(services, "letters-2")
+
+    assert releases() == {"release_digits", "release_letters-2"}
+
+
+def test_a_bad_service_file_is_shown_and_hinders_no_other(services: Path) -> None:
+    another(services, "letters", SERVICE_FILE + "colour: blue\n")
+    another(services, "words", SERVICE_FILE.replace("0 2 * * *", "61 2 * * *"))
+
+    bag = parsed()
+
+    assert {name for name in bag.dags if name.startswith("release_")} == {"release_digits"}
+    assert [Path(path).name for path in bag.import_errors] == ["service_files.py"]
+    shown = next(iter(bag.import_errors.values()))
+    assert "letters.yaml" in shown
+    assert "colour: unknown key" in shown
+    assert "words.yaml" in shown
+    assert "61 2 * * *" in shown
+
+
+def test_two_files_of_one_service_take_down_that_service_alone(services: Path) -> None:
+    another(services, "letters")
+    (services / "twin.yaml").write_text(SERVICE_FILE, encoding="utf-8")
+
+    assert releases() == {"release_letters"}
+
+
+def test_a_service_without_a_schedule_is_released_on_request_only(services: Path) -> None:
+    lines = [line for line in SERVICE_FILE.splitlines(keepends=True) if not line.startswith("schedule")]
+    another(services, "letters", "".join(lines))
+
+    assert parsed().dags["release_letters"].schedule is None
+
+
+def test_a_tasks_process_makes_only_its_own_dag(services: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    another(services, "letters")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "release_letters")
+
+    assert releases() == {"release_letters"}
+
+
+def test_retiring_goes_once_to_each_namespace_for_all_its_services(services: Path) -> None:
+    another(services, "letters")
+
+    tasks = parsed().dags["retire_releases"].task_dict
+
+    assert set(tasks) == {"nightferry_cluster.staging", "nightferry_cluster.production"}
+    assert tasks["nightferry_cluster.staging"].services == ("digits", "letters")
+
+
+def test_parsing_imports_no_sdk_that_a_provider_operator_does_not_need(services: Path) -> None:
+    script = """
+import json, sys, time
+import airflow.providers.cncf.kubernetes.operators.pod, airflow.providers.docker.operators.docker
+import airflow.providers.standard.utils.skipmixin
+from airflow.dag_processing.dagbag import DagBag
+before, start = set(sys.modules), time.process_time()
+bag = DagBag(dag_folder=sys.argv[1])
+print(json.dumps({"errors": list(bag.import_errors.values()), "dags": len(bag.dags),
+    "seconds": time.process_time() - start, "new": sorted({name.split(".")[0] for name in set(sys.modules) - before})}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT / "dags")], env=os.environ, capture_output=True, text=True, check=True
+    )
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+
+    assert said["errors"] == []
+    assert said["dags"] == 2
+    assert not {"azure", "onnxruntime", "numpy", "onnx", "sklearn"} & set(said["new"])
+    assert said["seconds"] < 2
