@@ -1,0 +1,301 @@
+"""What is decided, and what the record says about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent, Temporary
+from nightferry.steps import ledger as ledgers
+from nightferry.steps.decide import decide
+from nightferry.steps.history import history
+from nightferry.steps.model_folder import read_manifest
+from nightferry.steps.record import expected_steps, record_failure, record_release, record_step
+
+from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory_source import MemorySource
+from tests.fakes.model_versions import write_version
+from tests.fakes.service_specs import digits_spec
+from tests.fakes.still_clock import StillClock
+
+BASE = "registry/base@sha256:" + "1" * 64
+ENVIRONMENTS = ("staging", "production")
+
+
+class World:
+    """A service with one model and one commit; time stands at 02:00 in Zurich."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.models, self.source, self.ledger = MemoryModels(), MemorySource(), MemoryLedger()
+        self.clock = StillClock("2026-11-21T01:00:00+00:00")
+        self.base, self.recipe = BASE, "2" * 64
+        self.publish("one", created="2026-11-20T00:00:00Z")
+
+    def publish(self, version: str, **changes: Any) -> None:
+        place = write_version(self.folder, version, {"model.onnx": b"weights of " + version.encode()}, **changes)
+        self.models.publish(place, *read_manifest(place))
+
+    def decide(self, key: str = "night:2026-11-21", **request: Any) -> Decision:
+        return decide(
+            digits_spec(),
+            ReleaseRequest(**request),
+            key=key,
+            actor="ana",
+            models=self.models,
+            source=self.source,
+            ledger=self.ledger,
+            base_image=self.base,
+            recipe=self.recipe,
+            clock=self.clock,
+        )
+
+    def release(self, decision: Decision) -> None:
+        """As when every step has succeeded."""
+        for step in expected_steps(ENVIRONMENTS):
+            record_step(self.ledger, self.clock, decision, step, sentence="done")
+        closing = record_release(self.ledger, self.clock, decision, ENVIRONMENTS)
+        assert closing is not None
+        assert closing.reason is Reason.RELEASED
+
+    def newest(self) -> LedgerEntry:
+        entry = ledgers.Chain(self.ledger, "digits").head
+        assert entry is not None
+        return entry
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def released(world: World) -> World:
+    """A world where the first release is in use."""
+    world.release(world.decide())
+    world.clock.advance(24 * 3600)
+    return world
+
+
+def test_the_first_release(world: World):
+    decision = world.decide()
+    assert (decision.go, decision.reason, decision.release) == (True, Reason.FIRST_RELEASE, "digits-2026-11-21.1")
+    assert decision.candidate.model.version == "one"
+    entry = world.newest()
+    assert (entry.kind, entry.key, entry.release) == (Kind.DECISION, "night:2026-11-21", "digits-2026-11-21.1")
+    assert Decision.model_validate(entry.data) == decision
+
+
+def test_the_same_key_is_decided_once(world: World):
+    first = world.decide()
+    world.publish("two")
+    world.clock.advance(3600)
+    assert world.decide() == first
+    assert len(world.ledger.blobs) == 1
+
+
+def test_a_night_is_found_again_behind_any_number_of_entries(world: World):
+    first = world.decide()
+    for number in range(ledgers.KEY_BOUND + 5):
+        ledgers.append(
+            world.ledger,
+            world.clock,
+            service="digits",
+            kind=Kind.STEP,
+            key=f"other {number}",
+            release=None,
+            actor="ana",
+            reason=Reason.SUCCEEDED,
+            sentence="",
+        )
+    assert world.decide() == first
+
+
+def test_an_unchanged_night_is_a_recorded_no(released: World):
+    decision = released.decide("night:2026-11-22")
+    assert (decision.go, decision.reason, decision.release) == (False, Reason.UNCHANGED, None)
+    assert decision.in_use == "digits-2026-11-21.1"
+    assert released.newest().reason is Reason.UNCHANGED
+    assert "digits-2026-11-21.1" in decision.sentence
+
+
+def test_a_second_unchanged_night_says_the_same(released: World):
+    released.decide("night:2026-11-22")
+    released.clock.advance(24 * 3600)
+    assert released.decide("night:2026-11-23").in_use == "digits-2026-11-21.1"
+
+
+def new_model(world: World) -> None:
+    world.publish("two")
+
+
+def new_source(world: World) -> None:
+    world.source.commit("main", {"serving_app/app.py": b"2", "tests/serving_app/test_app.py": b"1"})
+
+
+def both(world: World) -> None:
+    new_model(world)
+    new_source(world)
+
+
+def base_image(world: World) -> None:
+    world.base = "registry/base@sha256:" + "3" * 64
+
+
+def recipe(world: World) -> None:
+    world.recipe = "4" * 64
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (new_model, Reason.NEW_MODEL),
+        (new_source, Reason.NEW_SOURCE),
+        (both, Reason.NEW_MODEL_AND_SOURCE),
+        (base_image, Reason.NEW_PLATFORM),
+        (recipe, Reason.NEW_PLATFORM),
+    ],
+)
+def test_what_is_new_is_the_reason(released: World, change: Any, reason: Reason):
+    change(released)
+    decision = released.decide("night:2026-11-22")
+    assert (decision.go, decision.reason, decision.release) == (True, reason, "digits-2026-11-22.1")
+    assert decision.in_use == "digits-2026-11-21.1"
+
+
+def test_the_sentence_names_what_changed(released: World):
+    new_model(released)
+    sentence = released.decide("night:2026-11-22").sentence
+    assert sentence == f"New model two (before: one); source unchanged at {released.source.refs['main'][:8]}."
+
+
+@pytest.mark.parametrize("files", [{"README": b"new"}, {"tests/serving_app/test_app.py": b"2"}], ids=["other", "tests"])
+def test_a_commit_that_leaves_the_app_changes_nothing(released: World, files: dict[str, bytes]):
+    before = released.source.commits[released.source.refs["main"]]
+    released.source.commit("main", before | files)
+    assert released.decide("night:2026-11-22").reason is Reason.UNCHANGED
+
+
+def test_force_releases_what_is_in_use_again(released: World):
+    decision = released.decide("run:1", force=True)
+    assert (decision.go, decision.reason, decision.release) == (True, Reason.FORCED, "digits-2026-11-22.1")
+
+
+def test_a_request_names_model_and_commit(released: World):
+    first = released.source.refs["main"]
+    both(released)
+    decision = released.decide("run:1", model="one", commit=first)
+    assert decision.reason is Reason.UNCHANGED
+    assert (decision.candidate.model.version, decision.candidate.source.commit) == ("one", first)
+
+
+def test_releases_of_a_day_are_numbered(world: World):
+    assert [world.decide(f"run:{n}").release for n in range(3)] == [f"digits-2026-11-21.{n}" for n in (1, 2, 3)]
+
+
+def test_the_day_is_that_of_the_services_zone(world: World):
+    world.clock = StillClock("2026-11-21T23:30:00+00:00")
+    assert world.decide().release == "digits-2026-11-22.1"
+
+
+def test_a_failed_release_is_not_in_use(released: World):
+    new_model(released)
+    failed = released.decide("night:2026-11-22")
+    record_failure(released.ledger, released.clock, failed, "check_model", Permanent(Reason.GATE_ACCURACY, "Too bad."))
+    closing = record_release(released.ledger, released.clock, failed, ENVIRONMENTS)
+    assert closing is not None
+    assert closing.reason is Reason.GATE_ACCURACY
+    released.clock.advance(24 * 3600)
+    decision = released.decide("night:2026-11-23")
+    assert (decision.reason, decision.in_use) == (Reason.NEW_MODEL, "digits-2026-11-21.1")
+
+
+def test_someone_else_decides_at_the_same_moment(world: World):
+    """Both compute the same next entry; the later one sees it, and takes the next number."""
+    create = world.ledger.create
+    raced = []
+
+    def racing(name: str, content: bytes) -> bool:
+        if not raced:
+            raced.append(name)
+            world.decide("run:other")
+        return create(name, content)
+
+    world.ledger.create = racing  # type: ignore[method-assign]
+    assert world.decide("run:mine").release == "digits-2026-11-21.2"
+    assert [line.release for line in history(world.ledger, "digits")] == ["digits-2026-11-21.2", "digits-2026-11-21.1"]
+
+
+def test_the_same_key_at_the_same_moment_is_one_decision(world: World):
+    create = world.ledger.create
+    other = []
+
+    def racing(name: str, content: bytes) -> bool:
+        if not other:
+            other.append(None)
+            other.append(world.decide())
+        return create(name, content)
+
+    world.ledger.create = racing  # type: ignore[method-assign]
+    assert world.decide() == other[1]
+    assert len(world.ledger.blobs) == 1
+
+
+def no_model(world: World) -> Reason:
+    world.models.blobs.clear()
+    return Reason.MODEL_NONE
+
+
+def half_uploaded(world: World) -> Reason:
+    del world.models.blobs["one/model.onnx"]
+    return Reason.MODEL_INCOMPLETE
+
+
+def of_another_service(world: World) -> Reason:
+    world.publish("two", service="letters")
+    return Reason.MODEL_MANIFEST_INVALID
+
+
+def no_branch(world: World) -> Reason:
+    world.source.refs.clear()
+    return Reason.SOURCE_REF_UNKNOWN
+
+
+def no_path(world: World) -> Reason:
+    world.source.commit("main", {"other/app.py": b"1"})
+    return Reason.SOURCE_PATH_MISSING
+
+
+@pytest.mark.parametrize("spoil", [no_model, half_uploaded, of_another_service, no_branch, no_path])
+def test_a_failure_to_pin_is_a_recorded_decision(world: World, spoil: Any):
+    reason = spoil(world)
+    for _ in range(2):
+        with pytest.raises(Permanent) as failure:
+            world.decide()
+        assert failure.value.reason is reason
+    entry = world.newest()
+    assert (entry.sequence, entry.kind, entry.reason, entry.release) == (1, Kind.DECISION, reason, None)
+    assert entry.sentence == failure.value.sentence
+    assert entry.data["go"] is False
+    (line,) = history(world.ledger, "digits")
+    assert (line.decided, line.model) == (reason, None)
+
+
+def test_a_failure_that_was_mended_is_decided_anew(world: World):
+    world.source.refs.clear()
+    with pytest.raises(Permanent):
+        world.decide()
+    new_source(world)
+    assert world.decide().go
+
+
+def test_a_temporary_failure_is_not_a_decision(world: World):
+    world.models.fault = Temporary(Reason.STORAGE_UNAVAILABLE, "Blob is down.")
+    with pytest.raises(Temporary):
+        world.decide()
+    assert world.ledger.blobs == {}
