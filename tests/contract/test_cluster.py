@@ -119,8 +119,8 @@ def test_apply_from_another_state_is_refused(cluster: Cluster) -> None:
 
 
 def test_apply_of_a_state_of_what_is_gone_is_refused(cluster: Cluster) -> None:
-    gone = service()
-    gone["metadata"]["resourceVersion"] = cluster.apply(service())["metadata"]["resourceVersion"]
+    gone, made = service(), cluster.apply(service())
+    gone["metadata"] |= {name: made["metadata"][name] for name in ("uid", "resourceVersion")}
     cluster.delete("Service", "web")
     with pytest.raises(ClusterConflict):
         cluster.apply(gone)

@@ -91,9 +91,11 @@ class MemoryCluster:
         self._enter("apply", manifest["kind"])
         key = _key(manifest)
         now = self.objects.get(key)
-        self._check_version(now, manifest["metadata"].get("resourceVersion"), missing_too=True)
         wanted = copy.deepcopy(manifest)
-        wanted["metadata"].pop("resourceVersion", None)
+        uid = wanted["metadata"].pop("uid", None)
+        if uid and (now is None or now["metadata"]["uid"] != uid):
+            raise ClusterConflict(Reason.CLUSTER_UNAVAILABLE, "uid mismatch")
+        self._check_version(now, wanted["metadata"].pop("resourceVersion", None))
         merged = copy.deepcopy(now) if now else {}
         _drop(merged, self._applied.get(key, {}), wanted)
         _merge(merged, wanted, removing=False)
@@ -141,10 +143,8 @@ class MemoryCluster:
             raise self.fault
         self.settle()
 
-    def _check_version(self, now: Manifest | None, wanted: str | None, missing_too: bool = False) -> None:
-        if wanted is None or (now is None and not missing_too):
-            return
-        if now is None or now["metadata"]["resourceVersion"] != wanted:
+    def _check_version(self, now: Manifest | None, wanted: str | None) -> None:
+        if now and wanted and now["metadata"]["resourceVersion"] != wanted:
             raise ClusterConflict(Reason.CLUSTER_UNAVAILABLE, "the object has been modified")
 
     def _store(self, key: tuple[str, str], manifest: Manifest) -> Manifest:

@@ -49,7 +49,8 @@ class Cluster(Protocol):
     def apply(self, manifest: Manifest) -> Manifest:
         """Server-side apply: the object has these fields, and fields applied before but not now are gone.
 
-        With `metadata.resourceVersion` in the manifest only that very state of the object is changed.
+        With `metadata.uid` and `metadata.resourceVersion` in the manifest only that very state of that very object is
+        changed; without the uid an object that is gone would be made anew.
 
         Raises:
             ClusterConflict: the object is another one by now, or there is none any more.

@@ -51,9 +51,9 @@ def stable(
     environment: Environment,
     *,
     notes: Mapping[str, str],
-    resource_version: str,
+    found: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The stable Service pointing to a release; applied only if the Service is still as it was read.
+    """The stable Service pointing to a release; applied only if the Service is still as it was `found`.
 
     `notes` are the annotations that tell how it came to this release (`names.PREVIOUS` and its like).
     A NodePort is left out on purpose: the cluster keeps the one that it gave, and with it the users' address.
@@ -64,7 +64,8 @@ def stable(
         "kind": "Service",
         "metadata": {
             "name": service,
-            "resourceVersion": resource_version,
+            "uid": found["metadata"]["uid"],
+            "resourceVersion": found["metadata"]["resourceVersion"],
             "labels": names.labels(service),
             "annotations": {**identity, **notes, **labelled},
         },

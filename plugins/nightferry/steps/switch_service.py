@@ -110,10 +110,10 @@ def _point(
     clock: Clock,
 ) -> bool:
     """Change the Service if it is still as `found`; whether it was."""
-    service, version = found["metadata"]["name"], found["metadata"]["resourceVersion"]
+    service = found["metadata"]["name"]
     notes = {**notes, names.SWITCHED: utc(clock.now())}
     try:
-        cluster.apply(services.stable(service, identity, environment, notes=notes, resource_version=version))
+        cluster.apply(services.stable(service, identity, environment, notes=notes, found=found))
     except ClusterConflict:
         return False
     log.info("%s in %s now goes to %s.", service, cluster.namespace, identity[names.RELEASE])

@@ -13,6 +13,7 @@ from nightferry.manifests.deployment import deployment
 from tests.fakes.rollout_world import plan
 
 AUTOSCALE = {"minimum": 2, "maximum": 4}
+FOUND = {"metadata": {"uid": "u", "resourceVersion": "7"}}
 MODELS = {
     "Deployment": "V1Deployment",
     "Service": "V1Service",
@@ -31,7 +32,7 @@ def objects() -> list[dict[str, Any]]:
         made,
         service.preview("digits", names.identity(full)),
         service.unused("digits"),
-        service.stable("digits", names.identity(full), full.environment, notes=notes, resource_version="7"),
+        service.stable("digits", names.identity(full), full.environment, notes=notes, found=FOUND),
         policies.network_policy("digits"),
         *policies.companions(known, full.environment.autoscale),
     ]
@@ -87,7 +88,7 @@ def test_the_image_is_named_by_digest() -> None:
 
 def test_a_load_balancer_is_what_users_get_where_nothing_is_said() -> None:
     made = plan(service_type=None, dns_label="digits-team")
-    found = service.stable("digits", names.identity(made), made.environment, notes={}, resource_version="1")
+    found = service.stable("digits", names.identity(made), made.environment, notes={}, found=FOUND)
     assert found["spec"]["type"] == "LoadBalancer"
     label = found["metadata"]["annotations"]["service.beta.kubernetes.io/azure-dns-label-name"]
     assert label == "digits-team"
