@@ -68,7 +68,7 @@ class DeployerPodOperator(KubernetesPodOperator):
 
     def execute(self, context: Any) -> Any:
         """Fill in what belongs to this installation, and run the pod."""
-        require_cluster(self.kubernetes_conn_id)
+        require_cluster(str(self.kubernetes_conn_id))
         now = settings.load()
         self.image = now.require("DEPLOYER_IMAGE")
         self.give_settings(now)

@@ -65,7 +65,7 @@ class TestImageOperator(DockerOperator):
         self.storage_conn_id = storage_conn_id
         self.registry_conn_id = registry_conn_id
 
-    def execute(self, context: Any) -> dict[str, Any]:
+    def execute(self, context: Any) -> Any:
         """Test; the tested image is passed on."""
         with reported(context):
             decision, clock = read_decision(self.decision), SystemClock()
@@ -108,7 +108,7 @@ class TestImageOperator(DockerOperator):
         """Connect to the engine of this installation, with the registry's credentials."""
         now = settings.load()
         self.image = now.require("DEPLOYER_IMAGE")
-        self.docker_url = now.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        self.docker_url = now.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
         if connection(self.registry_conn_id).login:
             self.docker_conn_id = self.registry_conn_id
         with _engine(self.docker_url):
@@ -128,11 +128,11 @@ class TestImageOperator(DockerOperator):
         try:
             with _engine(self.docker_url):
                 try:
-                    lines = super().execute(context) or []
+                    lines: Any = super().execute(context)
                 except DockerContainerFailedException as failed:
-                    lines = failed.logs or []
+                    lines = failed.logs
                 state = self.cli.inspect_container(self.container["Id"])["State"]
-            return int(state["ExitCode"]), "\n".join(lines)
+            return int(state["ExitCode"]), "\n".join(lines or ())
         finally:
             if self.container:
                 tests.remove(DockerRunner(self.cli), self.container["Id"])
