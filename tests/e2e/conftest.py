@@ -1,0 +1,34 @@
+"""Whole releases on the sandbox, of a service of the tests' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.given_when_then import Given, Then, When
+from tests.e2e.stage import Stage
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The tests' service; removed at the end, and at the begin where a killed session left it."""
+    stage = Stage(tmp_path_factory.mktemp("e2e"))
+    stage.begin()
+    yield stage
+    stage.remove()
+
+
+@pytest.fixture
+def given(stage: Stage) -> Given:
+    return Given(stage)
+
+
+@pytest.fixture
+def when(stage: Stage) -> When:
+    return When(stage)
+
+
+@pytest.fixture
+def then(stage: Stage) -> Then:
+    return Then(stage)
