@@ -60,14 +60,19 @@ def _check_address(host: str, port: int) -> None:
 def _serve(config: settings.Settings) -> int:
     # Workers share memory with this process (the drain flag), so they must be forks of it.
     multiprocessing.set_start_method("fork")
+    # Where the workers' metrics add up: memory, which also a read-only root file system has.
     shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
-    folder = tempfile.mkdtemp(prefix="serving-metrics-", dir=shared)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    from serving_app.lifecycle import Lifecycle
-    from serving_app.server import Server
-
+    try:
+        folder = tempfile.mkdtemp(prefix="serving-metrics-", dir=shared)
+    except OSError:
+        _say("no folder is writable for metrics; mount memory at /dev/shm, or set TMPDIR", sys.stderr)
+        return 2
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read when prometheus_client is loaded
     main_process = os.getpid()
     try:
+        from serving_app.lifecycle import Lifecycle
+        from serving_app.server import Server
+
         Server(config, Lifecycle()).run()
     finally:
         if os.getpid() == main_process:
