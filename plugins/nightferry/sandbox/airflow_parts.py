@@ -65,7 +65,7 @@ def all_parts(layout: Layout, ports: Mapping[str, int], given: Mapping[str, str]
     return [
         Part(
             name=f"airflow-{name}",
-            command=(sys.executable, str(Path(sys.executable).with_name("airflow")), *words),
+            command=(sys.executable, "-m", "nightferry.sandbox.restart", *_airflow(), *words),
             environment=settings,
             probe=AirflowHeartbeat(url(ports), components[name])
             if name in components
@@ -77,6 +77,10 @@ def all_parts(layout: Layout, ports: Mapping[str, int], given: Mapping[str, str]
         )
         for name, words in arguments.items()
     ]
+
+
+def _airflow() -> list[str]:
+    return [sys.executable, str(Path(sys.executable).with_name("airflow"))]
 
 
 def migrate(layout: Layout, ports: Mapping[str, int], base: Mapping[str, str], progress: Progress) -> None:
@@ -93,7 +97,7 @@ def migrate(layout: Layout, ports: Mapping[str, int], base: Mapping[str, str], p
     if (home / "airflow.db").exists() and done.exists() and done.read_text(encoding="utf-8") == version:
         return
     done.unlink(missing_ok=True)
-    command = [*as_owner(layout), sys.executable, str(Path(sys.executable).with_name("airflow")), "db", "migrate"]
+    command = [*as_owner(layout), *_airflow(), "db", "migrate"]
     with progress.step("make Airflow's database", log=layout.log("airflow-database"), expected=12):
         run_logged(command, layout.log("airflow-database"), {**base, **environment(layout, ports, {})})
     layout.write(done, version, owned=True)

@@ -17,7 +17,7 @@ class Step:
     needs: tuple[str, ...] = ()
 
 
-def run_all(steps: Sequence[Step], stop: threading.Event | None = None) -> None:
+def run_all(steps: Sequence[Step], stop: threading.Event) -> None:
     """Do every step. After the first failure nothing new begins; `stop` is set so that what runs can give up.
 
     A need that is not among the steps counts as done: the user brings that part.
@@ -33,25 +33,19 @@ def run_all(steps: Sequence[Step], stop: threading.Event | None = None) -> None:
     failure: BaseException | None = None
     with ThreadPoolExecutor(max_workers=max(1, len(steps)), thread_name_prefix="step") as pool:
         try:
-            while waiting or running:
+            while failure is None or running:
                 ready = [s for s in waiting if failure is None and set(s.needs) & names <= done]
                 waiting = [s for s in waiting if s not in ready]
                 running |= {pool.submit(step.run): step for step in ready}
                 if not running:
                     break
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    step = running.pop(future)
-                    problem = future.exception()
-                    if problem is None:
-                        done.add(step.name)
-                    elif failure is None:
-                        failure = problem
-                        if stop is not None:
-                            stop.set()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    done.add(running.pop(future).name)
+                    failure = failure or future.exception()
+                if failure is not None:
+                    stop.set()
         except BaseException:
-            if stop is not None:
-                stop.set()
+            stop.set()
             raise
     if failure is not None:
         raise failure

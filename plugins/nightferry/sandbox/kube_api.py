@@ -9,6 +9,7 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from nightferry.entities.reason import Reason
@@ -47,14 +48,16 @@ class KubeApi:
             name = f"{thing['kind']} {thing['metadata']['name']}"
             raise Temporary(Reason.CLUSTER_UNAVAILABLE, f"The cluster refused {name}: {answer.get('message', status)}")
 
-    def node_problem(self, name: str) -> str | None:
-        """What keeps a node from being ready, or None."""
+    def node_problem(self, name: str, since: float) -> str | None:
+        """What keeps a node from being ready, or None. Only what its kubelet said after `since` (Unix time) counts."""
         try:
-            status, node = self._request("GET", f"/api/v1/nodes/{name}")
+            _, lease = self._request("GET", f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}")
+            renewed = lease.get("spec", {}).get("renewTime")
+            if renewed is None or datetime.fromisoformat(renewed).timestamp() < since:
+                return "the node has not reported yet"
+            _, node = self._request("GET", f"/api/v1/nodes/{name}")
         except Temporary as problem:
             return problem.sentence
-        if status != 200:
-            return "the node is not known yet"
         conditions = {c["type"]: c for c in node.get("status", {}).get("conditions", [])}
         ready = conditions.get("Ready", {})
         return None if ready.get("status") == "True" else ready.get("message") or "the node is not ready"

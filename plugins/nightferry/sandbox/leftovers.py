@@ -13,6 +13,15 @@ CONTAINER_SECONDS = 8.0
 """How long containers get to end by themselves."""
 
 
+def remaining(layout: Layout) -> set[int]:
+    """Every process of the sandbox, but for those in containers."""
+    try:
+        supervisor = int((layout.runtime / "supervisord.pid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        supervisor = None
+    return orphans.find(layout.home, supervisor)
+
+
 def end_containers() -> None:
     """End every process in every container of the sandbox."""
     cgroups.end_processes(CONTAINER_SECONDS)
@@ -20,10 +29,10 @@ def end_containers() -> None:
 
 def end(layout: Layout) -> None:
     """End all that still runs of this sandbox, and clear what does not outlive it. Nothing left is fine."""
-    orphans.end(orphans.find(layout.home))
+    orphans.end(remaining(layout))
     end_containers()
     # What ended last may have had the time to start something.
-    orphans.end(orphans.find(layout.home))
+    orphans.end(remaining(layout))
     cgroups.remove()
     mounts.detach([layout.runtime, layout.home])
     for path in layout.runtime.iterdir():

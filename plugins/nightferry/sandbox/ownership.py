@@ -6,12 +6,12 @@ import contextlib
 import fcntl
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.sandbox import orphans
+from nightferry.sandbox import leftovers
 from nightferry.sandbox.layout import Layout
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -59,7 +59,12 @@ def refuse_another(layout: Layout) -> None:
         Permanent: (sandbox_failed) one does; the sentence says how to stop it.
     """
     other = holder(layout)
-    if other and other.home != layout.home and other.boot == boot_id() and orphans.find(other.home):
+    if (
+        other
+        and other.home != layout.home
+        and other.boot == boot_id()
+        and leftovers.remaining(replace(layout, home=other.home))
+    ):
         sentence = (
             f"The sandbox of {other.home} runs on this machine, and there can be one at a time. "
             f"Stop it first: NIGHTFERRY_HOME={other.home} nightferry down"

@@ -122,7 +122,7 @@ class Node:
 
     def problem(self, since: float) -> str | None:
         """See the module."""
-        return Http(self.health_url).problem(since) or KubeApi(self.server, self.tls).node_problem(self.node)
+        return Http(self.health_url).problem(since) or KubeApi(self.server, self.tls).node_problem(self.node, since)
 
 
 @dataclass(frozen=True)

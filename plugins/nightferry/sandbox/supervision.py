@@ -6,6 +6,8 @@ It keeps every part running and starts none by itself: `up` does, in the order o
 from __future__ import annotations
 
 import http.client
+import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -24,10 +26,8 @@ from nightferry.sandbox.parts import Part
 
 START_SECONDS = 10.0
 """How long the supervisor itself may take to answer."""
-NO_SUCH_PROCESS = 10
-NOT_RUNNING = 70
 ALREADY_STARTED = 60
-ALREADY_ADDED = 90
+"""The supervisor's number for that answer."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ class Process:
 
 def configuration(layout: Layout, parts: Sequence[Part]) -> str:
     """The supervisor's configuration file."""
-    owner = f"{layout.owner.name}"
     lines = [
         "[supervisord]",
         f"logfile = {_plain(layout.log('supervisord'))}",
@@ -56,14 +55,14 @@ def configuration(layout: Layout, parts: Sequence[Part]) -> str:
         f"pidfile = {_plain(layout.runtime / 'supervisord.pid')}",
         f"directory = {_plain(layout.home)}",
         f"childlogdir = {_plain(layout.home / 'logs')}",
-        "minfds = 65536" if _may_open_files(65536) else "minfds = 1024",
-        "user = root",
+        f"minfds = {_open_files()}",
+        *(["user = root"] if os.geteuid() == 0 else []),
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
         "[unix_http_server]",
         f"file = {_plain(layout.socket)}",
         "chmod = 0700",
-        f"chown = {owner}",
+        f"chown = {layout.owner.name}",
     ]
     for part in parts:
         lines += _program(layout, part)
@@ -105,12 +104,10 @@ def _quoted(value: str) -> str:
     return f"{quote}{_plain(value)}{quote}"
 
 
-def _may_open_files(number: int) -> bool:
-    import resource
-
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[1] in {resource.RLIM_INFINITY} or (
-        resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= number
-    )
+def _open_files() -> int:
+    """How many files the supervisor asks for: containers' programs need many, but no more are asked for than allowed."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 65536 if most == resource.RLIM_INFINITY else min(65536, most)
 
 
 class _Transport(xmlrpc.client.Transport):
@@ -221,21 +218,16 @@ class Supervisor:
     def stop(self, names: Sequence[str]) -> None:
         """Stop parts together, and wait until all have ended."""
         try:
-            running = {
-                name
-                for name, process in self.processes().items()
-                if process.state not in {"STOPPED", "EXITED", "FATAL"}
-            }
-            for name in running & set(names):
+            for name in [name for name, process in self._busy(names).items() if process.state != "STOPPING"]:
                 self._call("stopProcess", name, False)
-            while any(
-                p.state in {"STOPPING", "STARTING", "RUNNING", "BACKOFF"}
-                for n, p in self.processes().items()
-                if n in names
-            ):
+            while self._busy(names):
                 time.sleep(0.05)
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return  # it is gone: what it left is found by its mark
+
+    def _busy(self, names: Sequence[str]) -> dict[str, Process]:
+        over = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+        return {name: p for name, p in self.processes().items() if name in names and p.state not in over}
 
     def shutdown(self) -> None:
         """End it, and wait until its process is gone."""
