@@ -1,0 +1,107 @@
+"""A model is opened as the service will open it, and held against what its author declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nightferry.entities.ledger_entry import canonical
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.steps.check_model import check_model
+
+from tests.fakes.model_versions import linear_onnx, write_version
+from tests.fakes.service_specs import digits_spec
+
+
+def reason_of(folder: Path, **spec: Any) -> tuple[Reason, str]:
+    with pytest.raises(Permanent) as failure:
+        check_model(folder, digits_spec(**spec))
+    return failure.value.reason, failure.value.sentence
+
+
+def test_a_right_model_passes(tmp_path: Path):
+    facts = check_model(write_version(tmp_path), digits_spec()).facts
+    assert (facts["accuracy"], facts["gate"], facts["labels"]) == (0.97, ">= 0.95", 3)
+    assert facts["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
+    assert canonical(facts)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x00" * 1000, linear_onnx()[:-20]])
+def test_what_is_not_onnx(tmp_path: Path, content: bytes):
+    reason, sentence = reason_of(write_version(tmp_path, files={"model.onnx": content}))
+    assert reason is Reason.MODEL_NOT_ONNX
+    assert "\n" not in sentence
+
+
+def tensor(name: str = "x", datatype: str = "FP32", shape: tuple[int, ...] = (-1, 4)) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": list(shape)}
+
+
+OUTPUT = tensor("probabilities", shape=(-1, 3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"inputs": [tensor("image")]}, "x"),
+        ({"inputs": [tensor(), tensor("y")]}, "no input y"),
+        ({"inputs": [tensor(datatype="FP64")]}, "input x is declared FP64, the model's is FP32"),
+        ({"inputs": [tensor(shape=(-1, 5))]}, "input x is declared [-1, 5], the model's is [-1, 4]"),
+        ({"inputs": [tensor(shape=(-1, 2, 2))]}, "input x is declared [-1, 2, 2]"),
+        ({"outputs": [tensor("scores", shape=(-1, 3))]}, "no output scores; it has probabilities"),
+        ({"outputs": [tensor("probabilities", "INT64", (-1, 3))]}, "output probabilities is declared INT64"),
+        ({"outputs": [tensor("probabilities", shape=(-1, 4))], "labels": list("abcd")}, "declared [-1, 4]"),
+    ],
+)
+def test_a_signature_that_is_not_as_declared(tmp_path: Path, changes: dict[str, Any], named: str):
+    reason, sentence = reason_of(write_version(tmp_path, **changes))
+    assert reason is Reason.MODEL_SIGNATURE_WRONG
+    assert named in sentence
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape"), [(list("ab"), (-1, 3)), (list("abcd"), (-1, 3)), (list("abcd"), (-1, -1))]
+)
+def test_a_label_count_that_is_not_that_of_the_scores(tmp_path: Path, labels: list[str], shape: tuple[int, ...]):
+    outputs = [tensor("probabilities", shape=shape)]
+    reason, sentence = reason_of(write_version(tmp_path, labels=labels, outputs=outputs))
+    assert reason is Reason.MODEL_LABELS_WRONG
+    assert f"{len(labels)} labels" in sentence
+
+
+def test_sizes_left_open_agree_with_any(tmp_path: Path):
+    outputs, inputs = [tensor("probabilities", shape=(-1, -1))], [tensor(shape=(-1, -1))]
+    assert check_model(write_version(tmp_path, outputs=outputs, inputs=inputs), digits_spec())
+
+
+@pytest.mark.parametrize(
+    ("metrics", "named"),
+    [
+        ({"accuracy": 0.9499}, "0.9499"),
+        ({}, "no metric accuracy"),
+        ({"Accuracy": 0.99}, "no metric accuracy"),
+        ({"accuracy": None}, "no metric accuracy"),
+        ({"accuracy": float("nan")}, "nan"),
+        ({"accuracy": float("inf")}, "inf"),
+        ({"accuracy": "0.99"}, "'0.99'"),
+        ({"accuracy": True}, "True"),
+    ],
+)
+def test_a_metric_that_does_not_meet_the_gate(tmp_path: Path, metrics: dict[str, Any], named: str):
+    reason, sentence = reason_of(write_version(tmp_path, metrics=metrics))
+    assert reason is Reason.GATE_ACCURACY
+    assert named in sentence
+    assert ">= 0.95" in sentence
+
+
+@pytest.mark.parametrize("metrics", [{}, {"accuracy": float("nan")}, {"accuracy": 0.1}])
+def test_without_a_gate_any_metric_passes(tmp_path: Path, metrics: dict[str, Any]):
+    facts = check_model(write_version(tmp_path, metrics=metrics), digits_spec(gates={})).facts
+    assert "gate" not in facts
+    assert canonical(facts)
+
+
+def test_the_threshold_itself_passes(tmp_path: Path):
+    assert check_model(write_version(tmp_path, metrics={"accuracy": 0.95}), digits_spec())
