@@ -35,7 +35,12 @@ class Service:
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "serving_app", "--model-dir", str(model_dir), "--port", str(self.port)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environ},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+                "SERVING_DRAIN_MS": "100",
+                **environ,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

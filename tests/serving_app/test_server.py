@@ -112,7 +112,7 @@ def test_without_draining_requests_are_lost(serve: Serve, picture_dir: Path) -> 
 
 
 def test_while_draining_it_is_live_not_ready_and_answers(serve: Serve, picture_dir: Path) -> None:
-    service = serve(picture_dir, SERVING_DRAIN_MS="3000").wait_ready()
+    service = serve(picture_dir, SERVING_DRAIN_MS="1500").wait_ready()
     service.terminate()
     wait_until(lambda: status(service, "/readyz") == 503)
     assert status(service, "/livez") == 200
@@ -122,7 +122,7 @@ def test_while_draining_it_is_live_not_ready_and_answers(serve: Serve, picture_d
 
 def test_a_request_in_flight_is_answered_after_draining(serve: Serve, tmp_path: Path) -> None:
     """A request that takes longer than the drain still gets its answer."""
-    service = serve(write_shades(tmp_path / "slow", slow=SLOW), SERVING_DRAIN_MS="50", SERVING_WORKERS="1").wait_ready()
+    service = serve(write_shades(tmp_path / "slow", slow=SLOW), SERVING_WORKERS="1").wait_ready()
     answers: list[tuple[int, float]] = []
     request = threading.Thread(
         target=lambda: answers.append((service.post("/score", score_body(picture(0)))[0], time.monotonic()))
@@ -139,7 +139,7 @@ def test_a_request_in_flight_is_answered_after_draining(serve: Serve, tmp_path: 
 
 
 def test_a_kept_idle_connection_does_not_hold_up_the_end(serve: Serve, picture_dir: Path) -> None:
-    service = serve(picture_dir, SERVING_DRAIN_MS="100").wait_ready()
+    service = serve(picture_dir).wait_ready()
     connection = service.connect()
     connection.request("GET", "/livez")
     connection.getresponse().read()
