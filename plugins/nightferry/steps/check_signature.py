@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,8 @@ def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
 
 
 def _open(path: Path, manifest: ModelManifest) -> onnxruntime.InferenceSession:
+    # ONNX Runtime's official builds report usage to their vendor unless this is set before they are loaded.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
