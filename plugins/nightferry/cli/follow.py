@@ -108,19 +108,22 @@ def progress_of(
 ) -> tuple[StepProgress, ...]:
     """The steps of a release in their order, each with what Airflow and the record say."""
     of_airflow = {task.task: task for task in tasks}
-    found: dict[str, str] = {}
+    found: dict[str, LedgerEntry] = {}
     for entry in entries:
         step = {Kind.DECISION: "decide", Kind.RELEASE: "record"}.get(entry.kind) or step_of(entry)
-        found[step] = entry.sentence
+        found[step] = entry
     names = ("decide", *expected_steps([environment.name for environment in spec.environments]), "record")
-    return tuple(_progress(name, of_airflow.get(name), found.get(name, "")) for name in names)
+    return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)
 
 
-def _progress(name: str, task: TaskState | None, found: str) -> StepProgress:
+def _progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> StepProgress:
     state = _STATES.get(task.state or "", "waiting") if task else "waiting"
     if state in ("not_run", "skipped"):
         return StepProgress(name, state, None, "")
-    return StepProgress(name, state, task.seconds if task else None, found)
+    # After a crash Airflow knows only its last try, which found everything done.
+    recorded = found.data.get("seconds") if found else None
+    took = [value for value in (task.seconds if task else None, recorded) if value is not None]
+    return StepProgress(name, state, max(took, default=None), found.sentence if found else "")
 
 
 class Follower:
