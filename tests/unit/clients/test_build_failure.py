@@ -1,0 +1,119 @@
+"""The words of BuildKit, registries and pip, as they were met, and what each is."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import pytest
+from nightferry.clients.build_failure import explain
+from nightferry.clients.build_progress import BuildProgress
+from nightferry.clients.image_builder import BuildRequest
+from nightferry.entities.reason import Reason
+from nightferry.errors import NightferryError, Permanent, Temporary
+
+REQUEST = BuildRequest(Path("Dockerfile"), "test", {}, tests=True)
+LOG = Path("build.log")
+FAILED = 'process "/bin/sh -c it" did not complete successfully: exit code: 1'
+
+
+def told(said: str, step: str = "", *lines: str, error: str = FAILED) -> BuildProgress:
+    """buildctl's output: perhaps a step that failed after writing `lines`, and the last word."""
+    progress = BuildProgress(io.StringIO())
+    if step:
+        vertex = {"digest": "sha256:1", "name": step, "started": "now"}
+        progress.feed(json.dumps({"vertexes": [vertex]}))
+        for line in lines:
+            data = base64.b64encode(f"{line}\n".encode()).decode()
+            progress.feed(json.dumps({"logs": [{"vertex": "sha256:1", "data": data}]}))
+        progress.feed(json.dumps({"vertexes": [{**vertex, "completed": "now", "error": error}]}))
+    progress.feed(f"error: {said}\n")
+    return progress
+
+
+def explained(progress: BuildProgress) -> NightferryError:
+    return explain(progress, REQUEST, "unix:///b.sock", LOG)
+
+
+PUSH = "failed to solve: failed to push r.example.com/digits:one: "
+PULL = (
+    "failed to solve: r.example.com/base@sha256:1: failed to resolve source metadata for r.example.com/base@sha256:1: "
+)
+LAST_WORDS = [
+    ("failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
+     Temporary, Reason.BUILDER_UNAVAILABLE),
+    ("listing workers for Build: failed to list workers: Unavailable: connection error",
+     Temporary, Reason.BUILDER_UNAVAILABLE),
+    (PUSH + "unexpected status from POST request to https://r.example.com/v2/digits/blobs/uploads/: 401 Unauthorized",
+     Permanent, Reason.REGISTRY_DENIED),
+    (PUSH + "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized",
+     Permanent, Reason.REGISTRY_DENIED),
+    (PUSH + "server message: insufficient_scope: authorization failed", Permanent, Reason.REGISTRY_DENIED),
+    (PUSH + "denied: requested access to the resource is denied", Permanent, Reason.REGISTRY_DENIED),
+    (PUSH + "unexpected status from PUT request to https://r.example.com/: 503 Service Unavailable",
+     Temporary, Reason.REGISTRY_UNAVAILABLE),
+    (PUSH + 'failed to do request: Head "https://r.example.com/": dial tcp: lookup r.example.com: no such host',
+     Temporary, Reason.REGISTRY_UNAVAILABLE),
+    (PULL + "r.example.com/base@sha256:1: not found", Permanent, Reason.IMAGE_UNKNOWN),
+    (PULL + "pull access denied, repository does not exist or may require authorization: server message: "
+     "insufficient_scope: authorization failed", Permanent, Reason.REGISTRY_DENIED),
+    (PULL + 'failed to do request: Head "https://r.example.com/": dial tcp 10.0.0.1:443: i/o timeout',
+     Temporary, Reason.REGISTRY_UNAVAILABLE),
+    ("failed to solve: write /var/lib/buildkit/content/ingest/1/data: no space left on device",
+     Permanent, Reason.DISK_FULL),
+    ("failed to solve: dockerfile parse error on line 1: unknown instruction: FRUM",
+     Permanent, Reason.IMAGE_BUILD_FAILED),
+    ("", Permanent, Reason.IMAGE_BUILD_FAILED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "kind", "reason"), LAST_WORDS)
+def test_last_words(said: str, kind: type[NightferryError], reason: Reason):
+    error = explained(told(said))
+    assert (type(error), error.reason) == (kind, reason)
+
+
+@pytest.mark.parametrize(("said", "kind", "reason"), [words for words in LAST_WORDS if PUSH in words[0]])
+def test_a_push_fails_as_a_step_too(said: str, kind: type[NightferryError], reason: Reason):
+    error = explained(told(said, "exporting to image", error=said.removeprefix("failed to solve: ")))
+    assert (type(error), error.reason) == (kind, reason)
+
+
+REFUSED = "E   ConnectionError: connection refused, 401 Unauthorized, no such host"
+STEPS = [
+    ("[test 3/3] RUN pytest", ("1 failed",), Permanent, Reason.IMAGE_TESTS_FAILED),
+    ("[test 3/3] RUN pytest", (REFUSED,), Permanent, Reason.IMAGE_TESTS_FAILED),
+    ("[test 2/3] RUN pip install", ("no such package",), Permanent, Reason.IMAGE_BUILD_FAILED),
+    ("[packages 3/3] RUN it", ("no",), Permanent, Reason.IMAGE_BUILD_FAILED),
+    ("[packages 3/3] RUN pip install", (
+        "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('<pip…",
+        "ERROR: No matching distribution found for flask",
+    ), Temporary, Reason.IMAGE_BUILD_FAILED),
+    ("[packages 3/3] RUN pip install", ("ERROR: [Errno 28] No space left on device",), Permanent, Reason.DISK_FULL),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "lines", "kind", "reason"), STEPS)
+def test_a_step_that_fails(step: str, lines: tuple[str, ...], kind: type[NightferryError], reason: Reason):
+    error = explained(told(f"failed to solve: {FAILED}", step, *lines))
+    assert (type(error), error.reason) == (kind, reason)
+
+
+def test_the_steps_that_were_cancelled_beside_it_are_not_blamed():
+    progress = BuildProgress(io.StringIO())
+    for digest, name, error in (
+        ("sha256:0", "[code 1/1] RUN other", "context canceled"),
+        ("sha256:1", "[test 3/3] RUN pytest", FAILED),
+    ):
+        progress.feed(json.dumps({"vertexes": [{"digest": digest, "name": name, "error": error}]}))
+    assert progress.failed is not None
+    assert progress.failed.name == "[test 3/3] RUN pytest"
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"vertexes": null}', '{"logs": [{}]}', "\x00"])
+def test_lines_that_are_not_progress_do_no_harm(line: str):
+    progress = BuildProgress(io.StringIO())
+    progress.feed(line)
+    assert progress.failed is None
