@@ -3,8 +3,8 @@
 Both go to BuildKit as secrets. A Dockerfile uses them so, and needs nothing else to work behind a proxy that intercepts
 TLS or with a package index of one's own:
 
-    RUN --mount=type=secret,id=ca --mount=type=secret,id=pip \\
-        PIP_CONFIG_FILE=/run/secrets/pip pip install …
+    RUN --mount=type=secret,id=ca --mount=type=secret,id=pipconf \\
+        PIP_CONFIG_FILE=/run/secrets/pipconf pip install …
 
 BuildKit refuses a secret larger than 500 kB.
 """
@@ -40,7 +40,7 @@ def build_secrets(environment: Mapping[str, str] | None = None) -> Iterator[list
         config = Path(folder, "pip.conf")
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(pip_configuration(env, certificates=bundle is not None))
-        words = ["--secret", f"id=pip,src={config}"]
+        words = ["--secret", f"id=pipconf,src={config}"]
         if bundle is not None:
             words += ["--secret", f"id=ca,src={bundle}"]
         yield words

@@ -9,15 +9,16 @@ import os
 import platform
 import re
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 from functools import partial
 from pathlib import Path
 
+from nightferry.clients.buildkit import EPOCH
+from nightferry.errors import NightferryError
 from nightferry.sandbox import cache, packages
-from nightferry.sandbox.buildkit import EPOCH, Buildkit, Recipe
-from nightferry.sandbox.progress import Progress, StepFailed, run_logged
+from nightferry.sandbox.buildkit import Buildkit, staged
+from nightferry.sandbox.progress import Progress, run_logged
 
 PUBLIC = (
     "docker.io/library/python:3.11-slim-bookworm"
@@ -38,7 +39,8 @@ def ensure(progress: Progress, root: Path, logs: Path, builder: Buildkit) -> str
     """The base image in the registry, by digest: the one that is there, else the public one, else one made here.
 
     Raises:
-        StepFailed: neither can be had.
+        StepFailed: none can be made here.
+        NightferryError: as ImageBuilder and ImageRegistry.
     """
     tags = (PUBLIC_TAG, _distribution_tag())
     found = next((image for image in (builder.find(REPOSITORY, tag) for tag in tags) if image), None)
@@ -78,46 +80,49 @@ def _pulled(progress: Progress, logs: Path, builder: Buildkit) -> str | None:
     if not reachable(PUBLIC_REGISTRY):
         return None
     log = logs / "pull-base-image.log"
-    with tempfile.TemporaryDirectory(prefix="nightferry-base-") as folder:
-        Path(folder, "Dockerfile").write_text(f"FROM {PUBLIC}\n", encoding="utf-8")
-        recipe = Recipe(Path(folder), Path(folder))
+    with staged({}) as context:
+        (context / "Dockerfile").write_text(f"FROM {PUBLIC} AS image\n", encoding="utf-8")
         try:
             with progress.step("pull the base image", expected=20):
-                return builder.build(recipe, REPOSITORY, PUBLIC_TAG, log, timeout=PULL_SECONDS)
-        except StepFailed:
-            progress.say("  the public base image cannot be pulled; making one instead")
+                return builder.build(context, REPOSITORY, PUBLIC_TAG, log, timeout=PULL_SECONDS)
+        except NightferryError as error:
+            progress.say(f"  {error.sentence} Making one instead.")
             return None
 
 
 def _made(progress: Progress, root: Path, logs: Path, builder: Buildkit) -> str:
-    recipe = Recipe(root / "docker" / "base", tarball(progress, logs))
-    log = logs / "push-base-image.log"
-    with progress.step("push the base image", log=log, expected=10):
-        return builder.build(recipe, REPOSITORY, _distribution_tag(), log)
+    made, log = tarball(progress, logs) / "base.tar", logs / "build-base-image.log"
+    files = {"Dockerfile": root / "docker" / "base" / "Dockerfile", "base.tar": made}
+    with progress.step("build the base image", log=log, expected=15), staged(files) as context:
+        return builder.build(context, REPOSITORY, _distribution_tag(), log)
 
 
 def _bootstrap(log: Path, folder: Path) -> None:
     codename = _codename()
-    python = OLD_PYTHON.get(codename, "python3")
-    command: list[str | Path] = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=tar"]
-    command += ["--skip=output/dev,output/mknod", f"--include=ca-certificates,{python},{python}-venv"]
-    for pattern in LEFT_OUT:
-        command.append(f"--dpkgopt=path-exclude={pattern}")
-    command.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
-    for option in _proxies():
-        command.append(f"--aptopt={option}")
-    # What Python compiled beforehand counts by content: time stamps are made equal, and would make it worthless.
-    compiled = f'chroot "$1" {python} -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3* || true'
-    command.append(f"--customize-hook={compiled}")
-    # Written while installing, different each time or only of use on a machine that is kept up to date.
-    command.append('--customize-hook=rm -rf "$1"/var/cache/* "$1"/var/log/* "$1"/var/lib/apt/lists/*')
-    if python != "python3":
-        command.append(f'--customize-hook=ln -sf {python} "$1"/usr/bin/python3')
     sources = folder / "sources.list"
     sources.write_text(_sources(codename), encoding="utf-8")
-    whole = ["env", f"SOURCE_DATE_EPOCH={EPOCH}", "TMPDIR=/var/tmp", *command, codename, folder / "base.tar", sources]
+    # /var/tmp: /tmp may be a small disk in memory, and apt's own user cannot enter a home.
+    command: list[str | Path] = ["env", f"SOURCE_DATE_EPOCH={EPOCH}", "TMPDIR=/var/tmp", "mmdebstrap", *_recipe(codename)]
+    options = [f"--aptopt={option}" for option in _proxies()]
+    whole = [*command, *options, codename, folder / "base.tar", sources]
     run_logged(packages.as_root(whole), log, timeout=900, name="mmdebstrap")
     sources.unlink()
+
+
+def _recipe(codename: str) -> list[str]:
+    """What decides the content, as words for mmdebstrap."""
+    python = OLD_PYTHON.get(codename, "python3")
+    words = ["--mode=root", "--variant=minbase", "--format=tar", "--skip=output/dev,output/mknod"]
+    words += [f"--include=ca-certificates,{python},{python}-venv"]
+    words += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+    words += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
+    if python != "python3":
+        words += [f'--customize-hook=ln -sf {python} "$1"/usr/bin/python3']
+    # What Python compiled beforehand counts by content: time stamps are made equal, and would make it worthless.
+    compiled = f'chroot "$1" {python} -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3* || true'
+    words += [f"--customize-hook={compiled}"]
+    # Written while installing, different each time or only of use on a machine that is kept up to date.
+    return [*words, '--customize-hook=rm -rf "$1"/var/cache/* "$1"/var/log/* "$1"/var/lib/apt/lists/*']
 
 
 def _sources(codename: str) -> str:
@@ -139,8 +144,8 @@ def _proxies() -> list[str]:
 
 
 def _distribution_tag() -> str:
-    recipe = [Path(__file__)]
-    return f"{_codename()}-{cache.fingerprint(Path(__file__).parent, recipe, platform.machine())}"
+    codename = _codename()
+    return f"{codename}-{cache.fingerprint(Path(), [], platform.machine(), EPOCH, *_recipe(codename))}"
 
 
 def _codename() -> str:

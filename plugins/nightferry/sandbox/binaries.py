@@ -38,7 +38,7 @@ class Part:
     setting: str
     """What a user sets to use one of their own instead."""
     cpu_seconds: float
-    """What one core needs for it."""
+    """What one core needs for it, once the parts before it are compiled."""
 
 
 BUILDKIT = "github.com/moby/buildkit"
@@ -46,13 +46,13 @@ PARTS: Mapping[str, Part] = {
     "buildctl": Part(
         "BuildKit's client", BUILDKIT, {"buildctl": f"{BUILDKIT}/cmd/buildctl"}, "NIGHTFERRY_BUILDCTL", 60
     ),
-    "buildkit": Part("BuildKit", BUILDKIT, {"buildkitd": f"{BUILDKIT}/cmd/buildkitd"}, "NIGHTFERRY_BUILDKIT", 110),
+    "buildkit": Part("BuildKit", BUILDKIT, {"buildkitd": f"{BUILDKIT}/cmd/buildkitd"}, "NIGHTFERRY_BUILDKIT", 45),
     "kubernetes": Part(
         "Kubernetes",
         "k8s.io/kubernetes",
         {"nightferry-kube": "./cmd/nightferry-kube", "coredns": "./cmd/coredns", "pause": "./cmd/pause"},
         "NIGHTFERRY_KUBECONFIG",
-        340,
+        380,
     ),
 }
 

@@ -24,7 +24,7 @@ def files(words: list[str]) -> dict[str, Path]:
 def test_the_index_of_this_machine_reaches_the_build(environment: dict[str, str]) -> None:
     environment["PIP_INDEX_URL"] = "https://user:password@index.example/simple"
     with build_secrets.build_secrets(environment) as words:
-        config = files(words)["pip"]
+        config = files(words)["pipconf"]
         assert "index-url = https://user:password@index.example/simple\n" in config.read_text()
         assert config.stat().st_mode & 0o777 == 0o600
         assert "password" not in " ".join(words)
@@ -57,12 +57,12 @@ def test_the_first_bundle_that_exists_is_trusted(environment: dict[str, str], tm
     environment |= {"PIP_CERT": str(tmp_path / "missing.pem"), "SSL_CERT_FILE": str(bundle)}
     with build_secrets.build_secrets(environment) as words:
         assert files(words)["ca"] == bundle
-        assert "cert = /run/secrets/ca\n" in files(words)["pip"].read_text()
+        assert "cert = /run/secrets/ca\n" in files(words)["pipconf"].read_text()
 
 
 def test_without_a_bundle_pip_uses_its_own(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_secrets, "BUNDLE_FILES", ())
     monkeypatch.setattr(build_secrets.ssl, "get_default_verify_paths", lambda: type("Paths", (), {"cafile": None}))
     with build_secrets.build_secrets(environment) as words:
-        assert list(files(words)) == ["pip"]
-        assert "cert" not in files(words)["pip"].read_text()
+        assert list(files(words)) == ["pipconf"]
+        assert "cert" not in files(words)["pipconf"].read_text()
