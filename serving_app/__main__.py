@@ -63,7 +63,7 @@ def _serve(config: settings.Settings) -> int:
     # Where the workers' metrics add up: memory, which also a read-only root file system has.
     shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     try:
-        folder = tempfile.mkdtemp(prefix="serving-metrics-", dir=shared)
+        folder = tempfile.mkdtemp(prefix=f"serving-metrics-{os.getpid()}-", dir=shared)
     except OSError:
         _say("no folder is writable for metrics; mount memory at /dev/shm, or set TMPDIR", sys.stderr)
         return 2
