@@ -121,7 +121,7 @@ def _progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> S
     if state in ("not_run", "skipped"):
         return StepProgress(name, state, None, "")
     # After a crash Airflow knows only its last try, which found everything done.
-    recorded = found.data.get("seconds") if found else None
+    recorded = found.data.get("seconds") if found and found.kind is not Kind.RELEASE else None
     took = [value for value in (task.seconds if task else None, recorded) if value is not None]
     return StepProgress(name, state, max(took, default=None), found.sentence if found else "")
 

@@ -45,6 +45,15 @@ def test_steps_show_what_the_record_found(follower, ledger, clock):
     assert found(follower) == {"decide": "First release of digits.", "fetch_model": "Fetched 10 bytes."}
 
 
+def test_a_step_took_as_long_as_the_record_says_where_airflow_knows_only_its_last_try(follower, airflow, ledger, clock):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+    airflow.states = [TaskState("build_image", "success", 0.3, 2), TaskState("record", "success", 0.2, 1)]
+    follower.look()
+
+    took = {step.step: step.seconds for step in follower.steps}
+    assert (took["build_image"], took["record"]) == (2.0, 0.2)
+
+
 def test_entries_of_other_runs_are_not_its_own(follower, ledger, clock):
     decided(ledger, clock, a_decision(key="run:other", release="digits-2026-11-21.7"))
     decided(ledger, clock, a_decision(key="run:one2", release="digits-2026-11-21.8"))
