@@ -94,3 +94,28 @@ print(json.dumps({"errors": list(bag.import_errors.values()), "dags": len(bag.da
     assert said["dags"] == 2
     assert not {"azure", "onnxruntime", "numpy", "onnx", "sklearn"} & set(said["new"])
     assert said["seconds"] < 2
+
+
+def test_after_the_plugins_preload_a_task_parses_its_dag_without_importing_anything_heavy(services: Path) -> None:
+    script = """
+import json, os, sys
+sys.argv[1:1] = ["scheduler"]
+import nightferry_plugin
+before = set(sys.modules)
+os.environ["_AIRFLOW_PARSING_CONTEXT_DAG_ID"] = "release_digits"
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(dag_folder=sys.argv[2])
+assert list(bag.dags) == ["release_digits"], bag.import_errors
+print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - before})))
+"""
+    path = os.pathsep.join([str(ROOT / "plugins"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT / "dags" / "release.py")],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    new = set(json.loads(done.stdout.strip().splitlines()[-1]))
+
+    assert not new & {"azure", "kubernetes", "docker", "requests", "nightferry", "pydantic", "yaml"}
