@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from nightferry import settings
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
@@ -30,10 +29,10 @@ def test_only_what_the_user_gave_is_the_users_own(tmp_path: Path):
     assert (given.own("A"), given.own("B")) == (None, "mine")
 
 
-def test_variables_are_all_that_is_known(tmp_path: Path):
+def test_a_service_file_may_name_all_that_is_known(tmp_path: Path):
     sandbox(tmp_path, NIGHTFERRY_A="sandbox", NIGHTFERRY_B="sandbox", NIGHTFERRY_C=7)
     given = Settings(tmp_path, tmp_path, {"NIGHTFERRY_A": "mine", "NIGHTFERRY_B": ""})
-    assert given.variables == {"NIGHTFERRY_A": "mine", "NIGHTFERRY_B": "sandbox"}
+    assert given.expandable == {"NIGHTFERRY_A": "mine", "NIGHTFERRY_B": "sandbox"}
 
 
 def test_a_missing_setting_is_named(tmp_path: Path):
@@ -54,3 +53,12 @@ def test_ambient_variables_do_not_count(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("NIGHTFERRY_A", "mine")
     loaded = settings.load()
     assert set(loaded.environment) == {"NIGHTFERRY_A", "NIGHTFERRY_HOME"}
+
+
+def test_service_files_stand_in_the_project_and_in_the_state_folder(tmp_path: Path):
+    assert Settings(tmp_path / "root", tmp_path / "home", {}).services_folders == (
+        tmp_path / "root" / "dags" / "services",
+        tmp_path / "home" / "services",
+    )
+    given = Settings(tmp_path, tmp_path, {"NIGHTFERRY_SERVICES": "/a:/b"})
+    assert given.services_folders == (Path("/a"), Path("/b"))

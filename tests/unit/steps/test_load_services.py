@@ -152,3 +152,16 @@ def test_an_unknown_service(tmp_path: Path):
 
 def test_no_folder_holds_no_service(tmp_path: Path):
     assert load_services(tmp_path / "none", ENVIRONMENT).specs == {}
+
+
+def test_several_folders_are_one(tmp_path: Path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    write(one)
+    write(two, "letters", service="letters")
+    assert list(load_services((one, two, tmp_path / "none"), ENVIRONMENT).specs) == ["digits", "letters"]
+    write(two, "more-digits")
+    loaded = load_services((one, two), ENVIRONMENT)
+    assert list(loaded.specs) == ["letters"]
+    assert {problem.reason for problem in loaded.problems} == {Reason.SERVICE_DUPLICATED}
