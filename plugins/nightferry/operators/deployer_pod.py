@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, PodPhase
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 
 from nightferry import settings
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.cluster import require_cluster
+from nightferry.operators.quick_pods import LOOK_SECONDS, QuickPodManager
 from nightferry.settings import PREFIX, Settings
 
 SERVICE_ACCOUNT = "nightferry-deployer"
@@ -23,23 +23,8 @@ SECRET_FOLDER = "/var/run/secrets/nightferry/storage"  # noqa: S105
 SECRET_KEY = "connection-string"  # noqa: S105
 PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE")
 """Settings that the deployer needs too."""
-LOOK_SECONDS = 0.25
-"""Seconds between two looks at a pod that starts or ends; the provider's 1 and 2 are felt by a chain of short pods."""
-QUICK_LOOKS = 40
 EXIT_PERMANENT, EXIT_TEMPORARY = 2, 3
 """How the deployer ends when it failed and said why."""
-
-
-class QuickPodManager(PodManager):
-    """The provider's, which looks more often whether a pod has ended."""
-
-    def await_pod_completion(self, pod: Any, *args: Any, **kwargs: Any) -> Any:
-        """Wait until the pod has ended; the pod. Its log has ended by then, so it is a matter of moments."""
-        for _ in range(QUICK_LOOKS):
-            if self.read_pod(pod).status.phase in PodPhase.terminal_states:
-                break
-            time.sleep(LOOK_SECONDS)
-        return super().await_pod_completion(pod, *args, **kwargs)
 
 
 class DeployerPodOperator(KubernetesPodOperator):
