@@ -1,0 +1,280 @@
+"""A scratch namespace under Pod Security `restricted`, where the deployer works with its own rights alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from nightferry import settings as settings_of
+from nightferry.clients import connect
+from nightferry.clients.azure_ledger import AzureLedger
+from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.kube_cluster import KubeCluster
+from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.model_version import PinnedModel
+from nightferry.entities.pod_state import PodState
+from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_spec import Environment, ModelSource
+from nightferry.manifests import names
+from nightferry.steps.publish_model import publish_model
+from nightferry.steps.service_address import service_address
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICE = "digits"
+FAULTY = """\
+ARG GOOD
+FROM ${GOOD} AS crashing
+ENTRYPOINT ["python3", "-c", "raise SystemExit('model.onnx cannot be opened: it has the opset 99')"]
+FROM ${GOOD} AS sleeping
+ENTRYPOINT ["python3", "-c", "print('loading the model', flush=True); import time; time.sleep(3600)"]
+"""
+
+
+class RolloutScene:
+    """Images, a model, a namespace and a ledger of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = settings_of.load()
+        self.name = f"nf-rollout-{uuid.uuid4().hex[:8]}"
+        self._storage = connect.storage(self.settings)
+        self._api = self._admin()
+        self.cluster = KubeCluster(self._api, self.name)
+        self.ledger = AzureLedger(self._storage, f"{self.name}-ledger")
+
+    def begin(self) -> None:
+        """Make everything."""
+        self.model = self._publish_model()
+        self.image = self._build_image()
+        self.crashing, self.sleeping = (self._build_faulty(target) for target in ("crashing", "sleeping"))
+        self._make_namespace()
+
+    def remove(self) -> None:
+        """Remove everything but the images, which are the same each time."""
+        from kubernetes import client
+
+        client.CoreV1Api(self._api).delete_namespace(self.name)
+        for container in self._storage.list_containers(name_starts_with=self.name):
+            self._storage.delete_container(container.name)
+
+    # The deployer
+
+    def plan(self, number: int, image: str | None = None, **environment: Any) -> RolloutPlan:
+        """The plan of the n-th release."""
+        given = {"name": "staging", "namespace": self.name, "service_type": "NodePort", "ready_seconds": 60}
+        return RolloutPlan(
+            service=SERVICE,
+            release=f"{SERVICE}-2026-11-21.{number}",
+            image=image or self.image,
+            model=self.model,
+            model_repository=f"azure-blob://{self.name}-models/{SERVICE}",
+            source="c" * 40,
+            actor="test",
+            environment=Environment.model_validate(given | {"replicas": 2} | environment),
+        )
+
+    def start(self, command: str, plan: RolloutPlan, *words: str) -> Deployer:
+        """Start the deployer as a process of this machine, which is the cluster's node."""
+        arguments = [command, "--plan", plan.model_dump_json(), "--reach", "cluster-ip", *words]
+        return Deployer(arguments, self._environment())
+
+    def run(self, command: str, plan: RolloutPlan, *words: str) -> Deployer:
+        """Run the deployer to its end."""
+        deployer = self.start(command, plan, *words)
+        deployer.wait()
+        return deployer
+
+    def retire(self) -> None:
+        """Run `deployer retire`."""
+        deployer = Deployer(["retire", "--namespace", self.name, "--service", SERVICE], self._environment())
+        assert deployer.wait() == 0, deployer.lines
+
+    # Looking
+
+    def address(self) -> str:
+        """Where users call the service."""
+        return service_address(self.cluster, SERVICE)
+
+    def in_use(self) -> str | None:
+        """The release that the stable Service points to."""
+        found = self.cluster.get("Service", SERVICE)
+        return found["spec"]["selector"][names.VERSION] if found else None
+
+    def deployments(self) -> dict[str, int]:
+        """Release -> pods that its Deployment wants."""
+        found = self.cluster.list("Deployment", names.labels(SERVICE))
+        return {names.annotations_of(one)[names.RELEASE]: one["spec"]["replicas"] for one in found}
+
+    def entries(self) -> list[LedgerEntry]:
+        """The whole record."""
+        return [LedgerEntry.model_validate_json(self.ledger.read(name)) for name in self.ledger.names(SERVICE)]
+
+    def ready_pods(self) -> list[str]:
+        """Pods that are ready and stay."""
+        states = [PodState.read(pod) for pod in self.cluster.list("Pod")]
+        return [pod.name for pod in states if pod.ready and not pod.deleting]
+
+    # Meddling
+
+    def kill_pod(self, name: str) -> None:
+        """End a pod at once, without its preStop hook, its drain and its grace period."""
+        from kubernetes import client
+
+        client.CoreV1Api(self._api).delete_namespaced_pod(name, self.name, grace_period_seconds=0)
+
+    @contextmanager
+    def quota(self, hard: dict[str, str]) -> Iterator[None]:
+        """A quota on the namespace, for a while."""
+        from kubernetes import client
+
+        core = client.CoreV1Api(self._api)
+        core.create_namespaced_resource_quota(self.name, {"metadata": {"name": "tight"}, "spec": {"hard": hard}})
+        try:
+            yield
+        finally:
+            core.delete_namespaced_resource_quota("tight", self.name)
+
+    # What is made once
+
+    def _admin(self) -> Any:
+        from kubernetes import config
+
+        kubeconfig = self.settings.home / "kubernetes" / "admin.kubeconfig"
+        return config.new_client_from_config(str(kubeconfig), persist_config=False)
+
+    def _publish_model(self) -> PinnedModel:
+        trained = self.folder / "model"
+        script = ROOT / "examples" / "digits" / "train.py"
+        fixed = ("--version", "rollout-test", "--created", "2026-11-20T00:00:00Z", "--author", "tests")
+        subprocess.run(
+            [sys.executable, str(script), "--out", str(trained), "--variant", "linear", *fixed],
+            check=True,
+            capture_output=True,
+        )
+        self._storage.create_container(f"{self.name}-models")
+        source = ModelSource(repository=f"azure-blob://{self.name}-models/{SERVICE}")
+        models = connect.models(self.settings, source)
+        publish_model(trained, SERVICE, models)
+        return models.pin(None)[0]
+
+    def _build_image(self) -> str:
+        app = self.folder / "app"
+        shutil.copytree(ROOT / "serving_app", app, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.folder / "tests").mkdir()
+        contexts = {"app": app, "tests": self.folder / "tests", "model": self.folder / "model"}
+        arguments = {"BASE_IMAGE": self.settings.require("BASE_IMAGE")}
+        return self._build(BuildRequest(ROOT / "docker" / "serving" / "Dockerfile", "serving", contexts, arguments))
+
+    def _build_faulty(self, target: str) -> str:
+        dockerfile = self.folder / "faulty" / "Dockerfile"
+        dockerfile.parent.mkdir(exist_ok=True)
+        dockerfile.write_text(FAULTY, encoding="utf-8")
+        return self._build(BuildRequest(dockerfile, target, {}, {"GOOD": self.image}))
+
+    def _build(self, request: BuildRequest) -> str:
+        tag = f"{self.settings.require('REGISTRY')}/rollout-test:{request.target}"
+        request = BuildRequest(request.dockerfile, request.target, request.contexts, request.arguments, push=(tag,))
+        return str(connect.builder(self.settings).build(request, self.folder / f"{request.target}.log"))
+
+    def _make_namespace(self) -> None:
+        from kubernetes import client
+
+        level = {"pod-security.kubernetes.io/enforce": "restricted"}
+        core = client.CoreV1Api(self._api)
+        core.create_namespace({"metadata": {"name": self.name, "labels": level}})
+        account = "nightferry-deployer"
+        core.create_namespaced_service_account(self.name, {"metadata": {"name": account}})
+        client.RbacAuthorizationV1Api(self._api).create_namespaced_role_binding(
+            self.name,
+            {
+                "metadata": {"name": account},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account},
+                "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": self.name}],
+            },
+        )
+        asked = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=None))
+        token = core.create_namespaced_service_account_token(account, self.name, asked).status.token
+        self._write_kubeconfig(token)
+
+    def _write_kubeconfig(self, token: str) -> None:
+        configuration = self._api.configuration
+        # The client keeps the authority in a file of its own that goes with this process.
+        authority = self.folder / "ca.crt"
+        shutil.copyfile(configuration.ssl_ca_cert, authority)
+        server = {"server": configuration.host, "certificate-authority": str(authority)}
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": server}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        kubeconfig = self.folder / "kubeconfig"
+        kubeconfig.touch(mode=0o600)
+        kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "plugins"),
+            "PYTHONUNBUFFERED": "1",
+            "NIGHTFERRY_KUBECONFIG": str(self.folder / "kubeconfig"),
+            "NIGHTFERRY_LEDGER": f"{self.name}-ledger",
+        }
+
+
+class Deployer:
+    """A running deployer."""
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str]) -> None:
+        self.lines: list[str] = []
+        self._said = threading.Condition()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nightferry.deployer", *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            with self._said:
+                self.lines.append(line.rstrip())
+                self._said.notify_all()
+
+    def until_it_says(self, words: str, seconds: float = 90) -> None:
+        """Wait for an event to have happened, as the deployer tells it."""
+        with self._said:
+            said = self._said.wait_for(lambda: any(words in line for line in self.lines), seconds)
+        assert said, self.lines
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal; the exit code."""
+        self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self, seconds: float = 180) -> int:
+        """The exit code."""
+        code = self._process.wait(seconds)
+        self._reader.join(10)
+        return code
+
+
+def pinned_as_changed(model: PinnedModel) -> PinnedModel:
+    """As if the version had been overwritten after it was decided on."""
+    return model.model_copy(update={"etags": dict.fromkeys(model.etags, '"0x8DCAFE"')})

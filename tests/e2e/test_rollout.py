@@ -1,0 +1,188 @@
+"""Rollouts on a real cluster: what users notice, what a kill leaves, what a bad release does."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from nightferry.entities.reason import Reason
+from nightferry.manifests import names
+
+from tests.e2e.open_connections import Callers
+from tests.e2e.rollout_scene import SERVICE, RolloutScene, pinned_as_changed
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutScene]:
+    scene = RolloutScene(tmp_path_factory.mktemp("rollout"))
+    try:
+        scene.begin()
+        yield scene
+    finally:
+        scene.remove()
+
+
+@pytest.fixture(autouse=True)
+def _empty(scene: RolloutScene) -> None:
+    """Each test begins with nothing released, and no pod of the test before."""
+    for kind in ("Service", "Deployment", "NetworkPolicy"):
+        for found in scene.cluster.list(kind):
+            scene.cluster.delete(kind, found["metadata"]["name"])
+    eventually(lambda: not scene.cluster.list("Pod"))
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.1)
+
+
+def pods(scene: RolloutScene) -> list[str]:
+    return [pod["metadata"]["name"] for pod in scene.cluster.list("Pod") if "deletionTimestamp" not in pod["metadata"]]
+
+
+def released(scene: RolloutScene, number: int, **environment: Any) -> str:
+    plan = scene.plan(number, **environment)
+    for command in ("roll_out", "verify"):
+        deployer = scene.run(command, plan)
+        assert deployer.wait() == 0, deployer.lines
+    return plan.release
+
+
+def test_users_notice_nothing(scene: RolloutScene) -> None:
+    """Two releases and the end of the older ones' pods, under clients with new connections and with open ones."""
+    first = released(scene, 1, warm_minutes=0)
+    with Callers(scene.address()) as callers:
+        address = scene.address()
+        second = released(scene, 2, warm_minutes=0)
+        scene.retire()
+        third = released(scene, 3, warm_minutes=0)
+        scene.retire()
+        assert scene.deployments() == {first: 0, second: 0, third: 2}
+        eventually(lambda: callers.all_saw(third))
+        assert scene.address() == address
+    assert callers.failures == []
+    assert callers.asked > 500
+    assert callers.releases_of("new") == [first, second, third]
+
+
+def test_a_careless_switch_is_noticed(scene: RolloutScene) -> None:
+    """The control: pods that end at once, without draining. Were this not seen, the test above would show nothing."""
+    released(scene, 1)
+    released(scene, 2, warm_minutes=0)
+    with Callers(scene.address()) as callers:
+        eventually(lambda: callers.asked > 200)
+        for _ in range(3):
+            for pod in scene.cluster.list("Pod", names.selector(SERVICE, scene.in_use())):
+                scene.kill_pod(pod["metadata"]["name"])
+            eventually(lambda: len(scene.ready_pods()) == 4)
+    assert callers.failures
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["Making Deployment", "0 of 2 pods", "are ready", "checks rightly", "now goes to"],
+)
+def test_a_deployer_that_is_killed(scene: RolloutScene, event: str) -> None:
+    """kill -9 right after an event, then the same again: one rollout, one record."""
+    before = released(scene, 1)
+    entries = len(scene.entries())
+    plan = scene.plan(2 + entries)
+    deployer = scene.start("roll_out", plan)
+    deployer.until_it_says(event)
+    assert deployer.end(signal.SIGKILL) == -signal.SIGKILL
+    assert scene.in_use() in (before, plan.release)
+    again = scene.run("roll_out", plan)
+    assert again.wait() == 0, again.lines
+    assert scene.in_use() == plan.release
+    assert scene.deployments() == {before: 2, plan.release: 2}
+    eventually(lambda: len(pods(scene)) == 4)
+    assert [entry.key for entry in scene.entries()[entries:]] == [f"{plan.release}/staging.roll_out"]
+
+
+@pytest.mark.parametrize("event", ["0 of 2 pods", "are ready"])
+def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene, event: str) -> None:
+    before = released(scene, 1)
+    plan = scene.plan(2)
+    deployer = scene.start("roll_out", plan)
+    deployer.until_it_says(event)
+    assert deployer.end(signal.SIGTERM) == 3
+    assert scene.in_use() == before
+    assert scene.deployments() == {before: 2}
+    assert scene.entries()[-1].reason is Reason.INTERRUPTED
+
+
+def test_a_crashing_image(scene: RolloutScene) -> None:
+    before = released(scene, 1)
+    start = time.monotonic()
+    deployer = scene.run("roll_out", scene.plan(101, scene.crashing, ready_seconds=120))
+    assert time.monotonic() - start < 60, "the wait ends when there is no hope"
+    assert deployer.wait() == 2
+    failure = scene.entries()[-1]
+    assert failure.reason is Reason.ROLLOUT_NOT_READY
+    assert "it has the opset 99" in failure.sentence
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
+    eventually(lambda: len(pods(scene)) == 2)
+
+
+def test_an_image_that_never_gets_ready(scene: RolloutScene) -> None:
+    before = released(scene, 1)
+    deployer = scene.run("roll_out", scene.plan(102, scene.sleeping, ready_seconds=5))
+    assert deployer.wait() == 2
+    failure = scene.entries()[-1]
+    assert failure.reason is Reason.ROLLOUT_NOT_READY
+    assert "probe failed" in failure.sentence
+    assert "loading the model" in failure.sentence
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
+
+
+def test_an_image_that_is_not_there(scene: RolloutScene) -> None:
+    missing = scene.image.partition("@")[0] + "@sha256:" + "0" * 64
+    deployer = scene.run("roll_out", scene.plan(103, missing))
+    assert deployer.wait() == 2
+    assert "not found" in scene.entries()[-1].sentence
+    assert (scene.in_use(), scene.deployments()) == (None, {})
+
+
+def test_a_release_over_the_quota(scene: RolloutScene) -> None:
+    with scene.quota({"limits.memory": "2Gi", "limits.cpu": "100"}):
+        before = released(scene, 1)
+        deployer = scene.run("roll_out", scene.plan(104))
+        assert deployer.wait() == 2
+    failure = scene.entries()[-1]
+    assert failure.reason is Reason.ROLLOUT_REFUSED
+    assert "exceeded quota" in failure.sentence
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
+
+
+def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) -> None:
+    """Users go back to the release before, though its pods had been ended meanwhile; nobody is refused."""
+    before = released(scene, 1, warm_minutes=0)
+    plan = scene.plan(105, warm_minutes=0)
+    with Callers(scene.address()) as callers:
+        assert scene.run("roll_out", plan).wait() == 0
+        scene.retire()
+        assert scene.deployments() == {before: 0, plan.release: 2}
+        broken = plan.model_copy(update={"model": pinned_as_changed(plan.model)})
+        deployer = scene.run("verify", broken)
+        assert deployer.wait() == 2, deployer.lines
+        eventually(lambda: callers.all_saw(before))
+    assert callers.failures == []
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
+    failure = scene.entries()[-1]
+    assert failure.reason is Reason.MODEL_OVERWRITTEN
+    assert before in failure.data["action"]
+
+
+def test_an_older_release_does_not_take_over(scene: RolloutScene) -> None:
+    newer = released(scene, 200)
+    deployer = scene.run("roll_out", scene.plan(199))
+    assert deployer.wait() == 2
+    assert scene.entries()[-1].reason is Reason.ROLLOUT_SUPERSEDED
+    assert (scene.in_use(), scene.deployments()) == (newer, {newer: 2})
