@@ -23,9 +23,14 @@ class UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.settimeout(self.timeout)
+        try:
+            made.connect(self._path)
+        except OSError:
+            made.close()
+            raise
+        self.sock = made
 
 
 def get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]:

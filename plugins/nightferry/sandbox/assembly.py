@@ -16,7 +16,7 @@ from nightferry.sandbox.supervision import Supervisor
 
 PAUSE = 0.15
 """Seconds between two questions to a part that starts."""
-RESTARTS = 4
+RESTARTS = 2
 """A part that has ended this often while it started will not start."""
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.sandbox import orphans
 from nightferry.sandbox.asking import UnixConnection, explain
 from nightferry.sandbox.layout import Layout
 from nightferry.sandbox.parts import Part
@@ -92,20 +93,23 @@ def _program(layout: Layout, part: Part) -> list[str]:
 
 
 def _plain(value: object) -> str:
-    """A value as it must stand in the file, where % is special."""
-    return str(value).replace("%", "%%")
+    """A value as it must stand in the file, where % is special and a ; or # after a space begins a comment."""
+    text = str(value)
+    if "\n" in text or " ;" in text or " #" in text:
+        raise ValueError(f"this cannot be handed to a supervised program: {text}")
+    return text.replace("%", "%%")
 
 
 def _quoted(value: str) -> str:
     """A value of `environment`, which supervisor splits by the rules of a shell without escapes."""
     quote = '"' if '"' not in value else "'"
-    if quote in value or value[:1] in {'"', "'"} or value[-1:] in {'"', "'"} or "\n" in value:
+    if quote in value or value[:1] in {'"', "'"} or value[-1:] in {'"', "'"}:
         raise ValueError("a value with both kinds of quotes cannot be handed to a supervised program")
     return f"{quote}{_plain(value)}{quote}"
 
 
 def _open_files() -> int:
-    """How many files the supervisor asks for: containers' programs need many, but no more are asked for than allowed."""
+    """How many files the supervisor asks for: much, for the containers' programs, but not more than is allowed."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return 65536 if most == resource.RLIM_INFINITY else min(65536, most)
 
@@ -237,5 +241,5 @@ class Supervisor:
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return
         until = time.monotonic() + START_SECONDS
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+        while orphans.alive(pid) and time.monotonic() < until:
             time.sleep(0.02)
