@@ -24,6 +24,11 @@ from nightferry.steps.golden_examples import ask_golden
 
 __all__ = ["EXIT_CONTRACT", "EXIT_GOLDEN", "EXIT_NOT_STARTED", "EXIT_OK", "Fault", "ProbeReport", "probe_service"]
 
+TRIES = 3
+"""A connection that is lost on the way to a healthy service (a cluster's network still settling) is no broken
+contract; a service that stops answering loses them all."""
+PAUSE_SECONDS = 1.0
+
 PASSPORT = {
     "NIGHTFERRY_SERVICE": ("service",),
     "NIGHTFERRY_ENVIRONMENT": ("environment",),
@@ -61,17 +66,20 @@ def probe_service(
     client = ServiceClient(address)
     faults: list[Fault] = []
     checked = 1
-    waited = _wait_ready(client, clock, ready_seconds)
-    if waited is not None:
-        faults.append(waited)
-    else:
+    for left in reversed(range(TRIES)):
+        waited = _wait_ready(client, clock, ready_seconds)
+        if waited is not None:
+            faults, checked = [waited], 1
+            break
         try:
-            for fault in _checks(client, manifest, model_folder, passport or {}):
-                checked += 1
-                if fault is not None:
-                    faults.append(fault)
+            found = list(_checks(client, manifest, model_folder, passport or {}))
+            faults, checked = [fault for fault in found if fault is not None], 1 + len(found)
+            break
         except Unanswered as error:
-            faults.append(Fault(kind="contract", sentence=f"The service stopped answering: {error}."))
+            sentence = f"The service stopped answering, {TRIES} times: {error}."
+            faults = [Fault(kind="contract", sentence=sentence)]
+            if left:
+                clock.sleep(PAUSE_SECONDS)
     return ProbeReport(faults=tuple(faults), checked=checked, seconds=round(clock.monotonic() - start, 3))
 
 

@@ -227,6 +227,17 @@ def test_a_service_that_stops_answering_is_found(twist: Twist):
     assert (kinds(report), report.exit_code) == ({"contract"}, EXIT_CONTRACT)
 
 
+def test_one_lost_connection_is_the_networks_doing_and_asked_again(twist: Twist):
+    lost = []
+
+    def once(status: int, body: bytes) -> tuple[int, bytes]:
+        lost.append(status)
+        return (0, b"") if len(lost) == 1 else (status, body)
+
+    report = twist("/score", once)
+    assert (report.faults, report.exit_code) == ((), EXIT_OK)
+
+
 def test_infer_that_disagrees_with_score_is_wrong(twist: Twist):
     report = twist("/v2/models/shades/infer", edited(lambda document: document["outputs"][0]["data"].reverse()))
     assert (kinds(report), report.exit_code) == ({"golden"}, EXIT_GOLDEN)
