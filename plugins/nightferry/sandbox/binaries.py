@@ -44,7 +44,7 @@ class Part:
 BUILDKIT = "github.com/moby/buildkit"
 PARTS: Mapping[str, Part] = {
     "buildctl": Part(
-        "BuildKit's client", BUILDKIT, {"buildctl": f"{BUILDKIT}/cmd/buildctl"}, "NIGHTFERRY_BUILDCTL", 60
+        "BuildKit's client", BUILDKIT, {"buildctl": f"{BUILDKIT}/cmd/buildctl"}, "NIGHTFERRY_BUILDCTL", 75
     ),
     "buildkit": Part("BuildKit", BUILDKIT, {"buildkitd": f"{BUILDKIT}/cmd/buildkitd"}, "NIGHTFERRY_BUILDKIT", 45),
     "kubernetes": Part(
@@ -73,11 +73,10 @@ def ensure(
         Permanent: (disk_full) there is no space to compile in.
     """
     module = root / "sandbox"
-    wanted = {name: f"{name}-{_versions(module)[PARTS[name].module]}-{_key(module)}" for name in parts}
-    missing = [name for name, folder in wanted.items() if not (cache.cache_folder() / folder).is_dir()]
+    wanted = {name: _folder(module, name) for name in parts}
+    missing = [name for name in wanted if not (cache.cache_folder() / wanted[name]).is_dir()]
     if missing:
         cache.check_space(cache.cache_folder(), SPACE_GIGABYTES)
-        _announce(progress, missing)
         go = toolbox or toolchain.go(progress, root, logs)
         with cache.locked("go"):
             for name in missing:
@@ -96,13 +95,16 @@ def discard_leftovers() -> None:
         shutil.rmtree(cache.cache_folder() / "go", ignore_errors=True)
 
 
-def _announce(progress: Progress, missing: Iterable[str]) -> None:
-    parts = [PARTS[name] for name in missing]
-    seconds = sum(part.cpu_seconds for part in parts) / (os.cpu_count() or 1)
-    progress.say(
-        f"No package has {' and '.join(part.title for part in parts)}: compiling from source, once on this machine, "
-        f"about {duration(seconds)}. To use your own instead, set {' or '.join(part.setting for part in parts)}."
-    )
+def announce(progress: Progress, root: Path, parts: Iterable[str]) -> None:
+    """Say what of `parts` must be compiled, how long that takes, and how to do without. Silent where nothing must."""
+    folder = cache.cache_folder()
+    absent = [PARTS[name] for name in parts if not (folder / _folder(root / "sandbox", name)).is_dir()]
+    if absent:
+        seconds = sum(part.cpu_seconds for part in absent) / (os.cpu_count() or 1)
+        progress.say(
+            f"No package has {' and '.join(part.title for part in absent)}: compiled from source, once on this "
+            f"machine, about {duration(seconds)}. To use your own instead: {' or '.join(part.setting for part in absent)}."
+        )
 
 
 def _compile(module: Path, go: Path, part: Part, log: Path, folder: Path) -> None:
@@ -145,6 +147,10 @@ def _versions(module: Path) -> dict[str, str]:
     """Module path -> version without the `v`, as required by go.mod."""
     text = (module / "go.mod").read_text(encoding="utf-8")
     return dict(re.findall(r"^(?:require )?\t?(\S+) v(\S+)", text, re.MULTILINE))
+
+
+def _folder(module: Path, name: str) -> str:
+    return f"{name}-{_versions(module)[PARTS[name].module]}-{_key(module)}"
 
 
 def _key(module: Path) -> str:

@@ -91,7 +91,9 @@ class _Up:
         ownership.claim(self.layout, own_docker=self.choices.docker)
         self.had_images = "NIGHTFERRY_DEPLOYER_IMAGE" in kept.settings
         self._keep({name: kept.settings[name] for name in KEPT if name in kept.settings})
+        binaries.announce(self.progress, self.root, self._compiled())
         run_all(self.steps(), self.stop)
+        binaries.discard_leftovers()
         self.assembly.complete()
         self._give_cache_to_owner()
         return self.state
@@ -178,6 +180,14 @@ class _Up:
         else:
             self._compile("buildctl")
             self._keep({"NIGHTFERRY_BUILDCTL": str(self.programs["buildctl"])})
+
+    def _compiled(self) -> list[str]:
+        ours = {
+            "buildctl": self.settings.own("BUILDCTL") is None,
+            "buildkit": self.choices.buildkit,
+            "kubernetes": self.choices.cluster,
+        }
+        return [part for part, wanted in ours.items() if wanted]
 
     def _compile(self, part: str) -> None:
         self.programs |= binaries.ensure(self.progress, self.root, self.logs, [part])

@@ -138,3 +138,15 @@ def test_leftovers_of_the_compiler_can_be_discarded(calls: Path) -> None:
     binaries.discard_leftovers()
     assert not sources.exists()
     assert all(path.exists() for path in programs.values())
+
+
+def test_what_must_be_compiled_is_said_once_with_how_to_do_without(calls: Path) -> None:
+    out = io.StringIO()
+    binaries.announce(Progress(out), calls.parent, ["buildctl", "kubernetes"])
+    assert "NIGHTFERRY_KUBECONFIG" in out.getvalue()
+    assert "NIGHTFERRY_BUILDKIT" not in out.getvalue()
+
+    ensure(calls, "buildctl", "kubernetes")
+    silent = io.StringIO()
+    binaries.announce(Progress(silent), calls.parent, ["buildctl", "kubernetes"])
+    assert not silent.getvalue()
