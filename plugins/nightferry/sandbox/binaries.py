@@ -101,9 +101,10 @@ def announce(progress: Progress, root: Path, parts: Iterable[str]) -> None:
     absent = [PARTS[name] for name in parts if not (folder / _folder(root / "sandbox", name)).is_dir()]
     if absent:
         seconds = sum(part.cpu_seconds for part in absent) / (os.cpu_count() or 1)
+        titles, settings = (" and ".join(words) for words in zip(*((p.title, p.setting) for p in absent), strict=True))
         progress.say(
-            f"No package has {' and '.join(part.title for part in absent)}: compiled from source, once on this "
-            f"machine, about {duration(seconds)}. To use your own instead: {' or '.join(part.setting for part in absent)}."
+            f"No package has {titles}: compiled from source, once on this machine, about {duration(seconds)}. "
+            f"To use your own instead, set {settings}."
         )
 
 
