@@ -102,7 +102,8 @@ def _bootstrap(log: Path, folder: Path) -> None:
     sources = folder / "sources.list"
     sources.write_text(_sources(codename), encoding="utf-8")
     # /var/tmp: /tmp may be a small disk in memory, and apt's own user cannot enter a home.
-    command: list[str | Path] = ["env", f"SOURCE_DATE_EPOCH={EPOCH}", "TMPDIR=/var/tmp", "mmdebstrap", *_recipe(codename)]
+    settings = [f"SOURCE_DATE_EPOCH={EPOCH}", "TMPDIR=/var/tmp"]
+    command: list[str | Path] = ["env", *settings, "mmdebstrap", *_recipe(codename)]
     options = [f"--aptopt={option}" for option in _proxies()]
     whole = [*command, *options, codename, folder / "base.tar", sources]
     run_logged(packages.as_root(whole), log, timeout=900, name="mmdebstrap")
