@@ -22,7 +22,6 @@ from nightferry.clients.image_builder import BuildRequest
 from nightferry.clients.kube_cluster import KubeCluster
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.model_version import PinnedModel
-from nightferry.entities.pod_state import PodState
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment, ModelSource
 from nightferry.manifests import names
@@ -31,6 +30,7 @@ from nightferry.steps.service_address import service_address
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "digits"
+PREFIX = "nf-rollout-"
 FAULTY = """\
 ARG GOOD
 FROM ${GOOD} AS crashing
@@ -46,14 +46,15 @@ class RolloutScene:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = settings_of.load()
-        self.name = f"nf-rollout-{uuid.uuid4().hex[:8]}"
+        self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
         self._storage = connect.storage(self.settings)
         self._api = self._admin()
         self.cluster = KubeCluster(self._api, self.name)
         self.ledger = AzureLedger(self._storage, f"{self.name}-ledger")
 
     def begin(self) -> None:
-        """Make everything."""
+        """Make everything, after removing what a killed session left."""
+        self.remove()
         self.model = self._publish_model()
         self.image = self._build_image()
         self.crashing, self.sleeping = (self._build_faulty(target) for target in ("crashing", "sleeping"))
@@ -63,8 +64,11 @@ class RolloutScene:
         """Remove everything but the images, which are the same each time."""
         from kubernetes import client
 
-        client.CoreV1Api(self._api).delete_namespace(self.name)
-        for container in self._storage.list_containers(name_starts_with=self.name):
+        core = client.CoreV1Api(self._api)
+        for namespace in core.list_namespace().items:
+            if namespace.metadata.name.startswith(PREFIX) and namespace.status.phase == "Active":
+                core.delete_namespace(namespace.metadata.name)
+        for container in self._storage.list_containers(name_starts_with=PREFIX):
             self._storage.delete_container(container.name)
 
     # The deployer
@@ -80,7 +84,7 @@ class RolloutScene:
             model_repository=f"azure-blob://{self.name}-models/{SERVICE}",
             source="c" * 40,
             actor="test",
-            environment=Environment.model_validate(given | {"replicas": 2} | environment),
+            environment=Environment.model_validate(given | {"replicas": 1} | environment),
         )
 
     def start(self, command: str, plan: RolloutPlan, *words: str) -> Deployer:
@@ -119,18 +123,16 @@ class RolloutScene:
         """The whole record."""
         return [LedgerEntry.model_validate_json(self.ledger.read(name)) for name in self.ledger.names(SERVICE)]
 
-    def ready_pods(self) -> list[str]:
-        """Pods that are ready and stay."""
-        states = [PodState.read(pod) for pod in self.cluster.list("Pod")]
-        return [pod.name for pod in states if pod.ready and not pod.deleting]
-
     # Meddling
 
-    def kill_pod(self, name: str) -> None:
-        """End a pod at once, without its preStop hook, its drain and its grace period."""
+    def kill_pods(self) -> int:
+        """End every pod at once, without its preStop hook, its drain and its grace period; how many there were."""
         from kubernetes import client
 
-        client.CoreV1Api(self._api).delete_namespaced_pod(name, self.name, grace_period_seconds=0)
+        core = client.CoreV1Api(self._api)
+        found = core.list_namespaced_pod(self.name).items
+        core.delete_collection_namespaced_pod(self.name, grace_period_seconds=0)
+        return len(found)
 
     @contextmanager
     def quota(self, hard: dict[str, str]) -> Iterator[None]:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from nightferry.entities.reason import Reason
-from nightferry.manifests import names
 
 from tests.e2e.open_connections import Callers
-from tests.e2e.rollout_scene import SERVICE, RolloutScene, pinned_as_changed
+from tests.e2e.rollout_scene import RolloutScene, pinned_as_changed
 
 pytestmark = pytest.mark.sandbox
 
@@ -33,7 +32,7 @@ def _empty(scene: RolloutScene) -> None:
     for kind in ("Service", "Deployment", "NetworkPolicy"):
         for found in scene.cluster.list(kind):
             scene.cluster.delete(kind, found["metadata"]["name"])
-    eventually(lambda: not scene.cluster.list("Pod"))
+    eventually(lambda: not scene.kill_pods())
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -57,12 +56,13 @@ def released(scene: RolloutScene, number: int, **environment: Any) -> str:
 
 def test_users_notice_nothing(scene: RolloutScene) -> None:
     """Two releases and the end of the older ones' pods, under clients with new connections and with open ones."""
-    first = released(scene, 1, warm_minutes=0)
+    two = {"warm_minutes": 0, "replicas": 2}
+    first = released(scene, 1, **two)
     with Callers(scene.address()) as callers:
         address = scene.address()
-        second = released(scene, 2, warm_minutes=0)
+        second = released(scene, 2, **two)
         scene.retire()
-        third = released(scene, 3, warm_minutes=0)
+        third = released(scene, 3, **two)
         scene.retire()
         assert scene.deployments() == {first: 0, second: 0, third: 2}
         eventually(lambda: callers.all_saw(third))
@@ -75,20 +75,14 @@ def test_users_notice_nothing(scene: RolloutScene) -> None:
 def test_a_careless_switch_is_noticed(scene: RolloutScene) -> None:
     """The control: pods that end at once, without draining. Were this not seen, the test above would show nothing."""
     released(scene, 1)
-    released(scene, 2, warm_minutes=0)
     with Callers(scene.address()) as callers:
         eventually(lambda: callers.asked > 200)
-        for _ in range(3):
-            for pod in scene.cluster.list("Pod", names.selector(SERVICE, scene.in_use())):
-                scene.kill_pod(pod["metadata"]["name"])
-            eventually(lambda: len(scene.ready_pods()) == 4)
-    assert callers.failures
+        assert callers.failures == []
+        scene.kill_pods()
+        eventually(lambda: callers.failures)
 
 
-@pytest.mark.parametrize(
-    "event",
-    ["Making Deployment", "0 of 2 pods", "are ready", "checks rightly", "now goes to"],
-)
+@pytest.mark.parametrize("event", ["Making Deployment", "are ready", "now goes to"])
 def test_a_deployer_that_is_killed(scene: RolloutScene, event: str) -> None:
     """kill -9 right after an event, then the same again: one rollout, one record."""
     before = released(scene, 1)
@@ -101,20 +95,19 @@ def test_a_deployer_that_is_killed(scene: RolloutScene, event: str) -> None:
     again = scene.run("roll_out", plan)
     assert again.wait() == 0, again.lines
     assert scene.in_use() == plan.release
-    assert scene.deployments() == {before: 2, plan.release: 2}
-    eventually(lambda: len(pods(scene)) == 4)
+    assert scene.deployments() == {before: 1, plan.release: 1}
+    eventually(lambda: len(pods(scene)) == 2)
     assert [entry.key for entry in scene.entries()[entries:]] == [f"{plan.release}/staging.roll_out"]
 
 
-@pytest.mark.parametrize("event", ["0 of 2 pods", "are ready"])
-def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene, event: str) -> None:
+def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene) -> None:
     before = released(scene, 1)
     plan = scene.plan(2)
     deployer = scene.start("roll_out", plan)
-    deployer.until_it_says(event)
+    deployer.until_it_says("0 of 1 pods")
     assert deployer.end(signal.SIGTERM) == 3
     assert scene.in_use() == before
-    assert scene.deployments() == {before: 2}
+    assert scene.deployments() == {before: 1}
     assert scene.entries()[-1].reason is Reason.INTERRUPTED
 
 
@@ -127,8 +120,8 @@ def test_a_crashing_image(scene: RolloutScene) -> None:
     failure = scene.entries()[-1]
     assert failure.reason is Reason.ROLLOUT_NOT_READY
     assert "it has the opset 99" in failure.sentence
-    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
-    eventually(lambda: len(pods(scene)) == 2)
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
+    eventually(lambda: len(pods(scene)) == 1)
 
 
 def test_an_image_that_never_gets_ready(scene: RolloutScene) -> None:
@@ -139,7 +132,7 @@ def test_an_image_that_never_gets_ready(scene: RolloutScene) -> None:
     assert failure.reason is Reason.ROLLOUT_NOT_READY
     assert "probe failed" in failure.sentence
     assert "loading the model" in failure.sentence
-    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
 
 
 def test_an_image_that_is_not_there(scene: RolloutScene) -> None:
@@ -151,14 +144,14 @@ def test_an_image_that_is_not_there(scene: RolloutScene) -> None:
 
 
 def test_a_release_over_the_quota(scene: RolloutScene) -> None:
-    with scene.quota({"limits.memory": "2Gi", "limits.cpu": "100"}):
+    with scene.quota({"limits.memory": "1Gi", "limits.cpu": "100"}):
         before = released(scene, 1)
         deployer = scene.run("roll_out", scene.plan(104))
         assert deployer.wait() == 2
     failure = scene.entries()[-1]
     assert failure.reason is Reason.ROLLOUT_REFUSED
     assert "exceeded quota" in failure.sentence
-    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
 
 
 def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) -> None:
@@ -168,13 +161,13 @@ def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) ->
     with Callers(scene.address()) as callers:
         assert scene.run("roll_out", plan).wait() == 0
         scene.retire()
-        assert scene.deployments() == {before: 0, plan.release: 2}
+        assert scene.deployments() == {before: 0, plan.release: 1}
         broken = plan.model_copy(update={"model": pinned_as_changed(plan.model)})
         deployer = scene.run("verify", broken)
         assert deployer.wait() == 2, deployer.lines
         eventually(lambda: callers.all_saw(before))
     assert callers.failures == []
-    assert (scene.in_use(), scene.deployments()) == (before, {before: 2})
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
     failure = scene.entries()[-1]
     assert failure.reason is Reason.MODEL_OVERWRITTEN
     assert before in failure.data["action"]
@@ -185,4 +178,4 @@ def test_an_older_release_does_not_take_over(scene: RolloutScene) -> None:
     deployer = scene.run("roll_out", scene.plan(199))
     assert deployer.wait() == 2
     assert scene.entries()[-1].reason is Reason.ROLLOUT_SUPERSEDED
-    assert (scene.in_use(), scene.deployments()) == (newer, {newer: 2})
+    assert (scene.in_use(), scene.deployments()) == (newer, {newer: 1})

@@ -15,6 +15,7 @@ def open_cluster(settings: Settings, namespace: str) -> KubeCluster:
         Permanent: (setting_missing) there is neither NIGHTFERRY_KUBECONFIG nor a service account.
             (cluster_denied) the kubeconfig cannot be read.
     """
+    import yaml
     from kubernetes import client, config
 
     configuration = client.Configuration()
@@ -24,10 +25,10 @@ def open_cluster(settings: Settings, namespace: str) -> KubeCluster:
             config.load_kube_config(kubeconfig, client_configuration=configuration, persist_config=False)
         else:
             config.load_incluster_config(client_configuration=configuration)
-    except config.ConfigException as fault:
+    except (config.ConfigException, yaml.YAMLError, OSError) as fault:
         if kubeconfig:
             raise Permanent(
-                Reason.CLUSTER_DENIED, f"The kubeconfig {kubeconfig} cannot be used: {fault}. Check the file."
+                Reason.CLUSTER_DENIED, f"The kubeconfig {kubeconfig} cannot be used: {_line(fault)}. Check the file."
             ) from fault
         raise Permanent(
             Reason.SETTING_MISSING,
@@ -36,3 +37,7 @@ def open_cluster(settings: Settings, namespace: str) -> KubeCluster:
     # One that is not there is asked again by whoever waits, with their own patience.
     configuration.retries = False
     return KubeCluster(client.ApiClient(configuration), namespace)
+
+
+def _line(fault: Exception) -> str:
+    return " ".join(str(fault).split()).rstrip(".")
