@@ -144,8 +144,16 @@ def _verify(given: argparse.Namespace) -> int:
 
 def _retire(given: argparse.Namespace) -> int:
     cluster = connect.cluster(settings_module.load(), given.namespace)
+    faults = []
     for service in given.service:
-        retire_releases(cluster, service, SystemClock())
+        try:
+            retire_releases(cluster, service, SystemClock())
+        except NightferryError as fault:  # the other services are retired all the same
+            faults.append(fault)
+    for fault in faults[1:]:
+        log.error("%s: %s", fault.reason, fault.sentence)
+    if faults:
+        raise faults[0]
     return EXIT_DONE
 
 

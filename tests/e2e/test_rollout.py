@@ -174,7 +174,8 @@ def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) ->
 
 
 def test_an_older_release_does_not_take_over(scene: RolloutScene) -> None:
-    newer = released(scene, 200)
+    newer = released(scene, 200, autoscale={"minimum": 1, "maximum": 3})
+    assert [found["metadata"]["name"] for found in scene.cluster.list("HorizontalPodAutoscaler")]
     deployer = scene.run("roll_out", scene.plan(199))
     assert deployer.wait() == 2
     assert scene.entries()[-1].reason is Reason.ROLLOUT_SUPERSEDED

@@ -99,6 +99,15 @@ def test_retire(world: World) -> None:
     assert world.cluster.get("Deployment", "digits-20261121-1")["spec"]["replicas"] == 0
 
 
+def test_one_service_that_cannot_be_retired_does_not_keep_the_others(world: World) -> None:
+    world.cluster.create({"kind": "Service", "metadata": {"name": "alien"}, "spec": {"selector": {}, "ports": [{}]}})
+    for number in (1, 2):
+        world.roll_out(f"digits-2026-11-21.{number}", warm_minutes=0)
+    words = ["retire", "--namespace", "staging", "--service", "alien", "--service", "digits"]
+    assert deployer.main(words) == 2
+    assert world.cluster.get("Deployment", "digits-20261121-1")["spec"]["replicas"] == 0
+
+
 def test_the_prober_tells_in_one_line_what_it_found(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = {
         "format": "onnx",
