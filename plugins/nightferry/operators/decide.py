@@ -17,6 +17,7 @@ from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import actor, decision_key, release_request
 from nightferry.steps.build_image import recipe_digest
+from nightferry.steps.close_release import close_left_open
 from nightferry.steps.decide import decide
 
 
@@ -46,17 +47,19 @@ class DecideOperator(BaseOperator, SkipMixin):
         return decision.to_json()
 
     def _decide(self, run: Any) -> Decision:
-        now = settings.load()
+        now, clock, key = settings.load(), SystemClock(), decision_key(run, self.spec)
         storage = StorageHook(self.storage_conn_id)
+        request = release_request(run)
+        close_left_open(spec=self.spec, key=key, ledger=storage.ledger_store(), clock=clock)
         return decide(
             self.spec,
-            release_request(run),
-            key=decision_key(run, self.spec),
+            request,
+            key=key,
             actor=actor(run),
             models=storage.models(self.spec.model),
             source=source(now, self.spec.source),
             ledger=storage.ledger_store(),
             base_image=now.require("BASE_IMAGE"),
             recipe=recipe_digest(now.root),
-            clock=SystemClock(),
+            clock=clock,
         )

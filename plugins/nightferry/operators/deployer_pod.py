@@ -17,6 +17,7 @@ from nightferry.hooks.cluster import require_cluster
 from nightferry.operators.quick_pods import LOOK_SECONDS, QuickPodManager
 from nightferry.settings import PREFIX, Settings
 
+DEPLOYER_LABELS = {"app.kubernetes.io/managed-by": "nightferry", "app.kubernetes.io/component": "deployer"}
 SERVICE_ACCOUNT = "nightferry-deployer"
 SECRET = "nightferry-storage"  # noqa: S105 (its name)
 SECRET_FOLDER = "/var/run/secrets/nightferry/storage"  # noqa: S105
@@ -41,7 +42,7 @@ class DeployerPodOperator(KubernetesPodOperator):
             name=f"nightferry-{command.replace('_', '-')}",
             kubernetes_conn_id=cluster,
             namespace=namespace,
-            labels={"app.kubernetes.io/managed-by": "nightferry", "app.kubernetes.io/component": "deployer", **labels},
+            labels={**DEPLOYER_LABELS, **labels},
             service_account_name=SERVICE_ACCOUNT,
             automount_service_account_token=True,
             get_logs=True,
@@ -79,6 +80,8 @@ class DeployerPodOperator(KubernetesPodOperator):
         require_cluster(str(self.kubernetes_conn_id))
         now = settings.load()
         self.image = now.require("DEPLOYER_IMAGE")
+        if self.execution_timeout:  # should Airflow be gone by then, the cluster ends the pod
+            self.active_deadline_seconds = int(self.execution_timeout.total_seconds())
         self.give_settings(now)
         try:
             return super().execute(context)
@@ -94,10 +97,11 @@ class DeployerPodOperator(KubernetesPodOperator):
         if code == EXIT_TEMPORARY:
             return Temporary(Reason.INTERNAL_ERROR, sentence)
         if getattr(fault, "status", None) in (401, 403):
-            return Permanent(
+            # Tried again all the same: an API server that has just started refuses everybody for a moment.
+            return Temporary(
                 Reason.CLUSTER_DENIED,
                 f"The cluster of {self.kubernetes_conn_id} refuses a deployer pod in namespace {self.namespace}: "
-                f"{getattr(fault, 'reason', fault)}. Check the connection's rights.",
+                f"{getattr(fault, 'reason', fault)}. Check the rights of the connection's user there.",
             )
         how = f"ended with exit code {code}" if code is not None else "could not be run"
         return Temporary(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from nightferry.operators.deployer_pod import DeployerPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodPhase
+
+from nightferry.clients.clock import SystemClock
+from nightferry.operators.deployer_pod import DEPLOYER_LABELS, DeployerPodOperator
 from nightferry.operators.failures import reported
+
+FINISHED_FOR = dt.timedelta(minutes=15)
+"""How long ago a pod that is nobody's any more has ended; a task looks at its own within seconds."""
 
 
 class RetireOperator(DeployerPodOperator):
@@ -22,3 +29,19 @@ class RetireOperator(DeployerPodOperator):
         self.arguments = ["retire", "--namespace", str(self.namespace), *named]
         with reported(context):
             super().execute(context)
+            self._remove_finished_pods()
+
+    def _remove_finished_pods(self) -> None:
+        """Remove deployer pods that a lost connection or a killed Airflow left behind when they had ended."""
+        labels = ",".join(f"{name}={value}" for name, value in DEPLOYER_LABELS.items())
+        pods = self.client.list_namespaced_pod(self.namespace, label_selector=labels).items
+        before = SystemClock().now() - FINISHED_FOR
+        for pod in pods:
+            ended = [state.terminated.finished_at for state in _states(pod) if state.terminated]
+            if pod.status.phase in PodPhase.terminal_states and all(time and time < before for time in ended):
+                self.log.info("Removing %s, which ended and was left behind", pod.metadata.name)
+                self.pod_manager.delete_pod(pod)
+
+
+def _states(pod: Any) -> list[Any]:
+    return [container.state for container in pod.status.container_statuses or ()]

@@ -93,6 +93,30 @@ def close_release(
     return record_release(ledger, clock, decision, [environment.name for environment in spec.environments])
 
 
+def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: Clock) -> LedgerEntry | None:
+    """Close the release that a run before this one left open, if there is one: its run was stopped from outside.
+
+    A service has one release at a time, so whoever decides anew knows that the one before has ended. Should it be
+    taken up again after all, its own end is written then.
+
+    Args:
+        spec: the service.
+        key: what is about to be decided on; a decision with this key is not one before.
+        ledger: where to.
+        clock: for the time.
+
+    Raises:
+        Temporary: (storage_unavailable)   Permanent: (storage_denied, ledger_broken)
+    """
+    for entry in ledgers.Chain(ledger, spec.service):
+        if entry.kind is Kind.RELEASE or entry.key == key:
+            return None
+        if entry.kind is Kind.DECISION and entry.release:
+            left = Decision.model_validate(entry.data)
+            return record_release(ledger, clock, left, [environment.name for environment in spec.environments])
+    return None
+
+
 def record_undecided(
     *, service: str, key: str, actor: str, failure: Failure, ledger: LedgerStore, clock: Clock
 ) -> LedgerEntry:

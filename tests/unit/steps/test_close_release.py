@@ -7,7 +7,14 @@ from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import Permanent
-from nightferry.steps.close_release import KILLED, Ended, Failure, close_release, record_undecided
+from nightferry.steps.close_release import (
+    KILLED,
+    Ended,
+    Failure,
+    close_left_open,
+    close_release,
+    record_undecided,
+)
 from nightferry.steps.ledger import Chain
 from nightferry.steps.record import expected_steps, record_step
 from nightferry.steps.rollout_record import ROLL_OUT, record_trouble
@@ -124,3 +131,35 @@ def test_a_night_without_a_decision_is_written_once() -> None:
         None,
         False,
     )
+
+
+def test_a_release_whose_run_was_stopped_is_closed_by_the_next_run(store: MemoryLedger) -> None:
+    record_step(store, StillClock(), a_decision(), "fetch_model", sentence="Done.")
+
+    for _ in range(2):
+        close_left_open(spec=a_spec(), key="run:two", ledger=store, clock=StillClock())
+
+    assert keys(store) == ["run:one", "fetch_model", "release"]
+    assert next(iter(Chain(store, "digits"))).reason is Reason.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("key", "carried_through"),
+    [pytest.param("run:one", False, id="its own"), pytest.param("run:two", True, id="one that ended")],
+)
+def test_no_other_release_is_closed(store: MemoryLedger, key: str, carried_through: bool) -> None:
+    if carried_through:
+        close(store, [Ended(step, begun=True) for step in STEPS])
+    before = dict(store.blobs)
+
+    close_left_open(spec=a_spec(), key=key, ledger=store, clock=StillClock())
+
+    assert store.blobs == before
+
+
+def test_a_release_that_was_closed_too_early_ends_as_it_ends(store: MemoryLedger) -> None:
+    close_left_open(spec=a_spec(), key="run:two", ledger=store, clock=StillClock())
+
+    close(store, [Ended(step, begun=True) for step in STEPS])
+
+    assert next(iter(Chain(store, "digits"))).reason is Reason.RELEASED

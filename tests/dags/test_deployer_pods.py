@@ -1,0 +1,166 @@
+"""What a deployer pod that did not end well means, and what becomes of pods that were left behind."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from nightferry.entities.reason import Reason
+from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.operators.quick_pods import QuickPodManager
+from nightferry.operators.retire import RetireOperator
+
+from tests.dags.world import CONNECTIONS
+
+
+def an_operator() -> RetireOperator:
+    return RetireOperator(
+        task_id="retire", cluster="nightferry_cluster", namespace="staging", services=["digits", "letters"]
+    )
+
+
+def a_pod(name: str, phase: str, minutes_ago: float | None = None, code: int = 0) -> Any:
+    """A pod of one container, which ended so long ago."""
+    ended = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes_ago) if minutes_ago is not None else None
+    terminated = SimpleNamespace(exit_code=code, finished_at=ended) if ended else None
+    state = SimpleNamespace(terminated=terminated, running=None if ended else SimpleNamespace(), waiting=None)
+    status = SimpleNamespace(phase=phase, container_statuses=[SimpleNamespace(name="base", state=state)])
+    return SimpleNamespace(status=status, metadata=SimpleNamespace(name=name, namespace="staging"))
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the provider's operator raises, one for each time that it runs."""
+    import json
+
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
+    monkeypatch.setenv("AIRFLOW_CONN_NIGHTFERRY_CLUSTER", json.dumps(CONNECTIONS["NIGHTFERRY_CLUSTER"]))
+    monkeypatch.setenv("NIGHTFERRY_DEPLOYER_IMAGE", "deployer@sha256:" + "2" * 64)
+    raised: list[Any] = []
+
+    def execute(operator: Any, context: Any) -> None:
+        if raised:
+            raise raised.pop(0)
+
+    monkeypatch.setattr(KubernetesPodOperator, "execute", execute)
+    return raised
+
+
+class Notes:
+    """Stands where the task instance leaves its notes."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def run(operator: Any) -> tuple[NightferryError, dict[str, Any]]:
+    """The error that running the operator ends in, and the note that it leaves."""
+    notes = Notes()
+    with pytest.raises(NightferryError) as raised:
+        operator.execute({"ti": notes})
+    return raised.value, notes.pushed["failure"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [pytest.param(2, Permanent, id="permanent"), pytest.param(3, Temporary, id="temporary")]
+)
+def test_the_deployers_exit_code_says_whether_trying_again_helps(provider: list[Any], code: int, kind: type) -> None:
+    provider.append(RuntimeError("the pod returned a failure"))
+    operator = an_operator()
+    operator.remote_pod = a_pod("mine", "Failed", 0, code)
+
+    error, note = run(operator)
+
+    assert type(error) is kind
+    assert note["permanent"] is (kind is Permanent)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        pytest.param(403, Reason.CLUSTER_DENIED, id="refused"),
+        pytest.param(500, Reason.CLUSTER_UNAVAILABLE, id="ill"),
+    ],
+)
+def test_a_cluster_that_does_not_take_the_pod_is_named_and_asked_again(
+    provider: list[Any], status: int, reason: Reason
+) -> None:
+    from kubernetes.client import ApiException
+
+    provider.append(ApiException(status=status, reason="No"))
+
+    error, note = run(an_operator())
+
+    assert isinstance(error, Temporary)
+    assert (error.reason, note["reason"]) == (reason, reason)
+    assert "staging" in error.sentence
+
+
+def test_a_deployer_that_was_killed_is_tried_again(provider: list[Any]) -> None:
+    provider.append(RuntimeError("the pod returned a failure"))
+    operator = an_operator()
+    operator.remote_pod = a_pod("mine", "Failed", 0, 137)
+
+    error, _ = run(operator)
+
+    assert isinstance(error, Temporary)
+    assert "137" in error.sentence
+
+
+def test_pods_that_ended_and_were_left_behind_are_removed(provider: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    pods = [
+        a_pod("running", "Running"),
+        a_pod("just-ended", "Succeeded", 1),
+        a_pod("left-behind", "Succeeded", 60),
+        a_pod("failed-and-left-behind", "Failed", 60, 2),
+    ]
+    asked: list[tuple[str, str]] = []
+    removed: list[str] = []
+
+    def listed(namespace: str, label_selector: str) -> Any:
+        asked.append((namespace, label_selector))
+        return SimpleNamespace(items=pods)
+
+    operator = an_operator()
+    operator.client = SimpleNamespace(
+        list_namespaced_pod=listed,
+        delete_namespaced_pod=lambda name, namespace, **options: removed.append(name),
+    )
+
+    operator.execute({"ti": Notes()})
+
+    assert removed == ["left-behind", "failed-and-left-behind"]
+    assert asked == [("staging", "app.kubernetes.io/managed-by=nightferry,app.kubernetes.io/component=deployer")]
+    assert operator.arguments == ["retire", "--namespace", "staging", "--service", "digits", "--service", "letters"]
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> QuickPodManager:
+    """The manager of a pod of which the cluster says only at the third look that it has ended."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    looks = [a_pod("mine", "Running"), a_pod("mine", "Running"), a_pod("mine", "Succeeded", 0)]
+    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: looks.pop(0) if len(looks) > 1 else looks[0])
+    return QuickPodManager(kube_client=SimpleNamespace())
+
+
+def test_a_pod_that_ends_late_is_awaited(late: QuickPodManager) -> None:
+    assert late.await_pod_completion(a_pod("mine", "Running")).status.phase == "Succeeded"
+
+
+def test_a_container_that_ends_late_does_not_count_as_running(late: QuickPodManager) -> None:
+    assert late.container_is_running(a_pod("mine", "Running"), "base") is False
+
+
+def test_a_container_that_goes_on_counts_as_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(100))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: a_pod("mine", "Running"))
+
+    assert QuickPodManager(kube_client=SimpleNamespace()).container_is_running(a_pod("mine", "Running"), "base") is True
