@@ -150,8 +150,8 @@ def _retire(given: argparse.Namespace) -> int:
             retire_releases(cluster, service, SystemClock())
         except NightferryError as fault:  # the other services are retired all the same
             faults.append(fault)
-    for fault in faults[1:]:
-        log.error("%s: %s", fault.reason, fault.sentence)
+    for other in faults[1:]:
+        log.error("%s: %s", other.reason, other.sentence)
     if faults:
         raise faults[0]
     return EXIT_DONE
