@@ -26,7 +26,8 @@ def a_pod(name: str, phase: str, minutes_ago: float | None = None, code: int = 0
     ended = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes_ago) if minutes_ago is not None else None
     terminated = SimpleNamespace(exit_code=code, finished_at=ended) if ended else None
     state = SimpleNamespace(terminated=terminated, running=None if ended else SimpleNamespace(), waiting=None)
-    status = SimpleNamespace(phase=phase, container_statuses=[SimpleNamespace(name="base", state=state)])
+    containers = [SimpleNamespace(name="base", state=state)]
+    status = SimpleNamespace(phase=phase, container_statuses=containers, init_container_statuses=None)
     return SimpleNamespace(status=status, metadata=SimpleNamespace(name=name, namespace="staging"))
 
 
