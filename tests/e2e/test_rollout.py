@@ -82,7 +82,7 @@ def test_a_careless_switch_is_noticed(scene: RolloutScene) -> None:
         eventually(lambda: callers.failures)
 
 
-@pytest.mark.parametrize("event", ["Making Deployment", "are ready", "now goes to"])
+@pytest.mark.parametrize("event", ["Making Deployment", "is ready in", "now goes to"])
 def test_a_deployer_that_is_killed(scene: RolloutScene, event: str) -> None:
     """kill -9 right after an event, then the same again: one rollout, one record."""
     before = released(scene, 1)

@@ -117,6 +117,11 @@ def _warning(cluster: Cluster, pod: str) -> str:
     return " ".join(str(newest.get("message", "")).split())[:500]
 
 
+def counted(pods: int) -> str:
+    """`1 pod`, `2 pods`."""
+    return f"{pods} pod" if pods == 1 else f"{pods} pods"
+
+
 def _last_lines(words: str) -> str:
     """The end of a log, short enough for a sentence."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]

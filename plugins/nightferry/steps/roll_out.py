@@ -19,7 +19,7 @@ from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
-from nightferry.steps.await_ready import await_ready
+from nightferry.steps.await_ready import await_ready, counted
 from nightferry.steps.reach_release import Address, AskVersion, Probe, await_release, refuse_faults
 from nightferry.steps.remove_release import remove_release
 from nightferry.steps.rollout_record import ROLL_OUT, record_success, record_trouble
@@ -112,7 +112,7 @@ class _Attempt:
         pods = await_ready(
             cluster, plan.service, plan.release, seconds=plan.environment.ready_seconds, clock=self._clock
         )
-        log.info("%d pods of %s are ready in %s.", len(pods), plan.release, cluster.namespace)
+        log.info("%s is ready in %s with %s.", plan.release, cluster.namespace, counted(len(pods)))
 
     def _deployment(self) -> Manifest:
         plan, cluster = self._plan, self._cluster
@@ -170,4 +170,4 @@ def _named(plan: RolloutPlan, fault: BaseException) -> NightferryError:
 
 def _sentence(plan: RolloutPlan, done: RolledOut) -> str:
     before = f" (before: {done.previous})" if done.previous else ""
-    return f"{plan.environment.name} serves {plan.release}{before} from {done.pods} pods."
+    return f"{plan.environment.name} serves {plan.release}{before} from {counted(done.pods)}."

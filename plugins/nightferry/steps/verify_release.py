@@ -15,7 +15,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names
-from nightferry.steps.await_ready import pods_of
+from nightferry.steps.await_ready import counted, pods_of
 from nightferry.steps.go_back import go_back
 from nightferry.steps.reach_release import (
     REACH_SECONDS,
@@ -82,7 +82,7 @@ def verify_release(
     settle(cluster, plan.service, plan.release, plan.environment.warm_minutes, clock)
     seconds = round(clock.monotonic() - start, 1)
     done = Verified(release=plan.release, pods=tuple(pod.name for pod in pods), checked=checked, seconds=seconds)
-    sentence = f"{plan.environment.name} answers as {plan.release} from {len(pods)} pods; {checked} checks are right."
+    sentence = f"{plan.environment.name} answers as {plan.release} from {counted(len(pods))}; {checked} checks are right."
     record_success(ledger, clock, plan, VERIFY, sentence, done.to_json())
     log.info(sentence)
     return done
