@@ -37,9 +37,10 @@ def processes(root: Path = ROOT) -> set[int]:
     """Every process in the group."""
     found: set[int] = set()
     for tree in hierarchies(root):
-        for listing in (tree / GROUP).rglob("cgroup.procs"):
+        # Groups vanish while one looks: a folder that is gone is passed over.
+        for folder, _folders, _files in os.walk(tree / GROUP):
             with contextlib.suppress(OSError):
-                found.update(int(line) for line in listing.read_text(encoding="ascii").split())
+                found.update(int(line) for line in Path(folder, "cgroup.procs").read_text(encoding="ascii").split())
     return found - {0, os.getpid()}
 
 
@@ -61,13 +62,9 @@ def end_processes(patience: float, root: Path = ROOT) -> None:
 def remove(root: Path = ROOT) -> None:
     """Remove the group, empty by now, and what is below it."""
     for tree in hierarchies(root):
-        group = tree / GROUP
-        if group.exists():
-            for folder in sorted((p for p in group.rglob("*") if p.is_dir()), reverse=True):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+        for folder, _folders, _files in os.walk(tree / GROUP, topdown=False):
             with contextlib.suppress(OSError):
-                group.rmdir()
+                Path(folder).rmdir()
 
 
 def _pass_on(group: Path) -> None:

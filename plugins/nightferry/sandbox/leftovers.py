@@ -10,7 +10,9 @@ from nightferry.sandbox.layout import Layout
 KEPT = {"lock", "holder.json"}
 """Files of the runtime folder that say whose the machine's sandbox is."""
 CONTAINER_SECONDS = 8.0
-"""How long containers get to end by themselves."""
+"""How long containers get to end by themselves when the sandbox is stopped."""
+REMAINDER_SECONDS = 2.0
+"""How long anything gets that a killed sandbox left: etcd ends in less, and what is in containers is lost anyway."""
 
 
 def remaining(layout: Layout) -> set[int]:
@@ -29,10 +31,10 @@ def end_containers() -> None:
 
 def end(layout: Layout) -> None:
     """End all that still runs of this sandbox, and clear what does not outlive it. Nothing left is fine."""
-    orphans.end(remaining(layout))
-    end_containers()
+    orphans.end(remaining(layout), REMAINDER_SECONDS)
+    cgroups.end_processes(REMAINDER_SECONDS)
     # What ended last may have had the time to start something.
-    orphans.end(remaining(layout))
+    orphans.end(remaining(layout), REMAINDER_SECONDS)
     cgroups.remove()
     mounts.detach([layout.runtime, layout.home])
     for path in layout.runtime.iterdir():
