@@ -82,7 +82,8 @@ def verify_release(
     settle(cluster, plan.service, plan.release, plan.environment.warm_minutes, clock)
     seconds = round(clock.monotonic() - start, 1)
     done = Verified(release=plan.release, pods=tuple(pod.name for pod in pods), checked=checked, seconds=seconds)
-    sentence = f"{plan.environment.name} answers as {plan.release} from {counted(len(pods))}; {checked} checks are right."
+    answering = f"{plan.environment.name} answers as {plan.release} from {counted(len(pods))}"
+    sentence = f"{answering}; {checked} checks are right."
     record_success(ledger, clock, plan, VERIFY, sentence, done.to_json())
     log.info(sentence)
     return done
