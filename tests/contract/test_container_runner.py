@@ -63,7 +63,7 @@ class Door:
 
     def start_and_wait(self, behaviour: str, memory: str = "256Mi") -> None:
         start_candidate(self.runner, self.image(behaviour), self.name, {"NIGHTFERRY_RELEASE": "one"}, memory)
-        wait_ready(self.runner, self.name, SystemClock(), 20)
+        wait_ready(self.runner, self.name, SystemClock(), 60)
 
     def failure(self, behaviour: str, memory: str = "256Mi") -> NightferryError:
         with pytest.raises(NightferryError) as failure:

@@ -24,6 +24,9 @@ EPOCH = "315532800"
 """1980-01-01: the time of every file and of the image, so that equal content gives an equal digest. Zip files,
 and so wheels, know no earlier one."""
 
+END_SECONDS = 10
+"""How long buildctl may take to end when it is told to."""
+
 
 class BuildKit:
     """One buildkitd."""
@@ -105,6 +108,10 @@ class BuildKit:
                 return process.wait()
             except BaseException:
                 process.terminate()  # buildctl tells the daemon to stop
+                try:
+                    process.wait(END_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
                 raise
 
     @contextmanager

@@ -46,7 +46,7 @@ class Shades:
     manifest: ModelManifest
     folder: Path
     address: str
-    ready_seconds: float = 20
+    ready_seconds: float = 60
 
     def probe(self, address: str = "", passport: dict[str, str] | None = PASSPORT) -> ProbeReport:
         where = address or self.address
