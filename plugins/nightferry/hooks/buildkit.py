@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from airflow.sdk import BaseHook
 
 from nightferry import settings
@@ -32,10 +34,12 @@ class BuildKitHook(BaseHook):
         """
         from nightferry.clients.buildkit import BuildKit
 
-        credentials = registry.credentials()
+        now, credentials = settings.load(), registry.credentials()
+        tls_folder = now.get("BUILDKIT_TLS")
         return BuildKit(
-            settings.load().require("BUILDCTL"),
+            now.require("BUILDCTL"),
             connection(self.buildkit_conn_id).host,
             auth_file=registry.auth_file(),
             credentials={registry.host(): credentials} if credentials else None,
+            tls_folder=Path(tls_folder) if tls_folder else None,
         )
