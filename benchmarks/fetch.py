@@ -28,6 +28,7 @@ from typing import Any
 
 from nightferry import settings
 from nightferry.clients import connect
+from nightferry.clients.azure_errors import azure_errors
 from nightferry.clients.azure_models import AzureModels
 from nightferry.entities.model_version import ModelManifest
 from nightferry.errors import NightferryError
@@ -35,6 +36,7 @@ from nightferry.steps.fetch_model import fetch_model
 
 AIM_THROUGHPUT = 0.9
 AIM_MEMORY = 100e6
+TRIES = 3
 WAYS = {"nightferry": "fetch_model", "readinto": "SDK readinto", "get": "bare HTTP GET"}
 VERSION, MODEL, PIECE = "large", "model.onnx", 1 << 20
 
@@ -57,7 +59,8 @@ def _compare(given: argparse.Namespace, scratch: Path) -> int:
     service = connect.storage(settings.load())
     container = f"bench-{uuid.uuid4().hex[:12]}"
     ways = list(WAYS) if hasattr(service.credential, "account_key") else ["nightferry", "readinto"]
-    service.create_container(container)
+    with azure_errors(service.primary_hostname, container):
+        service.create_container(container)
     try:
         _publish(AzureModels(service, container, "bench"), scratch / "published", given.size)
         results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
@@ -66,7 +69,8 @@ def _compare(given: argparse.Namespace, scratch: Path) -> int:
             for way in ways[turn % len(ways) :] + ways[: turn % len(ways)]:
                 results[way].append(_run(way, container, scratch / "fetched"))
     finally:
-        service.delete_container(container)
+        with azure_errors(service.primary_hostname, container):
+            service.delete_container(container)
     return _report(results, given.size)
 
 
@@ -97,13 +101,16 @@ def _publish(models: AzureModels, folder: Path, size: int) -> None:
 
 def _run(way: str, container: str, into: Path) -> dict[str, Any]:
     words = [sys.executable, __file__, "--way", way, "--container", container, "--into", str(into)]
-    into.mkdir()
-    try:
-        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    finally:
+    for _ in range(TRIES):
+        into.mkdir()
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         shutil.rmtree(into)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+        if done.returncode == 0:
+            result: dict[str, Any] = json.loads(done.stdout)
+            return result
+        # A raw download does not go on when its connection breaks; that try is left out of the figures.
+        print(f"{WAYS[way]} broke off: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+    raise SystemExit(f"{WAYS[way]} broke off {TRIES} times")
 
 
 def _measure(way: str, container: str, into: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ PIECE = 8 * 1024 * 1024
 """Bytes of one range. Its memory is needed about twice: once while it arrives, once as a whole."""
 AHEAD = 3
 """Ranges on their way at once."""
+SLICE = 64 * 1024
+"""Bytes that are hashed and then written while they are still in the processor's cache: half the time."""
 Sink = Callable[[bytes], object]
 
 
@@ -54,10 +56,12 @@ def hashing_file(target: Path) -> Iterator[tuple[Sink, Callable[[], str]]]:
         with coming.open("wb", buffering=0) as stream:
 
             def sink(piece: bytes) -> None:
-                digest.update(piece)
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[stream.write(rest) :]
+                whole = memoryview(piece)
+                for start in range(0, len(whole), SLICE):
+                    rest = whole[start : start + SLICE]
+                    digest.update(rest)
+                    while rest:
+                        rest = rest[stream.write(rest) :]
 
             yield sink, digest.hexdigest
         coming.replace(target)
