@@ -23,6 +23,7 @@ _UNREACHED = re.compile(
     r"Unavailable: |code = Unavailable|error reading from server: EOF|failed to receive status: |closing transport"
     r"|listing workers for Build"
 )
+_REFUSED = re.compile(r"connect: permission denied|remote error: tls: |tls: failed to verify|x509: ")
 _DENIED = re.compile(
     r"40[13] (Unauthorized|Forbidden)|insufficient_scope|authorization failed|failed to authorize"
     r"|authentication required|unauthorized: |denied: ",
@@ -56,6 +57,12 @@ def explain(progress: BuildProgress, request: BuildRequest, address: str, log: P
         return Permanent(
             Reason.DISK_FULL,
             f"The disk of BuildKit at {address} is full: make room, or run `buildctl prune`. {_more(log)}",
+        )
+    if _UNREACHED.search(last) and _REFUSED.search(last):
+        return Permanent(
+            Reason.BUILDER_UNAVAILABLE,
+            f"BuildKit at {address} refuses this client: {_short(last)}. "
+            "NIGHTFERRY_BUILDKIT_TLS names the folder of its certificate; a socket needs the right group.",
         )
     if _UNREACHED.search(last):
         return Temporary(Reason.BUILDER_UNAVAILABLE, f"BuildKit at {address} does not answer: {_short(last)}.")

@@ -37,6 +37,7 @@ def explained(progress: BuildProgress) -> NightferryError:
     return explain(progress, REQUEST, "unix:///b.sock", LOG)
 
 
+DIAL = "listing workers for Build: failed to list workers: Unavailable: connection error: "
 PUSH = "failed to solve: failed to push r.example.com/digits:one: "
 PULL = (
     "failed to solve: r.example.com/base@sha256:1: failed to resolve source metadata for r.example.com/base@sha256:1: "
@@ -44,7 +45,11 @@ PULL = (
 LAST_WORDS = [
     ("failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF",
      Temporary, Reason.BUILDER_UNAVAILABLE),
-    ("listing workers for Build: failed to list workers: Unavailable: connection error",
+    (DIAL + 'desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate '
+     'signed by unknown authority"', Permanent, Reason.BUILDER_UNAVAILABLE),
+    (DIAL + 'desc = "transport: Error while dialing: dial unix /b.sock: connect: permission denied"',
+     Permanent, Reason.BUILDER_UNAVAILABLE),
+    (DIAL + 'desc = "transport: Error while dialing: dial unix /b.sock: connect: no such file or directory"',
      Temporary, Reason.BUILDER_UNAVAILABLE),
     (PUSH + "unexpected status from POST request to https://r.example.com/v2/digits/blobs/uploads/: 401 Unauthorized",
      Permanent, Reason.REGISTRY_DENIED),
