@@ -58,17 +58,25 @@ def mark_served(cluster: Cluster, release: str, clock: Clock) -> None:
 
 
 def settle(cluster: Cluster, service: str, release: str, warm_minutes: int, clock: Clock) -> None:
-    """After a switch: `release` is in use, and every other one that was in use stays warm for `warm_minutes`.
+    """After a switch: `release` is in use, and the one that the Service pointed to before stays warm for
+    `warm_minutes`. Of those before it none is kept warm any longer: many releases in a short time must not use up
+    the cluster.
 
     It repairs what an interrupted attempt left undone, and changes nothing the second time.
     """
     mark_served(cluster, release, clock)
-    until = utc(clock.now() + dt.timedelta(minutes=warm_minutes))
+    stable = cluster.get("Service", service)
+    previous = names.annotations_of(stable).get(names.PREVIOUS) if stable else None
+    now = clock.now()
+    until = utc(now + dt.timedelta(minutes=warm_minutes))
     for other, deployment in deployments_of(cluster, service).items():
-        now = names.annotations_of(deployment)
-        if other != release and names.SERVED in now and names.WARM_UNTIL not in now:
+        notes = names.annotations_of(deployment)
+        if other == release or names.SERVED not in notes:
+            continue
+        wanted = until if other == previous else utc(now)
+        if names.WARM_UNTIL not in notes or notes[names.WARM_UNTIL] > wanted:
             with suppress(ClusterConflict):  # whoever changed it in between settles it, too
-                annotate(cluster, other, {names.WARM_UNTIL: until}, deployment["metadata"]["resourceVersion"])
+                annotate(cluster, other, {names.WARM_UNTIL: wanted}, deployment["metadata"]["resourceVersion"])
 
 
 def annotate(

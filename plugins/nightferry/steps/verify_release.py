@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from nightferry.clients.clock import Clock
@@ -26,6 +27,7 @@ from nightferry.steps.reach_release import (
     difference,
     refuse_faults,
 )
+from nightferry.steps.retire_releases import retire_releases
 from nightferry.steps.rollout_record import VERIFY, record_success, record_trouble
 from nightferry.steps.settle_releases import settle
 from nightferry.steps.switch_service import in_use, refuse_superseded
@@ -80,6 +82,8 @@ def verify_release(
         raise
     # What an interrupted rollout left undone.
     settle(cluster, plan.service, plan.release, plan.environment.warm_minutes, clock)
+    with suppress(NightferryError):  # whatever still runs too long is retired later
+        retire_releases(cluster, plan.service, clock)
     seconds = round(clock.monotonic() - start, 1)
     done = Verified(release=plan.release, pods=tuple(pod.name for pod in pods), checked=checked, seconds=seconds)
     answering = f"{plan.environment.name} answers as {plan.release} from {counted(len(pods))}"

@@ -40,6 +40,17 @@ def test_the_release_before_stays_warm(world: World) -> None:
     assert world.cluster.get("Deployment", "digits-20261121-1")["spec"]["replicas"] == 1
 
 
+def test_of_several_releases_in_a_short_time_only_the_last_but_one_stays_warm(world: World) -> None:
+    third = "digits-2026-11-21.3"
+    for release in (FIRST, SECOND, third):
+        world.roll_out(release, warm_minutes=30)
+    world.verify(third, warm_minutes=30)
+    replicas = {
+        name: world.cluster.get("Deployment", name)["spec"]["replicas"] for name in world.cluster.names("Deployment")
+    }
+    assert replicas == {"digits-20261121-1": 0, "digits-20261121-2": 1, "digits-20261121-3": 1}
+
+
 def test_the_address_stays_over_releases(world: World) -> None:
     world.roll_out(FIRST)
     before = world.cluster.get("Service", "digits")["spec"]
