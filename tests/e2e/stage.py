@@ -46,8 +46,8 @@ model: {{repository: azure-blob://models/{service}}}
 image: {{repository: "${{NIGHTFERRY_REGISTRY}}/{service}"}}
 gates: {{accuracy: ">= 0.95"}}
 environments:
-  - {{name: staging, namespace: staging, replicas: 1, ready_seconds: 60}}
-  - {{name: production, namespace: production, replicas: 2, ready_seconds: 60}}
+  - {{name: staging, namespace: staging, replicas: 1, ready_seconds: 60, resources: {{cpu: 10m, memory: 96Mi}}}}
+  - {{name: production, namespace: production, replicas: 2, ready_seconds: 60, resources: {{cpu: 10m, memory: 96Mi}}}}
 """
 CHECK = """\
 from serving_app.labels import TOP_K
