@@ -20,6 +20,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.test_image import READY, start_candidate, wait_ready
 
+from tests.fakes import http_registry
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.memory_runner import MemoryRunner
 
@@ -194,6 +195,16 @@ def test_a_registry_that_is_down_is_temporary(real: Door):
     with pytest.raises(Temporary) as failure:
         real.runner.start(image, real.name, {}, 256 << 20, READY)
     assert failure.value.reason == Reason.REGISTRY_UNAVAILABLE
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_a_registry_that_refuses_is_permanent(real: Door, auth: str):
+    with http_registry.running() as served:
+        served.auth = auth
+        with pytest.raises(Permanent) as failure:
+            real.runner.start(ImageRef(f"{served.host}/digits", "sha256:" + "0" * 64), real.name, {}, 256 << 20, READY)
+    assert failure.value.reason == Reason.REGISTRY_DENIED
 
 
 @pytest.mark.parametrize("address", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1"])

@@ -15,10 +15,12 @@ from nightferry.clients import connect
 from nightferry.clients.buildkit import BuildKit
 from nightferry.clients.image_builder import BuildRequest, ImageBuilder
 from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.registry_auth import Credentials
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 
+from tests.fakes import http_registry
 from tests.fakes.memory_builder import MemoryBuilder
 from tests.fakes.memory_registry import MemoryRegistry
 
@@ -196,6 +198,33 @@ def test_a_base_image_that_is_not_there_is_permanent(real: Door):
 def test_a_registry_that_is_down_is_temporary(real: Door):
     error = real.failure(push=("127.0.0.1:1/digits:one",))
     assert (type(error), error.reason) == (Temporary, Reason.REGISTRY_UNAVAILABLE)
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_a_registry_that_refuses_is_permanent(real: Door, auth: str):
+    with http_registry.running() as served:
+        served.auth = auth
+        error = real.failure(push=(f"{served.host}/digits:one",))
+        assert (type(error), error.reason) == (Permanent, Reason.REGISTRY_DENIED)
+        assert "ada" not in error.sentence
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("given", ["file", "credentials"])
+def test_the_registry_is_shown_the_credentials(real: Door, given: str):
+    with http_registry.running() as served:
+        served.auth = "basic"
+        ada = Credentials(http_registry.USER, http_registry.PASSWORD)
+        file = real.folder / "auth.json"
+        file.write_text(ada.as_docker(served.host))
+        options = {"auth_file": file} if given == "file" else {"credentials": {served.host: ada}}
+        here = settings.load()
+        real.builder = BuildKit(here.require("BUILDCTL"), here.require("BUILDKIT"), **options)
+        image = real.build(push=(f"{served.host}/digits:one",))
+        assert image is not None
+        assert ("digits", "one") in served.manifests
+        assert http_registry.PASSWORD not in (real.folder / "logs" / "build.log").read_text()
 
 
 @pytest.mark.sandbox

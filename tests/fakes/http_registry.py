@@ -42,6 +42,8 @@ def _repository_and(kind: str, path: str) -> tuple[str, str] | None:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.1"
+    """So that one who tries TLS first gets an answer that is HTTP, as from other servers, and tries plain HTTP."""
     server: _Server
 
     def log_message(self, *_: object) -> None:
@@ -104,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         entry = (body, self.headers["Content-Type"])
         registry.manifests[named] = registry.manifests[named[0], digest_of(body)] = entry
-        self._answer(201)
+        self._answer(201, headers={"Docker-Content-Digest": digest_of(body)})
 
     def _upload(self, path: str, query: dict[str, list[str]], body: bytes) -> bool:
         registry = self.server.registry
@@ -122,7 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
             right = query.get("state") == ["kept"] and query["digest"] == [digest_of(body)]
             if right:
                 registry.blobs[going_on[1], query["digest"][0]] = body
-            self._answer(201 if right else 400, b"" if right else b'{"errors": [{"code": "DIGEST_INVALID"}]}')
+            if right:
+                self._answer(201, headers={"Docker-Content-Digest": digest_of(body)})
+            else:
+                self._answer(400, b'{"errors": [{"code": "DIGEST_INVALID"}]}')
             return True
         return False
 
