@@ -64,7 +64,7 @@ class DeployerPodOperator(KubernetesPodOperator):
                 capabilities=k8s.V1Capabilities(drop=["ALL"]),
             ),
             container_resources=k8s.V1ResourceRequirements(
-                requests={"cpu": "100m", "memory": "128Mi"}, limits={"cpu": "1", "memory": "512Mi"}
+                requests={"cpu": "25m", "memory": "96Mi"}, limits={"cpu": "1", "memory": "512Mi"}
             ),
             **kwargs,
         )
