@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from nightferry.entities.reason import Reason
@@ -139,6 +140,31 @@ def test_pods_that_ended_and_were_left_behind_are_removed(provider: list[Any], m
     assert removed == ["left-behind", "failed-and-left-behind"]
     assert asked == [("staging", "app.kubernetes.io/managed-by=nightferry,app.kubernetes.io/component=deployer")]
     assert operator.arguments == ["retire", "--namespace", "staging", "--service", "digits", "--service", "letters"]
+
+
+def test_a_pod_that_could_not_be_deleted_is_found_by_the_next_try() -> None:
+    from kubernetes.client import ApiException
+    from kubernetes.client import models as k8s
+
+    running = k8s.V1Pod(
+        metadata=k8s.V1ObjectMeta(name="mine", namespace="staging", labels={"try_number": "1"}),
+        spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base")]),
+        status=k8s.V1PodStatus(phase="Running"),
+    )
+    cluster = Mock(spec_set=["read_namespaced_pod", "patch_namespaced_pod", "delete_namespaced_pod"])
+    cluster.read_namespaced_pod.return_value = running
+    cluster.delete_namespaced_pod.side_effect = ApiException(status=422)
+    killed, again = an_operator(), an_operator()
+    killed.client = cluster
+    again.hook = SimpleNamespace(get_pod=lambda name, namespace: running)
+
+    with pytest.raises(Exception, match="returned a failure"):
+        killed.cleanup(running, running)
+    context = {"task_state_store": {"pod_identifier": {"name": "mine", "namespace": "staging"}}, "ti": Mock()}
+    found = again.get_or_create_pod(k8s.V1Pod(metadata=k8s.V1ObjectMeta(namespace="staging")), context)
+
+    assert found is running
+    cluster.patch_namespaced_pod.assert_not_called()
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class DeployerPodOperator(KubernetesPodOperator):
     """Runs one command of the deployer image in a namespace, with the service account that may touch it alone.
 
     The pod keeps to Pod Security "restricted". What it writes is shown in the task's log and never read for results.
-    After a crash of Airflow the same pod is found again; two can never run for one try.
+    After a crash of Airflow the next try finds the pod again.
     """
 
     def __init__(self, *, command: str, cluster: str, namespace: str, labels: Mapping[str, str], **kwargs: Any) -> None:
@@ -87,6 +87,13 @@ class DeployerPodOperator(KubernetesPodOperator):
             return super().execute(context)
         except Exception as fault:
             raise self.explained(fault) from fault
+
+    def patch_already_checked(self, pod: Any, *, reraise: bool = True) -> None:
+        """Leave no mark on a pod that is about to be deleted.
+
+        When deleting fails, as it does while Airflow is being killed, the provider's mark would hide the pod from the
+        next try: that would start a second one beside it, and the first would stay for ever.
+        """
 
     def explained(self, fault: Exception) -> NightferryError:
         """What a failed pod means: the deployer said that it was permanent or temporary, or did not come that far."""
