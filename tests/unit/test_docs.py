@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args, get_origin
 
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import Gate, ServiceSpec
+from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,6 +20,30 @@ def test_the_runbook_explains_every_reason_code_and_no_other():
     explained = [code for row in rows for code in re.findall(r"`([a-z_]+)`", row)]
 
     assert sorted(explained) == sorted(Reason)
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """The leaves of a service file, as the runbook writes them."""
+    keys: set[str] = set()
+    for name, field in model.model_fields.items():
+        inner = [kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel) and kind is not Gate]
+        many = "[]" if get_origin(field.annotation) is tuple else ""
+        keys |= keys_of(inner[0], f"{prefix}{name}{many}.") if inner else {prefix + name}
+    return keys
+
+
+def _kinds(annotation: object) -> list[type]:
+    if isinstance(annotation, type):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _kinds(part)]
+
+
+def test_the_runbook_explains_every_key_of_the_service_file_and_no_other():
+    """What can be written in a service file can be looked up."""
+    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").partition("## Adding a service")[2]
+    explained = re.findall(r"^\| `([a-z_.\[\]]+)`", text.partition("## Logs")[0], flags=re.MULTILINE)
+
+    assert sorted(explained) == sorted(keys_of(ServiceSpec))
 
 
 def test_every_link_between_documents_leads_somewhere():
