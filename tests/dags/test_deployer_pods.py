@@ -8,8 +8,10 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from nightferry import deployer
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.operators.deployer_pod import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.operators.quick_pods import QuickPodManager
 from nightferry.operators.retire import RetireOperator
 
@@ -102,6 +104,10 @@ def test_a_cluster_that_does_not_take_the_pod_is_named_and_asked_again(
     assert isinstance(error, Temporary)
     assert (error.reason, note["reason"]) == (reason, reason)
     assert "staging" in error.sentence
+
+
+def test_the_exit_codes_are_the_deployers() -> None:
+    assert (EXIT_PERMANENT, EXIT_TEMPORARY) == (deployer.EXIT_PERMANENT, deployer.EXIT_TEMPORARY)
 
 
 def test_a_deployer_that_was_killed_is_tried_again(provider: list[Any]) -> None:
