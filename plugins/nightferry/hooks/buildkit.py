@@ -1,6 +1,11 @@
-"""BuildKit, through an Airflow connection of type `generic` whose host is buildkitd's address (unix:// or tcp://)."""
+"""BuildKit, through an Airflow connection of type `generic` whose host is buildkitd's address (unix:// or tcp://).
+
+For a daemon that asks for certificates, NIGHTFERRY_BUILDKIT_TLS names the folder with ca.pem, cert.pem and key.pem.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from pathlib import Path
 
@@ -30,16 +35,16 @@ class BuildKitHook(BaseHook):
         """The builder's client, which shows the registry that hook's credentials.
 
         Raises:
-            Permanent: (setting_missing) there is no such connection, or NIGHTFERRY_BUILDCTL is not set.
+            Permanent: (setting_missing) there is no such connection.
         """
         from nightferry.clients.buildkit import BuildKit
 
         now, credentials = settings.load(), registry.credentials()
-        tls_folder = now.get("BUILDKIT_TLS")
+        tls = now.get("BUILDKIT_TLS")
         return BuildKit(
-            now.require("BUILDCTL"),
+            now.get("BUILDCTL", "buildctl") or "buildctl",
             connection(self.buildkit_conn_id).host,
             auth_file=registry.auth_file(),
             credentials={registry.host(): credentials} if credentials else None,
-            tls_folder=Path(tls_folder) if tls_folder else None,
+            tls_folder=Path(tls) if tls else None,
         )
