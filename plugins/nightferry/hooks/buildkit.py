@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pathlib import Path
-
 from airflow.sdk import BaseHook
 
 from nightferry import settings
