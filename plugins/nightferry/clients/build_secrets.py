@@ -16,10 +16,11 @@ import os
 import ssl
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from nightferry.clients.scratch import scratch
 
 BUNDLE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 BUNDLE_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -36,8 +37,8 @@ def build_secrets(environment: Mapping[str, str] | None = None) -> Iterator[list
     """
     env = os.environ if environment is None else environment
     bundle = ca_bundle(env)
-    with tempfile.TemporaryDirectory(prefix="nightferry-secrets-") as folder:
-        config = Path(folder, "pip.conf")
+    with scratch("nightferry-secrets-") as folder:
+        config = folder / "pip.conf"
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(pip_configuration(env, certificates=bundle is not None))
         words = ["--secret", f"id=pipconf,src={config}"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from nightferry.clients.build_progress import BuildProgress
 from nightferry.clients.build_secrets import build_secrets
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.clients.registry_auth import Credentials, is_loopback
+from nightferry.clients.scratch import scratch
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
@@ -62,13 +62,13 @@ class BuildKit:
         """Build, and push what the request names. All output is appended to `log`. Raises as the protocol says."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nightferry-build-")))
+            private = stack.enter_context(scratch("nightferry-build-"))
             secrets = stack.enter_context(build_secrets())
-            metadata = scratch / "metadata.json"
+            metadata = private / "metadata.json"
             command = [*self._client(), "build", *_words(request, metadata), *secrets]
             with log.open("a", encoding="utf-8") as file:
                 progress = BuildProgress(file)
-                code = self._run(command, self._environment(scratch), progress)
+                code = self._run(command, self._environment(private), progress)
             if code != 0:
                 raise explain(progress, request, self._address, log)
             if not request.push:
@@ -82,9 +82,9 @@ class BuildKit:
             words += ["--tlsdir", str(self._tls_folder)]
         return words
 
-    def _environment(self, scratch: Path) -> dict[str, str]:
+    def _environment(self, private: Path) -> dict[str, str]:
         """buildctl shows registries what stands in this folder: ours, never that of who happens to be logged in."""
-        config = scratch / "config.json"
+        config = private / "config.json"
         config.touch(mode=0o600)
         if self._credentials:
             entries = {host: json.loads(one.as_docker(host))["auths"][host] for host, one in self._credentials.items()}
@@ -98,7 +98,7 @@ class BuildKit:
                 ) from error
         else:
             config.write_text("{}", encoding="utf-8")
-        return {**os.environ, "DOCKER_CONFIG": str(scratch)}
+        return {**os.environ, "DOCKER_CONFIG": str(private)}
 
     def _run(self, command: list[str], environment: dict[str, str], progress: BuildProgress) -> int:
         with self._started(command, environment) as process:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from nightferry.clients.clock import Clock
 from nightferry.clients.image_builder import BuildRequest, ImageBuilder
 from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.scratch import scratch
 from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
@@ -129,10 +129,7 @@ def _find(candidate: Candidate, spec: ServiceSpec, registry: ImageRegistry) -> I
 @contextmanager
 def _exported(candidate: Candidate, source: SourceRepository, work: Path) -> Iterator[Path]:
     """A folder with the app and its tests at the commit, removed afterwards."""
-    builds = work / "builds"
-    builds.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{candidate.service}-", dir=builds) as folder:
-        contexts = Path(folder)
+    with scratch(f"{candidate.service}-", work / "builds") as contexts:
         pinned = candidate.source
         source.export(pinned.commit, pinned.path, contexts / "app")
         if pinned.tests is None:
