@@ -68,7 +68,7 @@ class _User(threading.Thread):
             except (OSError, http.client.HTTPException, ValueError, KeyError) as fault:
                 self.failures.append(f"{time.strftime('%X')} {self.kind} {type(fault).__name__}: {fault}"[:200])
                 connection.close()
-            self._stopping.wait(0.01)
+            self._stopping.wait(0.03)
         connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection) -> Any:

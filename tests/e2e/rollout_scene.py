@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -47,6 +48,7 @@ class RolloutScene:
         self.folder = folder
         self.settings = settings_of.load()
         self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
+        self._numbers = itertools.count(100)
         self._storage = connect.storage(self.settings)
         self._api = self._admin()
         self.cluster = KubeCluster(self._api, self.name)
@@ -73,12 +75,12 @@ class RolloutScene:
 
     # The deployer
 
-    def plan(self, number: int, image: str | None = None, **environment: Any) -> RolloutPlan:
-        """The plan of the n-th release."""
+    def plan(self, image: str | None = None, number: int = 0, **environment: Any) -> RolloutPlan:
+        """The plan of the next release, or of that number."""
         given = {"name": "staging", "namespace": self.name, "service_type": "NodePort", "ready_seconds": 60}
         return RolloutPlan(
             service=SERVICE,
-            release=f"{SERVICE}-2026-11-21.{number}",
+            release=f"{SERVICE}-2026-11-21.{number or next(self._numbers)}",
             image=image or self.image,
             model=self.model,
             model_repository=f"azure-blob://{self.name}-models/{SERVICE}",
@@ -97,6 +99,14 @@ class RolloutScene:
         deployer = self.start(command, plan, *words)
         deployer.wait()
         return deployer
+
+    def released(self, **environment: Any) -> str:
+        """Roll out the next release and verify it; the release."""
+        plan = self.plan(**environment)
+        for command in ("roll_out", "verify"):
+            deployer = self.run(command, plan)
+            assert deployer.wait() == 0, deployer.lines
+        return plan.release
 
     def retire(self) -> None:
         """Run `deployer retire`."""
@@ -123,7 +133,22 @@ class RolloutScene:
         """The whole record."""
         return [LedgerEntry.model_validate_json(self.ledger.read(name)) for name in self.ledger.names(SERVICE)]
 
+    def pods(self) -> list[str]:
+        """The pods that stay."""
+        return [
+            one["metadata"]["name"] for one in self.cluster.list("Pod") if "deletionTimestamp" not in one["metadata"]
+        ]
+
     # Meddling
+
+    def clear(self, but: str | None = None) -> None:
+        """Remove every release, or every one but that."""
+        for release in self.deployments():
+            if release != but:
+                self.cluster.delete("Deployment", names.object_name(release))
+        if but is None:
+            for name in (SERVICE, f"{SERVICE}-preview"):
+                self.cluster.delete("Service", name)
 
     def kill_pods(self) -> int:
         """End every pod at once, without its preStop hook, its drain and its grace period; how many there were."""

@@ -26,13 +26,22 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutScene]:
         scene.remove()
 
 
-@pytest.fixture(autouse=True)
-def _empty(scene: RolloutScene) -> None:
-    """Each test begins with nothing released, and no pod of the test before."""
-    for kind in ("Service", "Deployment", "NetworkPolicy"):
-        for found in scene.cluster.list(kind):
-            scene.cluster.delete(kind, found["metadata"]["name"])
+@pytest.fixture
+def nothing(scene: RolloutScene) -> None:
+    """No release is there."""
+    scene.clear()
     eventually(lambda: not scene.kill_pods())
+
+
+@pytest.fixture
+def before(scene: RolloutScene) -> str:
+    """The one release that is there, in use, with one pod."""
+    release = scene.in_use()
+    if release is None or scene.deployments().get(release) != 1:
+        release = scene.released()
+    scene.clear(but=release)
+    eventually(lambda: len(scene.pods()) == 1)
+    return release
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -42,52 +51,40 @@ def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def pods(scene: RolloutScene) -> list[str]:
-    return [pod["metadata"]["name"] for pod in scene.cluster.list("Pod") if "deletionTimestamp" not in pod["metadata"]]
-
-
-def released(scene: RolloutScene, number: int, **environment: Any) -> str:
-    plan = scene.plan(number, **environment)
-    for command in ("roll_out", "verify"):
-        deployer = scene.run(command, plan)
-        assert deployer.wait() == 0, deployer.lines
-    return plan.release
-
-
+@pytest.mark.usefixtures("nothing")
 def test_users_notice_nothing(scene: RolloutScene) -> None:
     """Two releases and the end of the older ones' pods, under clients with new connections and with open ones."""
     two = {"warm_minutes": 0, "replicas": 2}
-    first = released(scene, 1, **two)
+    first = scene.released(**two)
     with Callers(scene.address()) as callers:
         address = scene.address()
-        second = released(scene, 2, **two)
+        second = scene.released(**two)
         scene.retire()
-        third = released(scene, 3, **two)
+        third = scene.released(**two)
         scene.retire()
         assert scene.deployments() == {first: 0, second: 0, third: 2}
         eventually(lambda: callers.all_saw(third))
         assert scene.address() == address
     assert callers.failures == []
-    assert callers.asked > 500
+    assert callers.asked > 300
     assert callers.releases_of("new") == [first, second, third]
 
 
+@pytest.mark.usefixtures("before")
 def test_a_careless_switch_is_noticed(scene: RolloutScene) -> None:
     """The control: pods that end at once, without draining. Were this not seen, the test above would show nothing."""
-    released(scene, 1)
     with Callers(scene.address()) as callers:
-        eventually(lambda: callers.asked > 200)
+        eventually(lambda: callers.asked > 100)
         assert callers.failures == []
         scene.kill_pods()
         eventually(lambda: callers.failures)
 
 
 @pytest.mark.parametrize("event", ["Making Deployment", "is ready in", "now goes to"])
-def test_a_deployer_that_is_killed(scene: RolloutScene, event: str) -> None:
+def test_a_deployer_that_is_killed(scene: RolloutScene, before: str, event: str) -> None:
     """kill -9 right after an event, then the same again: one rollout, one record."""
-    before = released(scene, 1)
     entries = len(scene.entries())
-    plan = scene.plan(2 + entries)
+    plan = scene.plan()
     deployer = scene.start("roll_out", plan)
     deployer.until_it_says(event)
     assert deployer.end(signal.SIGKILL) == -signal.SIGKILL
@@ -96,13 +93,12 @@ def test_a_deployer_that_is_killed(scene: RolloutScene, event: str) -> None:
     assert again.wait() == 0, again.lines
     assert scene.in_use() == plan.release
     assert scene.deployments() == {before: 1, plan.release: 1}
-    eventually(lambda: len(pods(scene)) == 2)
+    eventually(lambda: len(scene.pods()) == 2)
     assert [entry.key for entry in scene.entries()[entries:]] == [f"{plan.release}/staging.roll_out"]
 
 
-def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene) -> None:
-    before = released(scene, 1)
-    plan = scene.plan(2)
+def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene, before: str) -> None:
+    plan = scene.plan()
     deployer = scene.start("roll_out", plan)
     deployer.until_it_says("0 of 1 pods")
     assert deployer.end(signal.SIGTERM) == 3
@@ -111,22 +107,20 @@ def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene) -> None:
     assert scene.entries()[-1].reason is Reason.INTERRUPTED
 
 
-def test_a_crashing_image(scene: RolloutScene) -> None:
-    before = released(scene, 1)
+def test_a_crashing_image(scene: RolloutScene, before: str) -> None:
     start = time.monotonic()
-    deployer = scene.run("roll_out", scene.plan(101, scene.crashing, ready_seconds=120))
+    deployer = scene.run("roll_out", scene.plan(scene.crashing, ready_seconds=120))
     assert time.monotonic() - start < 60, "the wait ends when there is no hope"
     assert deployer.wait() == 2
     failure = scene.entries()[-1]
     assert failure.reason is Reason.ROLLOUT_NOT_READY
     assert "it has the opset 99" in failure.sentence
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
-    eventually(lambda: len(pods(scene)) == 1)
+    eventually(lambda: len(scene.pods()) == 1)
 
 
-def test_an_image_that_never_gets_ready(scene: RolloutScene) -> None:
-    before = released(scene, 1)
-    deployer = scene.run("roll_out", scene.plan(102, scene.sleeping, ready_seconds=5))
+def test_an_image_that_never_gets_ready(scene: RolloutScene, before: str) -> None:
+    deployer = scene.run("roll_out", scene.plan(scene.sleeping, ready_seconds=5))
     assert deployer.wait() == 2
     failure = scene.entries()[-1]
     assert failure.reason is Reason.ROLLOUT_NOT_READY
@@ -135,18 +129,18 @@ def test_an_image_that_never_gets_ready(scene: RolloutScene) -> None:
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
 
 
+@pytest.mark.usefixtures("nothing")
 def test_an_image_that_is_not_there(scene: RolloutScene) -> None:
     missing = scene.image.partition("@")[0] + "@sha256:" + "0" * 64
-    deployer = scene.run("roll_out", scene.plan(103, missing))
+    deployer = scene.run("roll_out", scene.plan(missing))
     assert deployer.wait() == 2
     assert "not found" in scene.entries()[-1].sentence
     assert (scene.in_use(), scene.deployments()) == (None, {})
 
 
-def test_a_release_over_the_quota(scene: RolloutScene) -> None:
+def test_a_release_over_the_quota(scene: RolloutScene, before: str) -> None:
     with scene.quota({"limits.memory": "1Gi", "limits.cpu": "100"}):
-        before = released(scene, 1)
-        deployer = scene.run("roll_out", scene.plan(104))
+        deployer = scene.run("roll_out", scene.plan())
         assert deployer.wait() == 2
     failure = scene.entries()[-1]
     assert failure.reason is Reason.ROLLOUT_REFUSED
@@ -154,10 +148,11 @@ def test_a_release_over_the_quota(scene: RolloutScene) -> None:
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
 
 
+@pytest.mark.usefixtures("nothing")
 def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) -> None:
     """Users go back to the release before, though its pods had been ended meanwhile; nobody is refused."""
-    before = released(scene, 1, warm_minutes=0)
-    plan = scene.plan(105, warm_minutes=0)
+    before = scene.released(warm_minutes=0)
+    plan = scene.plan(warm_minutes=0)
     with Callers(scene.address()) as callers:
         assert scene.run("roll_out", plan).wait() == 0
         scene.retire()
@@ -173,10 +168,11 @@ def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) ->
     assert before in failure.data["action"]
 
 
+@pytest.mark.usefixtures("nothing")
 def test_an_older_release_does_not_take_over(scene: RolloutScene) -> None:
-    newer = released(scene, 200, autoscale={"minimum": 1, "maximum": 3})
+    newer = scene.released(autoscale={"minimum": 1, "maximum": 3})
     assert [found["metadata"]["name"] for found in scene.cluster.list("HorizontalPodAutoscaler")]
-    deployer = scene.run("roll_out", scene.plan(199))
+    deployer = scene.run("roll_out", scene.plan(number=1))
     assert deployer.wait() == 2
     assert scene.entries()[-1].reason is Reason.ROLLOUT_SUPERSEDED
     assert (scene.in_use(), scene.deployments()) == (newer, {newer: 1})
