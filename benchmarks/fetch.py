@@ -3,7 +3,7 @@
     python benchmarks/fetch.py [--size 1GB] [--rounds 3]
 
 A model of random bytes is published into a container of its own, and removed afterwards. Then each way fetches it in a
-process of its own, in turns: `fetch_model` (streamed, each range conditional on its ETag, hashed, verified, renamed),
+process of its own, in turns: `fetch_model` (one stream, conditional on its ETag, hashed, verified, renamed),
 the SDK's plain `readinto`, and one bare HTTP GET without any check. Throughput is the median over the rounds; memory
 is the peak over what the process had before it began. The storage is the sandbox's, or what the settings name.
 """

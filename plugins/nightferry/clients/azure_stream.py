@@ -1,24 +1,29 @@
-"""Download a blob in ranges: the next ones are on their way while one is hashed and written, memory stays flat."""
+"""Download a blob as one stream: hashed and written as it arrives, whatever its size.
+
+The SDK's own download holds whole ranges in memory and asks for each anew, which costs a third of the throughput
+(benchmarks/fetch.py). So this is one GET of ours, with the SDK's login, that goes on where a broken connection stopped.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from azure.core import PipelineClient
+    from azure.core.exceptions import HttpResponseError
     from azure.storage.blob import BlobClient
 
-PIECE = 8 * 1024 * 1024
-"""Bytes of one range. Its memory is needed about twice: once while it arrives, once as a whole."""
-AHEAD = 3
-"""Ranges on their way at once."""
-SLICE = 64 * 1024
-"""Bytes that are hashed and then written while they are still in the processor's cache: half the time."""
+PIECE = 128 * 1024
+"""Bytes that are hashed and then written while they are still in the processor's cache."""
+TRIES = 4
+"""How often in a row a connection may fail without a byte having come."""
+PAUSE = 2.0
+"""Seconds between those tries."""
 Sink = Callable[[bytes], object]
 
 
@@ -27,21 +32,28 @@ def stream_blob(blob: BlobClient, etag: str, sink: Sink) -> None:
 
     Args:
         blob: the blob.
-        etag: what it has to be, at every range; otherwise the SDK's ResourceModifiedError is raised.
+        etag: what it has to be from beginning to end; otherwise the SDK's ResourceModifiedError is raised.
         sink: called with each piece.
     """
     from azure.core import MatchConditions
+    from azure.core.exceptions import AzureError
 
-    writer = _Writer(sink)
-    size = blob.get_blob_properties(etag=etag, match_condition=MatchConditions.IfNotModified).size
-    with _threads() as pool:
-        waiting: deque[Future[Any]] = deque()
-        for offset in range(0, size, PIECE):
-            waiting.append(pool.submit(_range, blob, etag, offset))
-            if len(waiting) == AHEAD:
-                waiting.popleft().result().readinto(writer)
-        while waiting:
-            waiting.popleft().result().readinto(writer)
+    offset, tries = 0, TRIES
+    with _client(blob) as client:
+        whole = False
+        while not whole:
+            try:
+                for piece in _get(client, blob, etag, offset):
+                    sink(piece)
+                    offset, tries = offset + len(piece), TRIES
+                whole = True
+            except AzureError as error:
+                tries -= 1
+                if tries == 0 or 400 <= (getattr(error, "status_code", None) or 0) < 500:
+                    raise
+                time.sleep(PAUSE)
+    # A stream that had begun goes on with the old content when the blob is overwritten.
+    blob.get_blob_properties(etag=etag, match_condition=MatchConditions.IfNotModified)
 
 
 @contextmanager
@@ -56,12 +68,10 @@ def hashing_file(target: Path) -> Iterator[tuple[Sink, Callable[[], str]]]:
         with coming.open("wb", buffering=0) as stream:
 
             def sink(piece: bytes) -> None:
-                whole = memoryview(piece)
-                for start in range(0, len(whole), SLICE):
-                    rest = whole[start : start + SLICE]
-                    digest.update(rest)
-                    while rest:
-                        rest = rest[stream.write(rest) :]
+                digest.update(piece)
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[stream.write(rest) :]
 
             yield sink, digest.hexdigest
         coming.replace(target)
@@ -70,28 +80,60 @@ def hashing_file(target: Path) -> Iterator[tuple[Sink, Callable[[], str]]]:
         raise
 
 
-class _Writer:
-    """What the SDK takes for a file; it hands over whole ranges without copying them."""
+def _client(blob: BlobClient) -> PipelineClient[Any, Any]:
+    from azure.core import PipelineClient
+    from azure.core.pipeline.policies import HeadersPolicy
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def write(self, piece: bytes) -> int:
-        self._sink(piece)
-        return len(piece)
-
-
-def _range(blob: BlobClient, etag: str, offset: int) -> Any:
-    """A downloader whose range has arrived."""
-    from azure.core import MatchConditions
-
-    return blob.download_blob(offset, PIECE, etag=etag, match_condition=MatchConditions.IfNotModified)
+    policies = [HeadersPolicy({"x-ms-version": blob.api_version}), *_login(blob.credential)]
+    return PipelineClient(
+        blob.url, policies=policies, connection_data_block_size=PIECE, connection_timeout=5, read_timeout=60
+    )
 
 
-@contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="fetch")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _login(credential: Any) -> list[Any]:
+    """The policy that signs requests. A SAS token stands in the blob's address and needs none."""
+    from azure.core.credentials import AzureSasCredential
+    from azure.core.pipeline.policies import AzureSasCredentialPolicy, BearerTokenCredentialPolicy
+
+    if hasattr(credential, "get_token"):
+        return [BearerTokenCredentialPolicy(credential, "https://storage.azure.com/.default")]
+    if isinstance(credential, AzureSasCredential):
+        return [AzureSasCredentialPolicy(credential)]
+    # A shared key is kept by the SDK as the policy that signs with it.
+    return [credential] if hasattr(credential, "on_request") else []
+
+
+def _get(client: PipelineClient[Any, Any], blob: BlobClient, etag: str, offset: int) -> Iterator[bytes]:
+    from email.utils import formatdate
+
+    from azure.core.exceptions import IncompleteReadError
+    from azure.core.rest import HttpRequest
+
+    headers = {"If-Match": etag, "x-ms-date": formatdate(usegmt=True)}
+    if offset:
+        headers["x-ms-range"] = f"bytes={offset}-"
+    with client.send_request(HttpRequest("GET", blob.url, headers=headers), stream=True) as response:
+        if response.status_code != (206 if offset else 200):
+            raise _refusal(response)
+        left = int(response.headers["Content-Length"])
+        for piece in response.iter_raw():
+            left -= len(piece)
+            yield piece
+        if left:
+            raise IncompleteReadError(f"{left} bytes are missing")
+
+
+def _refusal(response: Any) -> HttpResponseError:
+    from azure.core import exceptions
+
+    kinds = {
+        401: exceptions.ClientAuthenticationError,
+        403: exceptions.ClientAuthenticationError,
+        404: exceptions.ResourceNotFoundError,
+        412: exceptions.ResourceModifiedError,
+    }
+    response.read()
+    error: Any = kinds.get(response.status_code, exceptions.HttpResponseError)(response=response)
+    error.error_code = response.headers.get("x-ms-error-code")
+    refusal: HttpResponseError = error
+    return refusal

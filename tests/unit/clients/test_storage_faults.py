@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from nightferry.clients import connect
+from nightferry.clients import azure_stream, connect
 from nightferry.clients.azure_ledger import AzureLedger
 from nightferry.clients.azure_models import AzureModels
 from nightferry.entities.ledger_entry import Kind
@@ -68,6 +68,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK's pauses between tries are not waited for."""
     from azure.storage.blob import ExponentialRetry
 
+    monkeypatch.setattr(azure_stream, "PAUSE", 0)
     options = connect.storage_options()
     retry = ExponentialRetry(initial_backoff=0, increment_base=0, retry_total=2, random_jitter_range=0)
     monkeypatch.setattr(connect, "storage_options", lambda: options | {"retry_policy": retry})
