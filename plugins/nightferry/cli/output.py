@@ -44,24 +44,39 @@ def show_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO | None = None) -> None:
-    """Print aligned columns. A terminal gets the last one wrapped below itself; elsewhere a row is a line."""
-    out = stream if stream is not None else sys.stdout
-    cells = [[str(cell) for cell in row] for row in rows]
-    if out.isatty():
-        from rich.table import Table
-        from rich.text import Text
+NARROW = 40
+"""A last column of fewer characters stands below its row."""
 
-        grid = Table(box=None, pad_edge=False, header_style="bold")
-        for number, heading in enumerate(headings):
-            grid.add_column(heading, no_wrap=number < len(headings) - 1, overflow="fold")
-        for row in cells:
-            grid.add_row(*(Text(cell, style=style(cell)) for cell in row))
-        console(out).print(grid)
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO | None = None) -> None:
+    """Print aligned columns; elsewhere than on a terminal a row is a line, however long."""
+    out = stream if stream is not None else sys.stdout
+    cells = [list(headings), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    if out.isatty():
+        _draw(cells, widths, out)
         return
-    widths = [max(len(row[column]) for row in [list(headings), *cells]) for column in range(len(headings))]
-    for row in [list(headings), *cells]:
+    for row in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(), file=out)
+
+
+def _draw(cells: Sequence[Sequence[str]], widths: Sequence[int], out: TextIO) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = console(out)
+    below = widths[-1] > 0 and screen.width - sum(widths[:-1]) - 2 * len(widths) < min(NARROW, widths[-1])
+    shown = len(widths) - 1 if below else len(widths)
+    for number, row in enumerate(cells):
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for column, width in enumerate(widths[:shown]):
+            last = column == len(widths) - 1
+            grid.add_column(no_wrap=not last, overflow="fold", width=None if last else width)
+        grid.add_row(*(Text(cell, style=style(cell) if number else "bold") for cell in row[:shown]))
+        screen.print(grid)
+        if below and number:
+            screen.print(Padding(Text(row[-1]), (0, 0, 0, 4)))
 
 
 def style(word: str) -> str:

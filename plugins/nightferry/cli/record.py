@@ -65,15 +65,14 @@ def history_(arguments: argparse.Namespace) -> int:
         print(f"Nothing was decided for {arguments.service} yet.")
     else:
         zone = zone_of(settings, arguments.service)
-        headings = ("WHEN", "RELEASE", "DECIDED", "OUTCOME", "MODEL", "SOURCE", "WHAT HAPPENED")
+        headings = ("WHEN", "RELEASE", "DECIDED", "OUTCOME", "WHAT HAPPENED")
         table(headings, [(local_time(line.time, zone), *_cells(line)) for line in lines])
     return OK
 
 
 def _cells(line: HistoryLine) -> tuple[str, ...]:
     outcome = line.outcome or ("not ended" if line.release else "-")
-    source = (line.source or "-")[:8]
-    return line.release or "-", line.decided, outcome, line.model or "-", source, line.sentence
+    return line.release or "-", line.decided, outcome, line.sentence
 
 
 def show(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,6 +17,25 @@ def test_a_row_is_a_line_where_nothing_is_drawn():
     table(("NAME", "SAYS"), [("a", "x" * 500), ("longer", "")], out)
 
     assert out.getvalue().splitlines() == ["NAME    SAYS", "a       " + "x" * 500, "longer"]
+
+
+class Terminal(io.StringIO):
+    """A terminal to draw on."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_every_word_is_shown_on_a_terminal_of_any_width(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    out = Terminal()
+    words = "a sentence that says rather much about what was found and what there is to do about it"
+    table(("NAME", "KIND", "SAYS"), [("e2e-digits-2026-11-21.1", "source_repository_unavailable", words)], out)
+
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    assert max(len(line.rstrip()) for line in plain.splitlines()) <= int(columns)
+    assert {"e2e-digits-2026-11-21.1", "source_repository_unavailable", *words.split()} <= set(plain.split())
 
 
 @pytest.mark.parametrize(
