@@ -48,6 +48,7 @@ class RolloutScene:
         self.folder = folder
         self.settings = settings_of.load()
         self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
+        self._images: list[str] = []
         self._numbers = itertools.count(100)
         self._storage = connect.storage(self.settings)
         self._api = self._admin()
@@ -63,7 +64,8 @@ class RolloutScene:
         self._make_namespace()
 
     def remove(self) -> None:
-        """Remove everything but the images, which are the same each time."""
+        """Remove everything."""
+        import requests
         from kubernetes import client
 
         core = client.CoreV1Api(self._api)
@@ -72,6 +74,9 @@ class RolloutScene:
                 core.delete_namespace(namespace.metadata.name)
         for container in self._storage.list_containers(name_starts_with=PREFIX):
             self._storage.delete_container(container.name)
+        for image in self._images:
+            host, name, digest = image.replace("@", "/").rsplit("/", 2)
+            requests.delete(f"http://{host}/v2/{name}/manifests/{digest}", timeout=10)
 
     # The deployer
 
@@ -211,7 +216,9 @@ class RolloutScene:
     def _build(self, request: BuildRequest) -> str:
         tag = f"{self.settings.require('REGISTRY')}/rollout-test:{request.target}"
         request = BuildRequest(request.dockerfile, request.target, request.contexts, request.arguments, push=(tag,))
-        return str(connect.builder(self.settings).build(request, self.folder / f"{request.target}.log"))
+        image = str(connect.builder(self.settings).build(request, self.folder / f"{request.target}.log"))
+        self._images.append(image)
+        return image
 
     def _make_namespace(self) -> None:
         from kubernetes import client
