@@ -122,7 +122,6 @@ class When:
 
     def ended(self, run: str, seconds: float = 300) -> Released:
         """The run has ended; what it came to."""
-        self._stage.nightferry  # noqa: B018
         eventually(lambda: (found := self._stage.airflow.run(DAG, run)) and found.ended, seconds, f"{run} has ended")
         return self.released("--request-id", run)
 
