@@ -104,6 +104,7 @@ def wait(
         again = f"nightferry release {spec.service} --request-id {started.run} --wait"
         print(f"\nThe release goes on. Watch it again: {again}", file=sys.stderr)
         raise
+    print(file=sys.stderr)
     return _conclude(follower, as_json=as_json)
 
 
