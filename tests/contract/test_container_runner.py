@@ -92,7 +92,7 @@ def _in_sandbox(folder: Path) -> Door:
         program = '["/no/such/program"]' if behaviour == "not runnable" else '["python3", "/program.py"]'
         (folder / "Dockerfile").write_text(
             "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS it\nCOPY program.py /program.py\nUSER 65532:65532\n"
-            f"ENTRYPOINT {program}\n"
+            f"ENTRYPOINT {program}\nLABEL made-for={repository}\n"
         )
         arguments = {"BASE_IMAGE": here.require("BASE_IMAGE")}
         request = BuildRequest(folder / "Dockerfile", "it", {}, arguments, push=(f"{repository}:one",))
@@ -109,6 +109,7 @@ def real(tmp_path: Path) -> Iterator[Door]:
     door = _in_sandbox(tmp_path)
     yield door
     door.runner.remove(door.name)
+    door.runner.keep_only(door.unknown)
 
 
 @pytest.fixture(params=["memory", pytest.param("sandbox", marks=pytest.mark.sandbox)])
@@ -223,3 +224,15 @@ def test_an_engine_that_goes_away_is_temporary(real: Door, monkeypatch: pytest.M
     with pytest.raises(Temporary) as failure:
         DockerRunner(api).state(real.name)
     assert failure.value.reason == Reason.DOCKER_UNAVAILABLE
+
+
+def test_older_images_of_the_repository_do_not_pile_up(door: Door):
+    older, newer, used = door.image("exit 3"), door.image("ready"), door.image("never ready")
+    for image in (older, newer):
+        door.runner.start(image, door.name, {}, 256 << 20, READY)
+        door.runner.remove(door.name)
+    door.runner.start(used, door.name, {}, 256 << 20, READY)
+
+    assert door.runner.keep_only(newer) == 1
+    assert door.runner.keep_only(newer) == 0
+    assert door.runner.state(door.name) is not None

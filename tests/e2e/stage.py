@@ -7,6 +7,7 @@ Kubernetes objects named after the service in the shared namespaces.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import shutil
 import subprocess
@@ -205,6 +206,7 @@ class Stage:
 
     def remove(self) -> None:
         """Remove everything that the service has anywhere."""
+        self._remove_work()
         self.service_file.unlink(missing_ok=True)
         self._remove_dag()
         for environment in ENVIRONMENTS:
@@ -222,7 +224,18 @@ class Stage:
                 requests.delete(
                     f"http://{self.settings.require('REGISTRY')}/v2/{repository}/manifests/{digest}", timeout=10
                 )
-        shutil.rmtree(self.settings.work / "models" / SERVICE, ignore_errors=True)
+
+    def _remove_work(self) -> None:
+        """The fetched models, the builds' logs, the tasks' logs, and the mirror of the repository."""
+        work = self.settings.work
+        shutil.rmtree(work / "models" / SERVICE, ignore_errors=True)
+        shutil.rmtree(self.settings.home / "airflow" / "logs" / f"dag_id={DAG}", ignore_errors=True)
+        for log in (work / "logs").glob(f"{SERVICE}-*"):
+            log.unlink()
+        if self.service_file.exists():
+            mirror = work / "sources" / hashlib.sha256(self.spec.source.repository.encode()).hexdigest()[:16]
+            shutil.rmtree(mirror.with_suffix(".git"), ignore_errors=True)
+            mirror.with_suffix(".git.lock").unlink(missing_ok=True)
 
     def _remove_dag(self) -> None:
         token = requests.post(

@@ -23,13 +23,17 @@ class MemoryDocker:
         self.refusing = False
         self.containers: dict[str, dict[str, Any]] = {}
         self.started: list[str] = []
+        self.removed_images: list[str] = []
 
     def ping(self) -> bool:
         self._check()
         return True
 
-    def images(self, name: str) -> list[str]:
-        return [name]
+    def images(self, name: str) -> list[dict[str, Any]]:
+        return [{"Id": name, "RepoDigests": [name]}]
+
+    def remove_image(self, name: str) -> None:
+        self.removed_images.append(name)
 
     def inspect_image(self, name: str) -> dict[str, Any]:
         self._check()

@@ -24,6 +24,10 @@ class MemoryRunner:
         self.containers: dict[str, str] = {}
         self.started: list[tuple[ImageRef, Mapping[str, str], int]] = []
         self.fault: NightferryError | None = None
+        self.held: set[ImageRef] = set()
+        """The images that the engine has fetched."""
+        self.images: dict[str, ImageRef] = {}
+        """What each container runs."""
 
     def start(
         self, image: ImageRef, name: str, environment: Mapping[str, str], memory: int, ready: tuple[str, ...]
@@ -33,6 +37,8 @@ class MemoryRunner:
         if name in self.containers:
             raise Temporary(Reason.DOCKER_UNAVAILABLE, f"The name {name} is taken.")
         self.containers[name] = behaviour
+        self.held.add(image)
+        self.images[name] = image
         self.started.append((image, environment, memory))
         if behaviour == "not runnable":
             raise Permanent(Reason.IMAGE_START_FAILED, "There is no such program.")
@@ -53,6 +59,15 @@ class MemoryRunner:
     def remove(self, name: str) -> bool:
         self._check()
         return self.containers.pop(name, None) is not None
+
+    def keep_only(self, image: ImageRef) -> int:
+        self._check()
+        used = {self.images[name] for name in self.containers if name in self.images}
+        gone = {
+            held for held in self.held if held.repository == image.repository and held != image and held not in used
+        }
+        self.held -= gone
+        return len(gone)
 
     def _check(self) -> None:
         if self.fault:

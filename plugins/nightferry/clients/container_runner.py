@@ -54,3 +54,10 @@ class ContainerRunner(Protocol):
     def remove(self, name: str) -> bool:
         """End and remove a container; whether there was one. Raises as `start`."""
         ...
+
+    def keep_only(self, image: ImageRef) -> int:
+        """Remove the engine's copies of the other images of its repository that no container uses; how many.
+
+        The layers that they share with this one stay, so that the next image is fetched quickly. Raises as `start`.
+        """
+        ...

@@ -109,6 +109,24 @@ class DockerRunner:
                     raise
         return True
 
+    def keep_only(self, image: ImageRef) -> int:
+        """Remove the other images of its repository that no container uses; how many."""
+        from docker.errors import APIError
+
+        removed = 0
+        with _explained(_where(self._api)):
+            found = self._api.images(name=image.repository)
+            others = {digest for one in found for digest in one.get("RepoDigests") or ()} - {str(image)}
+            for other in sorted(digest for digest in others if digest.startswith(f"{image.repository}@")):
+                try:
+                    self._api.remove_image(other)
+                    removed += 1
+                except APIError as error:
+                    # A container uses it, or someone else has just removed it.
+                    if error.status_code not in (404, 409):
+                        raise
+        return removed
+
     def _inspect(self, name: str) -> dict[str, Any] | None:
         from docker.errors import NotFound
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,8 @@ class TestImageOperator(DockerOperator):
             return tests.explain_probe(image, code, output, runner.logs(self._candidate_name, tests.LOG_LINES))
         finally:
             tests.remove(runner, self._candidate_name)
+            with suppress(NightferryError):  # the next test clears up more
+                runner.keep_only(image)
 
     def _connect(self) -> None:
         """Connect to the engine of this installation, with the registry's credentials."""
