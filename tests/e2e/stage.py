@@ -224,12 +224,13 @@ class Stage:
                 requests.delete(
                     f"http://{self.settings.require('REGISTRY')}/v2/{repository}/manifests/{digest}", timeout=10
                 )
+        # Last: a run that was under way may have written until now.
+        shutil.rmtree(self.settings.home / "airflow" / "logs" / f"dag_id={DAG}", ignore_errors=True)
 
     def _remove_work(self) -> None:
-        """The fetched models, the builds' logs, the tasks' logs, and the mirror of the repository."""
+        """The fetched models, the builds' logs, and the mirror of the repository."""
         work = self.settings.work
         shutil.rmtree(work / "models" / SERVICE, ignore_errors=True)
-        shutil.rmtree(self.settings.home / "airflow" / "logs" / f"dag_id={DAG}", ignore_errors=True)
         for log in (work / "logs").glob(f"{SERVICE}-*"):
             log.unlink()
         if self.service_file.exists():
