@@ -101,7 +101,7 @@ class BareRelease:
             secrets = stack.enter_context(build_secrets())
             command = [self.settings.require("BUILDCTL"), "--addr", self.settings.require("BUILDKIT"), "build"]
             self._run(*command, *_words(request, metadata), *secrets, *more)
-        return str(json.loads(metadata.read_text()).get("containerimage.digest", ""))
+        return str(json.loads(metadata.read_text())["containerimage.digest"]) if more else ""
 
     def _test(self) -> None:
         docker = ["docker", "-H", self.settings.require("DOCKER_HOST")]
@@ -117,7 +117,7 @@ class BareRelease:
     def _roll_out(self, environment: Environment) -> None:
         plan = self._plan(environment)
         namespace = environment.namespace
-        made = self._apply(deployment(plan), namespace)
+        made = self._apply(self._deployment(plan), namespace)
         self._apply(policies.network_policy(plan.service), namespace)
         for companion in policies.companions(made, None):
             self._apply(companion, namespace)
@@ -132,6 +132,14 @@ class BareRelease:
         for old in kind.get(namespace=environment.namespace, label_selector=f"app.kubernetes.io/name={NAME}").items:
             if old.metadata.name != made["metadata"]["name"]:
                 kind.delete(old.metadata.name, environment.namespace)
+
+    def _deployment(self, plan: RolloutPlan) -> dict[str, Any]:
+        """The same Deployment; its pods run the measured service's model, and refuse to be called otherwise."""
+        made = deployment(plan)
+        for variable in made["spec"]["template"]["spec"]["containers"][0]["env"]:
+            if variable["name"] == "NIGHTFERRY_SERVICE":
+                variable["value"] = self.spec.service
+        return made
 
     def _ask(self, service: str, namespace: str) -> None:
         """The golden examples, as a client of today would ask them."""
