@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from serving_app.errors import bad_request
@@ -16,21 +17,46 @@ KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Kind of the wanted dtype -> kinds of JSON values that are taken for it."""
 
 
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return a body's JSON object.
+
+    Raises:
+        RequestError: it is not JSON, or something else than an object.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise bad_request("body", f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise bad_request("body", "give a JSON object")
+    return document
+
+
 def parse(entry: Mapping[str, Any], tensor: Tensor, field: str, *, max_batch: int) -> NDArray[np.generic]:
     """Return one input as an array of the declared type and shape.
 
     Raises:
         RequestError: datatype, shape or data are not as declared; it names which member.
     """
-    if entry.get("datatype") != tensor.datatype:
-        raise bad_request(f"{field}.datatype", f"is {entry.get('datatype')!r}; {tensor.name} is {tensor.datatype}")
-    shape = _shape(entry.get("shape"), tensor, f"{field}.shape", max_batch)
+    shape = declared(entry, tensor, field, max_batch=max_batch)
     if "data" not in entry:
-        raise bad_request(f"{field}.data", "missing; binary tensor data is not spoken here")
+        raise bad_request(f"{field}.data", "missing")
     array = _array(entry["data"], tensor, f"{field}.data")
     if array.size != math.prod(shape):
         raise bad_request(f"{field}.data", f"has {array.size} values; shape {list(shape)} wants {math.prod(shape)}")
     return np.ascontiguousarray(array.reshape(shape))
+
+
+def declared(entry: Mapping[str, Any], tensor: Tensor, field: str, *, max_batch: int) -> tuple[int, ...]:
+    """Return the shape that an entry gives its tensor.
+
+    Raises:
+        RequestError: the model's is another, or its datatype is.
+    """
+    datatype = entry.get("datatype")
+    if datatype != tensor.datatype:
+        raise bad_request(f"{field}.datatype", f"is {str(datatype)[:80]!r}; {tensor.name} is {tensor.datatype}")
+    return _shape(entry.get("shape"), tensor, f"{field}.shape", max_batch)
 
 
 def _shape(value: Any, tensor: Tensor, field: str, max_batch: int) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
         "image": {"input": "image", "width": 2, "height": 2, "mode": "L", "layout": "flat", "resample": "box"},
         "labels": LABELS,
     }
-    return _write(folder, graph, {**manifest, **changes})
+    return write(folder, graph, {**manifest, **changes})
 
 
 def write_sum(folder: Path, **changes: Any) -> Path:
@@ -81,7 +81,7 @@ def write_sum(folder: Path, **changes: Any) -> Path:
         "image": None,
         "labels": None,
     }
-    return _write(folder, graph, {**manifest, **changes})
+    return write(folder, graph, {**manifest, **changes})
 
 
 def picture(value: int, size: int = 2, kind: str = "PNG") -> bytes:
@@ -127,7 +127,8 @@ def _slow_nodes() -> list[Any]:
     ]
 
 
-def _write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
+def write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
+    """Write a graph and its model.json."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     checker.check_model(model)
     data = model.SerializeToString()
