@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -106,12 +105,8 @@ class Service:
         assert self.process.stdout
         return self.process.stdout.read()
 
-    def leftovers(self) -> list[Path]:
-        """Return the folders in memory that it made and that are still there."""
-        return list(Path("/dev/shm").glob(f"serving-metrics-{self.process.pid}-*"))
-
     def kill(self) -> None:
-        """End it and its workers now, whatever state they are in, and remove what they left."""
+        """End it and its workers now, whatever state they are in."""
         if self.process.poll() is None:
             for pid in self.workers():
                 os.kill(pid, signal.SIGKILL)
@@ -119,5 +114,3 @@ class Service:
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
-        for folder in self.leftovers():
-            shutil.rmtree(folder)
