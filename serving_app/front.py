@@ -16,12 +16,12 @@ from serving_app.http1.answer import JSON, Answer, failure, refusal
 from serving_app.http1.head import Head
 from serving_app.journal import log
 from serving_app.predictor import ModelCut
-from serving_app.service import Service
+from serving_app.service import Call, Service
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-Quick = Callable[[bytes], Answer]
+Read = Callable[[bytes], Call]
 BINARY = b"Content-Type: application/octet-stream\r\n"
 CUT = "the model took too long on this request and was cut"
 
@@ -33,14 +33,15 @@ class Front:
         self._app = app
         model = f"/v2/models/{service.model.service}"
         self._service = service
-        self._quick: dict[str, Quick] = {
-            "/score": self._score,
-            f"{model}/infer": self._infer,
-            f"{model}/versions/{service.model.version}/infer": self._infer,
+        self.batches = service.batches
+        self._quick: dict[str, Read] = {
+            "/score": service.read_score,
+            f"{model}/infer": service.read_infer,
+            f"{model}/versions/{service.model.version}/infer": service.read_infer,
         }
 
-    def quick(self, head: Head) -> Quick | None:
-        """Return what answers this request without Flask, or None."""
+    def quick(self, head: Head) -> Read | None:
+        """Return what reads this request without Flask, or None."""
         if not head.plain_json or head.method != "POST" or head.query:
             return None
         return self._quick.get(head.path)
@@ -49,32 +50,48 @@ class Front:
         """Whether this request is for the model, and so takes its turn."""
         return head.method == "POST" and (head.path == "/score" or head.path.endswith("/infer"))
 
-    def _score(self, body: bytes) -> Answer:
-        return Answer(200, JSON, self._service.score(body))
-
-    def _infer(self, body: bytes) -> Answer:
-        content, json_size = self._service.infer(body)
-        if json_size is None:
-            return Answer(200, JSON, content)
-        return Answer(200, BINARY + b"%b: %d\r\n" % (HEADER.encode(), json_size), content)
-
-    def compute(self, call: Quick, body: bytes, request_id: str) -> Answer:
-        """Return a prediction's answer; never raises."""
+    def read(self, read: Read, body: bytes, request_id: str) -> Call | Answer:
+        """Take a prediction as far as the model, or answer what is wrong with it; never raises."""
         try:
-            return call(body)
-        except RequestError as error:
-            return refusal(error)
-        except ModelCut:
-            log.error("model cut", extra={"data": {"request_id": request_id}})
-            return failure(request_id, CUT)
-        except Exception:
-            log.exception("request failed", extra={"data": {"request_id": request_id}})
-            return failure(request_id)
+            return read(body)
+        except Exception as error:
+            return _failed(error, request_id)
+
+    def compute(self, calls: list[tuple[Call, str]]) -> list[Answer]:
+        """Return the answers of calls, each with its request's id, from one inference; never raises."""
+        try:
+            outputs = self._service.run_all([call.arrays for call, _ in calls])
+            return [_written(call.write(each)) for (call, _), each in zip(calls, outputs, strict=True)]
+        except Exception as error:
+            if len(calls) > 1:  # one of them may be at fault: alone, each gets what it deserves
+                return [answer for call in calls for answer in self.compute([call])]
+            return [_failed(error, calls[0][1])]
+
+    def predict(self, read: Read, body: bytes, request_id: str) -> Answer:
+        """Return a prediction's answer; never raises."""
+        call = self.read(read, body, request_id)
+        return call if isinstance(call, Answer) else self.compute([(call, request_id)])[0]
 
     def flask(self, head: Head, body: bytes, request_id: str, address: str) -> Answer:
         """Return the Flask app's answer; never raises."""
         try:
             return wsgi.call(self._app, head, body, request_id, address)
-        except Exception:
-            log.exception("request failed", extra={"data": {"request_id": request_id}})
-            return failure(request_id, "the service failed on this request")
+        except Exception as error:
+            return _failed(error, request_id)
+
+
+def _written(content: tuple[bytes, int | None]) -> Answer:
+    body, json_size = content
+    if json_size is None:
+        return Answer(200, JSON, body)
+    return Answer(200, BINARY + b"%b: %d\r\n" % (HEADER.encode(), json_size), body)
+
+
+def _failed(error: Exception, request_id: str) -> Answer:
+    if isinstance(error, RequestError):
+        return refusal(error)
+    if isinstance(error, ModelCut):
+        log.error("model cut", extra={"data": {"request_id": request_id}})
+        return failure(request_id, CUT)
+    log.error("request failed", exc_info=error, extra={"data": {"request_id": request_id}})
+    return failure(request_id)

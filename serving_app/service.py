@@ -6,14 +6,14 @@ Bytes in, bytes out, nothing of Flask: a server's short cut may call it as well 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving_app import tensors
+from serving_app import batching, tensors
 from serving_app.errors import RequestError, bad_request
 from serving_app.infer import InferProtocol
 from serving_app.labels import best_labels
@@ -23,6 +23,17 @@ from serving_app.preprocess import ImagePreprocessor
 
 Observer = Callable[[int, float], None]
 """Called after each inference with its rows and seconds."""
+
+
+Outputs = Mapping[str, NDArray[Any]]
+
+
+class Call(NamedTuple):
+    """A request that has been read: what the model gets, and what makes an answer of what it gives."""
+
+    arrays: dict[str, NDArray[Any]]
+    write: Callable[[Outputs], tuple[bytes, int | None]]
+    """Returns the answer's body, and how much of it is JSON if tensors follow that."""
 
 
 class Service:
@@ -44,6 +55,8 @@ class Service:
         self._images = ImagePreprocessor(model.image, max_pixels=max_pixels) if model.image else None
         self._inputs = {tensor.name: tensor for tensor in model.inputs}
         self._protocol = InferProtocol(model, self._images, max_batch=max_batch)
+        self.batches = False
+        """Whether requests that arrive together are better computed together; known after `warm_up`."""
 
     def warm_up(self) -> None:
         """Compute one answer, so that the first user does not pay for what happens once.
@@ -54,9 +67,19 @@ class Service:
         self._predictor.warm_up()
         if self._images:
             self._predictor.run({self.model.inputs[0].name: self._images.warm_up()})
+        self.batches = batching.worthwhile(self.model, self._predictor.run)
 
     def score(self, body: bytes) -> bytes:
         """Answer the tutorial's request: the best labels of each picture (or row of numbers).
+
+        Raises:
+            RequestError: the body is not as the contract says.
+        """
+        call = self.read_score(body)
+        return call.write(self._run(call.arrays))[0]
+
+    def read_score(self, body: bytes) -> Call:
+        """Take the tutorial's request as far as the model.
 
         Raises:
             RequestError: the body is not as the contract says.
@@ -76,8 +99,10 @@ class Service:
             shape = [len(items), *tensor.shape[1:]]
             entry = {"datatype": tensor.datatype, "shape": shape, "data": items}
             rows = tensors.parse(entry, tensor, "input", max_batch=self._max_batch)
-        scores = self._run({tensor.name: rows})[self.model.outputs[0].name]
-        best = best_labels(scores, self.model)
+        return Call({tensor.name: rows}, lambda outputs: (self._write_score(outputs, start), None))
+
+    def _write_score(self, outputs: Outputs, start: float) -> bytes:
+        best = best_labels(outputs[self.model.outputs[0].name], self.model)
         return orjson.dumps({"result": [best, f"Computed in {round((time.perf_counter() - start) * 1000, 2)} ms"]})
 
     def infer(self, body: bytes, json_size: int | None = None) -> tuple[bytes, int | None]:
@@ -93,14 +118,29 @@ class Service:
         Raises:
             RequestError: the body is not as the protocol or the model's signature says.
         """
+        call = self.read_infer(body, json_size)
+        return call.write(self._run(call.arrays))
+
+    def read_infer(self, body: bytes, json_size: int | None = None) -> Call:
+        """Take an infer request as far as the model.
+
+        Raises:
+            RequestError: the body is not as the protocol or the model's signature says.
+        """
         request = self._protocol.read(body, json_size)
-        return self._protocol.write(request, self._run(request.arrays))
+        return Call(request.arrays, lambda outputs: self._protocol.write(request, outputs))
+
+    def run_all(self, requests: list[dict[str, NDArray[Any]]]) -> list[Outputs]:
+        """Compute several requests in one inference. Whatever the model raises is about all of them."""
+        if len(requests) == 1:
+            return [self._run(requests[0])]
+        return batching.run_together(requests, self._run)
 
     def _check_count(self, count: int, field: str) -> None:
         if not 1 <= count <= self._max_batch:
             raise bad_request(field, f"has {count} members; 1 to {self._max_batch} are taken")
 
-    def _run(self, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def _run(self, arrays: Outputs) -> Outputs:
         """The only way to the model."""
         first = next(iter(arrays.values()))
         rows = first.shape[0] if first.ndim else 1

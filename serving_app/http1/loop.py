@@ -26,6 +26,7 @@ from serving_app.http1.work import Job, Work
 from serving_app.journal import log
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Row, route_of
+from serving_app.service import Call
 from serving_app.settings import Settings
 from serving_app.trace import go_on, request_id
 
@@ -37,6 +38,8 @@ QUICK_SECONDS = 0.005
 QUICK_AGAIN = 8
 """…until so many in a row were quick."""
 QUICK_BYTES = 64 * 1024
+TOGETHER = 16
+"""Requests that share one inference at most: past that the saving is small, and the first one waits."""
 TICK = 0.25
 """Seconds between two looks at what has taken too long."""
 YIELD_SECONDS = 0.001
@@ -77,6 +80,7 @@ class Loop:
         self._stopping = 0.0
         self._insist = False
         self._stuck = False
+        self._together: list[tuple[Connection, Head, str, float, Call]] = []
         self._date = answers.date()
         self._done: deque[Job] = deque()
         self._wake_read, self._wake_write = os.pipe()
@@ -101,6 +105,8 @@ class Loop:
                     self._collect()
                 elif self._accepting:
                     self._accept()
+            while self._together:
+                self._compute_together()
             now = time.monotonic()
             if self._accept_at and now >= self._accept_at:
                 self._accept_again(True)
@@ -282,11 +288,14 @@ class Loop:
         quick = self._front.quick(head)
         if quick is not None and not self._slow and len(body) <= QUICK_BYTES:
             self._row.in_flight(1)
-            answer = self._front.compute(quick, body, name)
-            taken = time.perf_counter() - started
-            if taken > QUICK_SECONDS:
-                self._slow = QUICK_AGAIN
-            self._answered(connection, head, name, answer, taken)
+            call = self._front.read(quick, body, name)
+            if isinstance(call, Answer):
+                self._answered(connection, head, name, call, time.perf_counter() - started)
+                return
+            connection.busy = True
+            self._together.append((connection, head, name, started, call))
+            if len(self._together) >= (TOGETHER if self._front.batches else 1):
+                self._compute_together()
             return
         job = Job(connection, head, body, name, started)
         work = self._model if quick is not None or self._front.predicts(head) else self._pages
@@ -299,11 +308,25 @@ class Loop:
             self._row.refused("queue")
             self._answered(connection, head, name, _busy(wait), time.perf_counter() - started)
 
+    def _compute_together(self) -> None:
+        """Answer the quick requests that came in this turn of the loop."""
+        waiting, self._together = self._together, []
+        start = time.perf_counter()
+        answers = self._front.compute([(call, name) for _, _, name, _, call in waiting])
+        now = time.perf_counter()
+        if now - start > QUICK_SECONDS:
+            self._slow = QUICK_AGAIN
+        for (connection, head, name, started, _), answer in zip(waiting, answers, strict=True):
+            connection.busy = False
+            self._answered(connection, head, name, answer, now - started)
+            if connection.buffer:
+                self._event(connection, 0)
+
     def _compute(self, job: Job) -> Answer:
         quick = self._front.quick(job.head)
         if quick is None:
             return self._page(job)
-        return self._front.compute(quick, job.body, job.request_id)
+        return self._front.predict(quick, job.body, job.request_id)
 
     def _page(self, job: Job) -> Answer:
         return self._front.flask(job.head, job.body, job.request_id, job.connection.address)
