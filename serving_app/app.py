@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from serving_app import model_dir, passport, routes_score, routes_status, routes_v2, settings
+from serving_app import model_dir, passport, routes_score, routes_status, routes_try, routes_v2, settings
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Metrics, Row
 from serving_app.middleware import Middleware
@@ -67,6 +67,8 @@ def create_app(
     app.register_blueprint(routes_score.routes(service))
     app.register_blueprint(routes_v2.routes(service, lifecycle))
     app.register_blueprint(routes_status.routes(identity, lifecycle, metrics))
+    limits = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
+    app.register_blueprint(routes_try.routes(model, identity, **limits))
     handle_errors(app)
     app.extensions["serving"] = Parts(service, predictor, app.wsgi_app, warm_seconds)
     app.wsgi_app = Middleware(app.wsgi_app, row, lifecycle)  # type: ignore[method-assign]

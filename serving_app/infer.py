@@ -75,8 +75,10 @@ class InferProtocol:
         if tail is not None:
             tail.end()
         given = document.get("id")
+        if not isinstance(given, str | None):
+            raise bad_request("id", "give a text")
         wanted = self._wanted(document.get("outputs"), _parameters(document, ""))
-        return InferRequest(given if isinstance(given, str) else None, arrays, wanted)
+        return InferRequest(given, arrays, wanted)
 
     def write(self, request: InferRequest, outputs: Mapping[str, NDArray[Any]]) -> tuple[bytes, int | None]:
         """Return the answer's body, and how much of it is JSON if tensors follow that."""

@@ -129,6 +129,7 @@ INFER = [
     ("larger than FP32", tensor(data=[1e39, 0, 0, 0]), "inputs[0].data"),
     ("deep data", b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 4], "data": ' + b"[" * 200 + b"1"
         + b"]" * 200 + b"}]}", "inputs[0].data"),
+    ("id a number", json.dumps({"id": 1, "inputs": [GOOD]}).encode(), "id"),
     ("parameters a list", tensor(parameters=[]), "inputs[0].parameters"),
     ("NaN", b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 4], "data": [NaN, 0, 0, 0]}]}', "body"),
     ("an object for data", tensor(data={"0": 1}), "inputs[0].data"),
