@@ -16,6 +16,7 @@ let latest = 0;
 
 async function ask(body) {
   const mine = ++latest;
+  busy(true);
   $("result").classList.add("stale");
   const start = performance.now();
   let answer, response;
@@ -32,6 +33,7 @@ async function ask(body) {
 }
 
 function trouble(words, field = "") {
+  busy(false);
   $("trouble").textContent = field ? `${field}: ${words}` : words;
   show("trouble");
   show("result", false);
@@ -42,7 +44,10 @@ function trouble(words, field = "") {
     box.setAttribute("aria-invalid", String(index !== null && box.dataset.input === index[1] && (!index[2] || box.dataset.member === index[2])));
 }
 
+const busy = (on) => $("answer").setAttribute("aria-busy", String(on));
+
 function forget() {
+  busy(false);
   latest++;
   show("trouble", false);
   show("result", false);
@@ -51,6 +56,7 @@ function forget() {
 }
 
 function render(answer, milliseconds) {
+  busy(false);
   show("trouble", false);
   show("nothing", false);
   show("result");
@@ -222,6 +228,8 @@ function pictures({ input, width, height, mode, invert }) {
       preview(sent());
       return forget();
     }
+    latest++; // what is being asked is no longer what is on the paper
+    busy(true);
     timer = setTimeout(() => {
       const canvas = sent();
       preview(canvas);
