@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from serving_app import model_dir, passport, routes_score, routes_status, routes_try, routes_v2, settings
+from serving_app import heap, model_dir, passport, routes_score, routes_status, routes_try, routes_v2, settings
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Metrics, Row
 from serving_app.middleware import Middleware
@@ -49,6 +49,7 @@ def create_app(
     Raises:
         StartError: settings, model directory or model are wrong; one sentence says what and where.
     """
+    heap.give_back_large_blocks()
     config = config or settings.load()
     lifecycle = lifecycle or Lifecycle()
     model = model_dir.read(config.model_dir)
@@ -63,6 +64,7 @@ def create_app(
     lifecycle.warmed_up()
 
     app = Flask("serving_app", static_folder=None)
+    app.url_map.merge_slashes = False  # "//score" is another path, not a reason to send people elsewhere
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.register_blueprint(routes_score.routes(service))
     app.register_blueprint(routes_v2.routes(service, lifecycle))
