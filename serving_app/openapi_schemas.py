@@ -12,6 +12,8 @@ TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 SIZE: Schema = {"type": "integer", "minimum": 0}
 SCALARS = {"BOOL": "boolean", "BYTES": "string", "FP16": "number", "FP32": "number", "FP64": "number"}
+WHITE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+"""A PNG of one white pixel."""
 SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
@@ -78,32 +80,23 @@ def _score_request(model: ModelDir, max_batch: int) -> Schema:
     items: Schema = {"type": "array", "minItems": 1, "maxItems": max_batch, "items": item}
     about = "base64 pictures" if model.image else "rows of numbers"
     text = {"type": "string", "contentMediaType": "application/json", "description": f"JSON text of a list of {about}"}
-    example = ["…"] if model.image else [[0] * max(1, model.inputs[0].shape[-1] if model.inputs[0].shape else 1)][:1]
-    return {**_object({"input": {"anyOf": [text, items]}}), "examples": [{"input": example}]}
+    schema = _object({"input": {"anyOf": [text, items]}})
+    return {**schema, "examples": [{"input": [WHITE_PIXEL]}]} if model.image else schema
 
 
 def _score_answer(model: ModelDir) -> Schema:
-    labels = {"enum": list(model.labels)} if model.labels else TEXT
-    pair = {
-        "type": "array",
-        "prefixItems": [labels, {"type": "number", "description": "percent"}],
-        "minItems": 2,
-        "maxItems": 2,
-    }
-    best = {"type": "array", "description": "best first", "items": pair}
-    return _object(
-        {
-            "result": {
-                "type": "array",
-                "prefixItems": [
-                    {"type": "array", "description": "one for each picture or row", "items": best},
-                    {"type": "string", "examples": ["Computed in 0.41 ms"]},
-                ],
-                "minItems": 2,
-                "maxItems": 2,
-            }
-        }
-    )
+    # Not prefixItems, which says it better: public tools stumble over it in answers.
+    label = {"enum": list(model.labels)} if model.labels else TEXT
+    percent = {"type": "number", "description": "percent"}
+    best = _list("best first", _list("label, percent", {"anyOf": [label, percent]}, count=2))
+    computed = {"type": "string", "examples": ["Computed in 0.41 ms"]}
+    answers = _list("one for each picture or row", best)
+    return _object({"result": _list("the answers, the time", {"anyOf": [answers, computed]}, count=2)})
+
+
+def _list(about: str, items: Schema, count: int | None = None) -> Schema:
+    size = {} if count is None else {"minItems": count, "maxItems": count}
+    return {"type": "array", "description": about, "items": items, **size}
 
 
 def _infer_request(model: ModelDir, max_batch: int) -> Schema:

@@ -56,6 +56,8 @@ def routes(service: Service, lifecycle: Lifecycle) -> Blueprint:
     def infer(name: str, version: str | None = None) -> Response:
         _check(model, name, version)
         size = binary.json_size(request.headers.get(binary.HEADER))
+        if size == 0 and request.mimetype == "application/json":
+            raise RequestError(400, binary.HEADER, "is 0, but Content-Type says that the body is JSON")
         body, answer_size = service.infer(infer_body(in_binary=size is not None), size)
         answer = encoded(body)
         if answer_size is not None:

@@ -207,6 +207,13 @@ def test_a_raw_body_that_is_no_tensor_is_refused(client: FlaskClient, body: byte
     assert (answer.status_code, answer.json["field"]) == (400, "body")
 
 
+def test_raw_and_json_at_once_is_refused(client: FlaskClient) -> None:
+    answer = client.post(
+        "/v2/models/shades/infer", data=b"\0" * 16, headers={HEADER: "0"}, content_type="application/json"
+    )
+    assert (answer.status_code, answer.json["field"]) == (400, HEADER)
+
+
 @pytest.mark.parametrize(("datatype", "tail"), [("BOOL", b"\0\1\2"), ("BYTES", b"\1\0\0\0\xff" * 3)])
 def test_bytes_that_no_such_value_has_are_refused(tmp_path: Path, datatype: str, tail: bytes) -> None:
     client, _ = echo(tmp_path / "echo", datatype)
