@@ -30,8 +30,9 @@ class Settings:
     under load the threads of the workers share them."""
     model_seconds: float = 30.0
     """An inference that takes longer is cut, and counted."""
-    queue_seconds: float = 2.0
-    """A request that would wait longer for the model gets 503 at once; one that did is not computed."""
+    queue_seconds: float = 5.0
+    """A request that has waited longer for a thread is not computed; one that would wait half as long gets 503 at
+    once."""
     max_body_bytes: int = 16 * 1024 * 1024
     """A larger body is refused with 413 before it is read."""
     max_batch: int = 256

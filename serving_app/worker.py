@@ -12,10 +12,12 @@ import time
 import traceback
 from typing import NoReturn
 
+from serving_app import journal
 from serving_app.app import create_app
 from serving_app.errors import StartError
 from serving_app.front import Front
-from serving_app.http1.loop import QUICK_SECONDS, STUCK, Loop
+from serving_app.http1.dispatch import QUICK_SECONDS
+from serving_app.http1.loop import STUCK, Loop
 from serving_app.journal import log
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Metrics, Row
@@ -34,6 +36,7 @@ def main(slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecy
     """Be the worker of this slot; ends the process."""
     code = 1
     try:
+        journal.start(aside=True)
         code = _serve(slot, config, listener, lifecycle, metrics)
     except StartError as error:
         sys.stderr.write(f"serving_app: {error}\n")
@@ -41,6 +44,7 @@ def main(slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecy
     except BaseException:
         traceback.print_exc()
     finally:
+        journal.flush()
         sys.stderr.flush()
         os._exit(code)
 

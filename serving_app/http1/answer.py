@@ -23,6 +23,8 @@ class Answer(NamedTuple):
     headers: bytes
     """Whole lines, each with its end."""
     body: bytes
+    length: int | None = None
+    """Of the body that HEAD does not get."""
 
 
 def refusal(error: RequestError, retry_seconds: int = 0) -> Answer:
@@ -58,6 +60,6 @@ def encode(answer: Answer, *, date: bytes, request_id: str, more: bytes, body: b
         date,
         request_id.encode("latin-1"),
         more,
-        len(answer.body),
+        len(answer.body) if answer.length is None else answer.length,
         answer.body if body else b"",
     )

@@ -76,6 +76,8 @@ def parse(raw: bytes) -> Head:
 
 
 def _parse(raw: bytes) -> Head:
+    if len(raw) > MAX_HEAD:
+        raise HeadError(431, "headers", f"longer than {MAX_HEAD} bytes")
     first, *lines = raw.split(b"\r\n")
     match = _LINE.fullmatch(first)
     if match is None:

@@ -13,6 +13,8 @@ from serving_app.http1.head import Head
 
 SMOOTH = 0.2
 """Weight of the newest request in the mean time that one takes."""
+ADMITTED = 0.5
+"""Part of the longest wait that a new request may expect: what is let in is then rarely too late."""
 
 
 class Job:
@@ -31,7 +33,7 @@ class Job:
         """Time that computing took."""
         self.answer: Answer | None = None
         self.late = False
-        """It waited too long, and nothing was computed."""
+        """It waited too long, or its client left, and nothing was computed."""
 
 
 class Work:
@@ -77,7 +79,7 @@ class Work:
 
     def submit(self, job: Job) -> bool:
         """Queue a job; False if it would wait too long."""
-        if self.expected_wait > self._max_wait:
+        if self.expected_wait > ADMITTED * self._max_wait:
             return False
         self.unfinished += 1
         self._queue.put(job)
@@ -87,7 +89,7 @@ class Work:
         while True:
             job = self._queue.get()
             job.started = time.perf_counter()
-            if job.started - job.arrived > self._max_wait:
+            if job.started - job.arrived > self._max_wait or job.connection.gone:
                 job.late = True
             else:
                 job.answer = self._compute(job)

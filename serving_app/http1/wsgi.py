@@ -20,12 +20,14 @@ OWN = frozenset(("content-length", "connection", "date", "x-request-id", "transf
 
 def call(app: WSGIApplication, head: Head, body: bytes, request_id: str, address: str) -> Answer:
     """Return the app's answer. Whatever the app raises comes through."""
-    status, headers = "", b""
+    status, headers, length = "", b"", None
 
     def start_response(line: str, fields: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-        nonlocal status, headers
+        nonlocal status, headers, length
         status = line
         kept = (f"{name}: {value}\r\n" for name, value in fields if name.lower() not in OWN)
+        if head.method == "HEAD":
+            length = next((int(value) for name, value in fields if name.lower() == "content-length"), None)
         headers = "".join(kept).encode("latin-1")
         return lambda data: None
 
@@ -36,7 +38,7 @@ def call(app: WSGIApplication, head: Head, body: bytes, request_id: str, address
         close = getattr(parts, "close", None)
         if close:
             close()
-    return Answer(int(status[:3]), headers, content)
+    return Answer(int(status[:3]), headers, content, length)
 
 
 def _environ(head: Head, body: bytes, request_id: str, address: str) -> dict[str, Any]:

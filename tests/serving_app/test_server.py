@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving_app.models import picture, score_body, write_shades
-from tests.serving_app.running import ROOT, Service
+from tests.serving_app.running import ROOT, Service, wait_until
 
 Serve = Callable[..., Service]
 
@@ -65,13 +65,6 @@ def under_load(service: Service, end: Callable[[], object], clients: int = 8) ->
     for load in loads:
         load.join(30)
     return loads
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def status(service: Service, path: str) -> int | None:
