@@ -7,6 +7,7 @@ import dataclasses
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -40,10 +41,19 @@ def _settings(argv: list[str] | None) -> settings.Settings:
     parser = argparse.ArgumentParser(prog="python -m serving_app", description=__doc__)
     parser.add_argument("--model-dir", type=Path, default=base.model_dir, help="folder with model.json (%(default)s)")
     parser.add_argument("--host", default=base.host, help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=base.port, help="port to listen on (%(default)s)")
-    parser.add_argument("--workers", type=int, default=base.workers, help="processes (%(default)s)")
+    parser.add_argument("--port", type=_from(1, 65535), default=base.port, help="port to listen on (%(default)s)")
+    parser.add_argument("--workers", type=_from(1, 256), default=base.workers, help="processes (%(default)s)")
     arguments = parser.parse_args(argv)
     return dataclasses.replace(base, **vars(arguments))
+
+
+def _from(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return read
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -52,9 +62,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        raise StartError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); choose with --host, --port"
-        ) from error
+        why = (error.strerror or str(error)).partition(" (")[0]
+        raise StartError(f"cannot listen on {host}:{port} ({why}); choose another with --port or --host") from error
 
 
 def _say(text: str, stream: TextIO) -> None:
