@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -179,4 +180,6 @@ def _shapes_agree(declared: tuple[int, ...], actual: list[int | str | None]) -> 
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
+    """What ONNX Runtime says, without its codes and the path that the sentence around it names."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed: ?)?", "", line)[:300]
