@@ -136,7 +136,7 @@ class Bench:
                 f"  {NAMES[way]:34}{rates}   p99 {last['p99']:8.1f} ms  {last['memory']:6.0f} MB  "
                 f"start {last['start']:5.2f} s"
             )
-        print(print(f"  {LIMIT:34}{self.limits[1]['rate']:9,.1f}, on two cores {self.limits[64]['rate']:,.1f}"))
+        print(f"  {LIMIT:34}{self.limits[1]['rate']:9,.1f}, on two cores {self.limits[64]['rate']:,.1f}")
         if "serving_app" not in self.ways:
             return True
         for way in self.ways[1:]:

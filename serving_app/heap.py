@@ -7,6 +7,7 @@ With a limit that is set, it learns nothing: what is larger always goes back to 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 
 LARGE = 1024 * 1024
@@ -21,3 +22,9 @@ def give_back_large_blocks() -> bool:
     except (AttributeError, OSError):
         return False
     return bool(mallopt(_MMAP_THRESHOLD, LARGE) and mallopt(_TRIM_THRESHOLD, LARGE))
+
+
+def trim() -> None:
+    """Give back what reading the model has left free."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -30,15 +30,15 @@ class Settings:
     under load the threads of the workers share them."""
     model_seconds: float = 30.0
     """An inference that takes longer is cut, and counted."""
-    queue_seconds: float = 5.0
+    queue_seconds: float = 10.0
     """A request that has waited longer for a thread is not computed; one that would wait half as long gets 503 at
     once."""
     max_body_bytes: int = 16 * 1024 * 1024
     """A larger body is refused with 413 before it is read."""
     max_batch: int = 256
     """Pictures or rows in one request."""
-    max_pixels: int = 50_000_000
-    """Pixels of one picture: a small file can claim a huge one."""
+    max_pixels: int = 24_000_000
+    """Pixels of the pictures in one request together: a small file can claim a huge one."""
     max_connections: int = 1024
     """Of one worker. Past that the longest idle one is closed; if none is idle, the newest gets 503."""
     max_held_bytes: int = 256 * 1024 * 1024

@@ -12,7 +12,7 @@ import time
 import traceback
 from typing import NoReturn
 
-from serving_app import journal
+from serving_app import heap, journal
 from serving_app.app import create_app
 from serving_app.errors import StartError
 from serving_app.front import Front
@@ -70,6 +70,7 @@ def _serve(slot: int, config: Settings, listener: socket.socket, lifecycle: Life
     # What lives now lives on: the collector need not look at it again, nor copy shared pages by doing so.
     gc.collect()
     gc.freeze()
+    heap.trim()
     loop.run()
     return 0
 

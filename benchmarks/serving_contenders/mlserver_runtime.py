@@ -1,4 +1,5 @@
-"""MLServer with a runtime of its own for ONNX, as its documentation says."""
+"""MLServer with a runtime of its own for ONNX, as its documentation says. In one process: its pool of workers does not
+start with the uvloop that it installs, and where it does, it costs a small model more than it brings."""
 
 from __future__ import annotations
 

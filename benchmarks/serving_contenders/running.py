@@ -66,7 +66,7 @@ def commands(way: str, model: Path, folder: Path, port: int, python: Path) -> li
     if way == "mlserver":
         name = json.loads((model / "model.json").read_text())["service"]
         settings = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port(), "host": "127.0.0.1"}
-        settings |= {"parallel_workers": 2, "debug": False, "use_structured_logging": False, "cache_enabled": False}
+        settings |= {"parallel_workers": 0, "debug": False, "use_structured_logging": False, "cache_enabled": False}
         (folder / "settings.json").write_text(json.dumps(settings))
         implementation = f"{package}.mlserver_runtime.Onnx"
         (folder / "model-settings.json").write_text(json.dumps({"name": name, "implementation": implementation}))
