@@ -48,6 +48,8 @@ class Dispatcher:
         self._row = row
         self._wake = wake
         self._slow = 0 if quick else QUICK_AGAIN
+        self._cpu = time.thread_time()
+        """CPU time of the loop when its turn began."""
         self._together: list[tuple[Connection, Head, str, float, Call]] = []
         self._again: list[Connection] = []
         """Connections that were answered and have sent more meanwhile."""
@@ -78,7 +80,7 @@ class Dispatcher:
             call = self._front.read(quick, body, name)
             taken = time.perf_counter() - started
             if taken > QUICK_SECONDS:
-                self._slow = QUICK_AGAIN
+                self._was_slow()
             if isinstance(call, Answer):
                 self.transport.answer(connection, head, name, call, taken)
                 return
@@ -106,6 +108,12 @@ class Dispatcher:
             again, self._again = self._again, []
             for connection in again:
                 self.transport.event(connection, 0)
+        self._cpu = time.thread_time()
+
+    def _was_slow(self) -> None:
+        """Send the next requests to the threads, unless it was the machine that had something else to do."""
+        if time.thread_time() - self._cpu > QUICK_SECONDS / 2:
+            self._slow = QUICK_AGAIN
 
     def _compute_together(self) -> None:
         waiting, self._together = self._together, []
@@ -113,7 +121,7 @@ class Dispatcher:
         answers = self._front.compute([(call, name) for _, _, name, _, call in waiting])
         now = time.perf_counter()
         if now - start > QUICK_SECONDS:
-            self._slow = QUICK_AGAIN
+            self._was_slow()
         for (connection, head, name, started, _), answer in zip(waiting, answers, strict=True):
             connection.busy = False
             self.transport.answer(connection, head, name, answer, now - started)
