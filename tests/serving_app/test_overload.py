@@ -239,14 +239,19 @@ class Stubborn(threading.Thread):
         connection.close()
 
 
+def has_threads(worker: int) -> bool:
+    """Whether a worker has opened its model and started its threads, and so takes connections."""
+    return len(list(Path(f"/proc/{worker}/task").iterdir())) > 3
+
+
 def test_a_worker_killed_under_load_is_back_in_a_second_and_the_others_answer(serve: Serve, picture_dir: Path) -> None:
     service = serve(picture_dir, SERVING_WORKERS="2").wait_ready()
+    wait_until(lambda: len(service.workers()) == 2 and all(has_threads(pid) for pid in service.workers()))
     stop = threading.Event()
     clients = [Stubborn(service, stop) for _ in range(8)]
     for client in clients:
         client.start()
     wait_until(lambda: all(client.answered > 20 for client in clients))
-    wait_until(lambda: len(service.workers()) == 2)
     victim = service.workers()[0]
     killed = time.monotonic()
     os.kill(victim, signal.SIGKILL)
