@@ -37,6 +37,7 @@ class InferProtocol:
         self._model = model
         self._images = images
         self._max_batch = max_batch
+        self._most = tensors.bounds(model, max_batch)
         self._inputs = {tensor.name: tensor for tensor in model.inputs}
         self._outputs = {tensor.name: tensor for tensor in model.outputs}
 
@@ -54,7 +55,7 @@ class InferProtocol:
         if json_size == 0:
             return self._read_raw(body)
         tail = None if json_size is None else binary.Tail(body, json_size)
-        document = tensors.json_object(body if json_size is None else body[:json_size])
+        document = tensors.json_object(body if json_size is None else body[:json_size], self._most)
         entries = document.get("inputs")
         if not isinstance(entries, list):
             raise bad_request("inputs", "give a list of tensors")

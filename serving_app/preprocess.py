@@ -39,6 +39,8 @@ MAX_SCANS = 64
 """Passes of a progressive JPEG. Encoders make about ten; each costs the time of all pixels and may take five bytes."""
 LARGE = 4_000_000
 """Pixels of a picture that takes so much memory that others of its kind wait for it."""
+STRIP = 256
+"""Lines that are put on paper at a time."""
 _one_at_a_time = threading.Lock()
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit stands in its place, checked before any pixel is decoded
@@ -110,19 +112,23 @@ class ImagePreprocessor:
             file.load()
         except BROKEN as error:
             raise bad_request(field, "the picture is broken or cut short") from error
-        image = _flattened(file).convert(self._spec.mode)
+        image = _on_paper(file, self._spec.mode)
         size = (self._spec.width, self._spec.height)
         return image if image.size == size else image.resize(size, self._resample)
 
 
-def _flattened(image: Image.Image) -> Image.Image:
-    """Put a picture with transparency on white paper: that is what a person sees."""
+def _on_paper(image: Image.Image, mode: str) -> Image.Image:
+    """Return a picture as L or RGB; where it is transparent, on white paper: that is what a person sees."""
     if not image.has_transparency_data:
-        return image
-    layer = image.convert("RGBA")
-    paper = Image.new("RGBA", layer.size, "white")
-    paper.alpha_composite(layer)
-    return paper.convert("RGB")
+        return image.convert(mode)
+    flat = Image.new(mode, image.size)
+    for top in range(0, image.height, STRIP):  # a large picture's copies would take several times its memory
+        box = (0, top, image.width, min(top + STRIP, image.height))
+        layer = image.crop(box).convert("RGBA")
+        paper = Image.new("RGBA", layer.size, "white")
+        paper.alpha_composite(layer)
+        flat.paste(paper.convert("RGB").convert(mode), box)
+    return flat
 
 
 def _bytes(picture: object, field: str) -> bytes:

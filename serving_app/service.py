@@ -54,6 +54,7 @@ class Service:
         self._observe = observe
         self._images = ImagePreprocessor(model.image, max_pixels=max_pixels) if model.image else None
         self._inputs = {tensor.name: tensor for tensor in model.inputs}
+        self._most = tensors.bounds(model, max_batch)
         self._protocol = InferProtocol(model, self._images, max_batch=max_batch)
         self.batches = False
         """Whether requests that arrive together are better computed together; known after `warm_up`."""
@@ -85,7 +86,7 @@ class Service:
             RequestError: the body is not as the contract says.
         """
         start = time.perf_counter()
-        document = tensors.json_object(body)
+        document = tensors.json_object(body, self._most)
         if "input" not in document:
             raise bad_request("input", "missing; give a JSON text of a list of base64 pictures")
         items = _list(document["input"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,48 @@ import orjson
 from numpy.typing import NDArray
 
 from serving_app.errors import bad_request
-from serving_app.model_dir import DATATYPES, Tensor
+from serving_app.model_dir import DATATYPES, ModelDir, Tensor
 
 KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Kind of the wanted dtype -> kinds of JSON values that are taken for it."""
 LARGEST_SQUARED = float(np.finfo(np.float32).max) ** 2
 
+LARGE = 256 * 1024
+"""Bytes of a body that is looked through before it is parsed."""
+SLACK = 10_000
 
-def json_object(body: bytes) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the largest request that makes sense holds. Parsed, ten million empty lists take thirty times their text."""
+
+    lists: int
+    values: int
+
+
+def bounds(model: ModelDir, max_batch: int) -> Bounds | None:
+    """Return the bounds of a model's requests; None if its signature leaves them open."""
+    lists = values = SLACK
+    for tensor in model.inputs:
+        sizes = [max_batch if size == -1 and not i else size for i, size in enumerate(tensor.shape)]
+        if -1 in sizes or tensor.datatype == "BYTES":
+            return None
+        values += math.prod(sizes)
+        lists += sum(math.prod(sizes[:depth]) for depth in range(len(sizes)))
+    return Bounds(lists, values + lists)
+
+
+def json_object(body: bytes, most: Bounds | None = None) -> dict[str, Any]:
     """Return a body's JSON object.
 
     Raises:
-        RequestError: it is not JSON, or something else than an object.
+        RequestError: it is not JSON, something else than an object, or holds far more than the model takes.
     """
+    if most is not None and len(body) > LARGE:
+        if body.count(b"[") + body.count(b"{") > most.lists:
+            raise bad_request("body", "holds more lists and objects than the largest request to this model")
+        if body.count(b",") > most.values:
+            raise bad_request("body", "holds more values than the largest request to this model")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from serving_app.app import create_app
+from serving_app.settings import Settings
 from tests.serving_app.models import picture, score_body, text
 
 GOOD = {"name": "image", "datatype": "FP32", "shape": [1, 4], "data": [0.1, 0.2, 0.3, 0.4]}
@@ -213,6 +216,26 @@ def test_json_with_a_charset_is_json(client: FlaskClient) -> None:
 def test_a_compressed_body_is_415(client: FlaskClient) -> None:
     headers = {"Content-Encoding": "gzip"}
     refused(client.post("/score", data=b"x", content_type="application/json", headers=headers), 415, "Content-Encoding")
+
+
+@pytest.mark.parametrize("path", ["/score", "/v2/models/shades/infer"])
+@pytest.mark.parametrize(
+    ("item", "words"), [(b"[]", "more lists"), (b"{}", "more lists"), (b"0", "more values"), (b'""', "more values")]
+)
+def test_more_than_any_request_holds_is_not_parsed(picture_dir: Path, path: str, item: bytes, words: str) -> None:
+    client = create_app(Settings(model_dir=picture_dir)).test_client()
+    member = b"input" if path == "/score" else b"inputs"
+    body = b'{"' + member + b'": [' + b",".join([item] * 200_000) + b"]}"
+    answer = client.post(path, data=body, content_type="application/json")
+    refused(answer, 400, "body")
+    assert words in answer.json["detail"]
+
+
+def test_the_largest_request_is_taken(picture_dir: Path) -> None:
+    client = create_app(Settings(model_dir=picture_dir, max_batch=20_000)).test_client()
+    rows = [[0.123456789, 1, 1, 0.5]] * 20_000
+    body = {"inputs": [{"name": "image", "datatype": "FP32", "shape": [20_000, 4], "data": rows}]}
+    assert client.post("/v2/models/shades/infer", json=body).status_code == 200
 
 
 def test_a_body_over_the_limit_is_413(client: FlaskClient) -> None:
