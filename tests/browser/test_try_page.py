@@ -160,7 +160,7 @@ def test_numbers_are_edited_and_mistakes_are_shown_where_they_are(
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_words_stand_out_from_what_is_behind_them(digits: Service, browse: Callable[..., Browser], dark: bool) -> None:
-    browser = browse(digits, dark=dark)
+    browser = browse(digits, dark=dark, height=1010)
     browser.stroke("#pad", DIGITS["3"][0])
     browser.wait(lambda: answer(browser, "3"), "the answer 3")
     for selector in ("h1", "#version", "#time", "#percent", "#scores .value", "button", "summary"):
