@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nightferry.clients import connect
 from nightferry.clients.build_secrets import build_secrets
+from nightferry.clients.buildkit import _output, _words
 from nightferry.clients.image_builder import BuildRequest
+from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan
@@ -51,7 +53,7 @@ class BareRelease:
         self._timed("fetch_model", self._fetch)
         self._timed("build_image", self._build)
         self._timed("test_image", self._test)
-        self._timed("publish_image", lambda: self._push(NAME))
+        self._timed("publish_image", self._publish)
         for environment in self.spec.environments:
             self._timed(f"{environment.name}.roll_out", lambda chosen=environment: self._roll_out(chosen))
             self._timed(f"{environment.name}.verify", lambda chosen=environment: self._ask(NAME, chosen.namespace))
@@ -73,7 +75,9 @@ class BareRelease:
         for context, path in (("app", self.spec.source.path), ("tests", str(self.spec.source.tests))):
             (self.folder / context).mkdir()
             archive = subprocess.run(
-                ["git", "-C", str(ROOT), "archive", f"HEAD:{path}"], capture_output=True, check=True
+                ["git", "-C", str(ROOT), "-c", "tar.umask=0022", "archive", f"HEAD:{path}"],
+                capture_output=True,
+                check=True,
             ).stdout
             subprocess.run(["tar", "-x", "-C", str(self.folder / context)], input=archive, check=True)
 
@@ -82,14 +86,17 @@ class BareRelease:
         self._push(f"{NAME}-candidates")
 
     def _push(self, repository: str) -> None:
-        self.image = f"{self.settings.require('REGISTRY')}/{repository}"
-        output = f"type=image,name={self.image}:{self.version},push=true,oci-mediatypes=true,rewrite-timestamp=true"
-        digest = self._buildctl("serving", ("app", "tests", "model"), "--output", f"{output},registry.insecure=true")
-        self.image += f"@{digest}"
+        name = f"{self.settings.require('REGISTRY')}/{repository}"
+        pushed = ("--output", _output((f"{name}:{self.version}",)))
+        self.image = f"{name}@{self._buildctl('serving', ('app', 'tests', 'model'), *pushed)}"
+
+    def _publish(self) -> None:
+        """What `crane copy` does: the manifest under another name, the layers mounted."""
+        released = f"{self.settings.require('REGISTRY')}/{NAME}"
+        image = ImageRef.parse(self.image)
+        self.image = str(connect.registry(self.settings).copy(image, released, (self.version,)))
 
     def _buildctl(self, target: str, contexts: tuple[str, ...], *more: str) -> str:
-        from nightferry.clients.buildkit import _words
-
         metadata = self.folder / "metadata.json"
         request = BuildRequest(
             ROOT / "docker/serving/Dockerfile",
@@ -126,9 +133,12 @@ class BareRelease:
         wanted = environment.replicas
         _wait(lambda: (kind.get(made["metadata"]["name"], environment.namespace).status.readyReplicas or 0) >= wanted)
         self._ask(services.preview_name(NAME), environment.namespace)
-        stable = services.stable(plan.service, names.identity(plan), plan.environment, notes={}, resource_version="")
-        del stable["metadata"]["resourceVersion"]
-        self._apply(stable, namespace)
+        found = self.core.list_namespaced_service(namespace, field_selector=f"metadata.name={NAME}").items
+        current = self._apply(services.unused(NAME), namespace) if not found else found[0].to_dict()
+        version = current["metadata"].get("resourceVersion") or current["metadata"]["resource_version"]
+        known = {"metadata": {"uid": current["metadata"]["uid"], "resourceVersion": version}}
+        identity = names.identity(plan)
+        self._apply(services.stable(NAME, identity, plan.environment, notes={}, found=known), namespace)
         for old in kind.get(namespace=environment.namespace, label_selector=f"app.kubernetes.io/name={NAME}").items:
             if old.metadata.name != made["metadata"]["name"]:
                 kind.delete(old.metadata.name, environment.namespace)
