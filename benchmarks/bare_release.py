@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightferry.clients import connect
 from nightferry.clients.build_secrets import build_secrets
-from nightferry.clients.buildkit import _output, _words
+from nightferry.clients.buildkit import build_words
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.model_version import PinnedModel
@@ -87,8 +87,7 @@ class BareRelease:
 
     def _push(self, repository: str) -> None:
         name = f"{self.settings.require('REGISTRY')}/{repository}"
-        pushed = ("--output", _output((f"{name}:{self.version}",)))
-        self.image = f"{name}@{self._buildctl('serving', ('app', 'tests', 'model'), *pushed)}"
+        self.image = f"{name}@{self._buildctl('serving', ('app', 'tests', 'model'), f'{name}:{self.version}')}"
 
     def _publish(self) -> None:
         """What `crane copy` does: the manifest under another name, the layers mounted."""
@@ -96,19 +95,20 @@ class BareRelease:
         image = ImageRef.parse(self.image)
         self.image = str(connect.registry(self.settings).copy(image, released, (self.version,)))
 
-    def _buildctl(self, target: str, contexts: tuple[str, ...], *more: str) -> str:
+    def _buildctl(self, target: str, contexts: tuple[str, ...], *push: str) -> str:
         metadata = self.folder / "metadata.json"
         request = BuildRequest(
             ROOT / "docker/serving/Dockerfile",
             target,
             {name: self.folder / name for name in contexts},
             {"BASE_IMAGE": self.settings.require("BASE_IMAGE")},
+            push=push,
         )
         with ExitStack() as stack:
             secrets = stack.enter_context(build_secrets())
             command = [self.settings.require("BUILDCTL"), "--addr", self.settings.require("BUILDKIT"), "build"]
-            self._run(*command, *_words(request, metadata), *secrets, *more)
-        return str(json.loads(metadata.read_text())["containerimage.digest"]) if more else ""
+            self._run(*command, *build_words(request, metadata), *secrets)
+        return str(json.loads(metadata.read_text())["containerimage.digest"]) if push else ""
 
     def _test(self) -> None:
         docker = ["docker", "-H", self.settings.require("DOCKER_HOST")]

@@ -19,7 +19,6 @@ STYLES = {
     "success": "green",
     "unchanged": "dim",
     "skipped": "dim",
-    "not_needed": "dim",
     "running": "cyan",
     "failed": "bold red",
 }

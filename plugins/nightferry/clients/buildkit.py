@@ -65,7 +65,7 @@ class BuildKit:
             private = stack.enter_context(scratch("nightferry-build-"))
             secrets = stack.enter_context(build_secrets())
             metadata = private / "metadata.json"
-            command = [*self._client(), "build", *_words(request, metadata), *secrets]
+            command = [*self._client(), "build", *build_words(request, metadata), *secrets]
             with log.open("a", encoding="utf-8") as file:
                 progress = BuildProgress(file)
                 code = self._run(command, self._environment(private), progress)
@@ -153,7 +153,8 @@ class BuildKit:
             )
 
 
-def _words(request: BuildRequest, metadata: Path) -> list[str]:
+def build_words(request: BuildRequest, metadata: Path) -> list[str]:
+    """What `buildctl build` is told for a request; what was built is written to `metadata`."""
     words = ["--progress=rawjson", "--frontend=dockerfile.v0", f"--metadata-file={metadata}"]
     folder = request.dockerfile.parent
     words += ["--local", f"context={folder}", "--local", f"dockerfile={folder}"]

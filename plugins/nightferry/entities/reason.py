@@ -24,7 +24,6 @@ class Reason(StrEnum):
     # Results
     SUCCEEDED = "succeeded"
     UPSTREAM_FAILED = "upstream_failed"
-    NOT_NEEDED = "not_needed"
     INTERRUPTED = "interrupted"
     INTERNAL_ERROR = "internal_error"
     ROLLED_OUT = "rolled_out"
