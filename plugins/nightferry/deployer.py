@@ -14,7 +14,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 
@@ -38,7 +38,7 @@ from nightferry.steps.probe_service import probe_service
 from nightferry.steps.reach_release import REACH_SECONDS, Probe, ask_version
 from nightferry.steps.retire_releases import retire_releases
 from nightferry.steps.roll_out import roll_out
-from nightferry.steps.verify_release import verify_release
+from nightferry.steps.verify_release import verify_at_once, verify_release
 
 EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY = 0, 2, 3
 log = logging.getLogger("nightferry.deployer")
@@ -93,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
             default="dns",
             help="how Services are called: by name (in the cluster) or by address (on one of its nodes)",
         )
+        if task is _roll_out:
+            command.add_argument("--verify", action="store_true", help="then verify it too, if it is right at once")
         if task is _verify:
             command.add_argument("--last-try", action="store_true", help="nobody tries again after this attempt")
     command = commands.add_parser("retire", help="scale releases past their warm time to zero, remove old ones")
@@ -110,18 +112,29 @@ def _parser() -> argparse.ArgumentParser:
 
 def _roll_out(given: argparse.Namespace) -> int:
     settings, clock, plan = settings_module.load(), SystemClock(), _plan(given.plan)
-    cluster = connect.cluster(settings, plan.environment.namespace)
+    cluster, ledger = connect.cluster(settings, plan.environment.namespace), connect.ledger_store(settings)
     with tempfile.TemporaryDirectory() as folder:
+        prepare = cache(partial(_prober, settings, plan, Path(folder), clock))
         done = roll_out(
             plan,
             cluster=cluster,
             address=partial(_address, cluster, preview_name(plan.service), given.reach),
-            prepare=partial(_prober, settings, plan, Path(folder), clock),
+            prepare=prepare,
             ask=ask_version,
-            ledger=connect.ledger_store(settings),
+            ledger=ledger,
             clock=clock,
         )
-    log.info("%s is in use in %s (%.1f s).", done.release, plan.environment.name, done.seconds)
+        log.info("%s is in use in %s (%.1f s).", done.release, plan.environment.name, done.seconds)
+        if given.verify:
+            verify_at_once(
+                plan,
+                cluster=cluster,
+                address=partial(_address, cluster, plan.service, given.reach),
+                prepare=prepare,
+                ask=ask_version,
+                ledger=ledger,
+                clock=clock,
+            )
     return EXIT_DONE
 
 

@@ -186,6 +186,14 @@ def test_a_pod_that_ends_late_is_awaited(late: QuickPodManager) -> None:
     assert late.await_pod_completion(a_pod("mine", "Running")).status.phase == "Succeeded"
 
 
+@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (2, "Failed")])
+def test_a_pod_ends_with_its_container(monkeypatch: pytest.MonkeyPatch, code: int, phase: str) -> None:
+    """The cluster goes on calling the pod running for more than a second."""
+    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: a_pod("mine", "Running", 0, code))
+    ended = QuickPodManager(kube_client=SimpleNamespace()).await_pod_completion(a_pod("mine", "Running"))
+    assert ended.status.phase == phase
+
+
 def test_a_container_that_ends_late_does_not_count_as_running(late: QuickPodManager) -> None:
     assert late.container_is_running(a_pod("mine", "Running"), "base") is False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nightferry.entities.ledger_entry import Kind
@@ -12,7 +13,9 @@ from nightferry.errors import Permanent, Temporary
 from nightferry.steps.ledger import verify
 from nightferry.steps.record import expected_steps
 
+from tests.dags.bag import parsed
 from tests.dags.world import World
+from tests.fakes.a_release import a_decision
 
 STEPS = expected_steps(["staging", "production"])
 
@@ -35,6 +38,7 @@ def test_a_release_goes_through_every_step_and_a_second_run_changes_nothing(worl
     assert (entries[-1].kind, entries[-1].reason) == (Kind.RELEASE, Reason.RELEASED)
     assert {image.digest for image in world.images.values()} == {"sha256:" + "a" * 64}
     assert ("127.0.0.1:5000/digits", release) in world.images
+    assert [words[0] for words in world.pods] == ["roll_out", "roll_out"], "a verification needed a pod of its own"
     assert world.docker.containers == {}, "the candidate or the prober was left behind"
     assert verify(world.ledger, "digits").count == len(entries)
 
@@ -83,6 +87,30 @@ def test_what_the_deployer_wrote_is_the_reason_and_is_written_once(world: World)
     failures = [entry for entry in world.entries() if entry.reason is Reason.VERIFY_GOLDEN_WRONG]
     assert [entry.kind for entry in failures] == [Kind.VERIFICATION, Kind.RELEASE]
     assert world.entries()[-1].sentence == "production.verify failed: It says 7."
+
+
+def test_what_is_not_right_at_once_is_verified_in_a_pod_of_its_own(world: World) -> None:
+    world.faults["staging.verify"] = [Temporary(Reason.VERIFY_UNREACHABLE, "No answer yet.")]
+
+    state, _ = world.release()
+
+    assert state == "success"
+    assert [words[0] for words in world.pods] == ["roll_out", "verify", "verify", "roll_out"]
+
+
+def test_a_verification_that_is_cleared_looks_again(world: World) -> None:
+    """Whoever clears a task that succeeded wants to know what is so now."""
+    world.release()
+    task = parsed().dags["release_digits"].get_task("production.verify")
+    decision = a_decision(release=world.entries()[-1].release)
+    task.decision, task.released = decision.model_dump_json(), "127.0.0.1:5000/digits@sha256:" + "a" * 64
+    before = len(world.pods)
+
+    task.execute({"ti": SimpleNamespace(try_number=1, max_tries=3)})
+    found_done = len(world.pods) - before
+    task.execute({"ti": SimpleNamespace(try_number=2, max_tries=3)})
+
+    assert (found_done, world.pods[-1][0]) == (0, "verify")
 
 
 def test_a_step_that_is_killed_is_recorded_as_interrupted(world: World) -> None:

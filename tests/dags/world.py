@@ -139,6 +139,9 @@ class World:
             operator.remote_pod = _ended(operator, 2 if isinstance(fault, Permanent) else 3)
             raise RuntimeError("the pod failed") from None
         record_success(self.ledger, SystemClock(), plan, task, f"{operator.task_id} is done.", {})
+        verification = f"{plan.environment.name}.verify"
+        if "--verify" in operator.arguments and not self.faults.get(verification):
+            record_success(self.ledger, SystemClock(), plan, VERIFY, f"{verification} is done.", {})
 
 
 def _ended(operator: Any, code: int) -> Any:

@@ -40,14 +40,27 @@ def where(address: str) -> str:
     return named.get(address, address)
 
 
-def run(command: str, **changes: Any) -> int:
-    return deployer.main([command, "--plan", plan(RELEASE, **changes).model_dump_json()])
+def run(command: str, *words: str, **changes: Any) -> int:
+    return deployer.main([command, "--plan", plan(RELEASE, **changes).model_dump_json(), *words])
 
 
 def test_a_rollout_and_its_verification(world: World) -> None:
     assert run("roll_out") == 0
     assert run("verify") == 0
     assert world.in_use() == RELEASE
+
+
+def test_a_rollout_that_verifies_too(world: World) -> None:
+    assert run("roll_out", "--verify") == 0
+    assert [entry.reason for entry in world.entries()] == [Reason.ROLLED_OUT, Reason.VERIFIED]
+
+
+def test_a_rollout_leaves_what_is_not_right_to_the_verification(world: World) -> None:
+    world.answers = lambda address, answer: None if address == "stable" else answer
+    assert run("roll_out", "--verify") == 0
+    assert [entry.reason for entry in world.entries()] == [Reason.ROLLED_OUT]
+    assert world.in_use() == RELEASE
+    assert run("verify") == 3
 
 
 def test_the_kind_of_service_comes_from_the_settings_where_the_plan_says_nothing(

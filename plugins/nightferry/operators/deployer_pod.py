@@ -14,7 +14,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.cluster import require_cluster
-from nightferry.operators.quick_pods import LOOK_SECONDS, QuickPodManager
+from nightferry.operators.quick_pods import LOOK_SECONDS, QuickPodManager, exit_code
 from nightferry.settings import PREFIX, Settings
 
 DEPLOYER_LABELS = {"app.kubernetes.io/managed-by": "nightferry", "app.kubernetes.io/component": "deployer"}
@@ -64,7 +64,7 @@ class DeployerPodOperator(KubernetesPodOperator):
                 capabilities=k8s.V1Capabilities(drop=["ALL"]),
             ),
             container_resources=k8s.V1ResourceRequirements(
-                requests={"cpu": "25m", "memory": "96Mi"}, limits={"cpu": "1", "memory": "512Mi"}
+                requests={"cpu": "100m", "memory": "96Mi"}, limits={"cpu": "1", "memory": "512Mi"}
             ),
             **kwargs,
         )
@@ -118,11 +118,7 @@ class DeployerPodOperator(KubernetesPodOperator):
 
     def exit_code(self) -> int | None:
         """The deployer's exit code; None while there is none."""
-        status = getattr(self.remote_pod, "status", None)
-        for container in getattr(status, "container_statuses", None) or ():
-            if container.name == self.base_container_name and container.state.terminated:
-                return int(container.state.terminated.exit_code)
-        return None
+        return exit_code(self.remote_pod, self.base_container_name) if self.remote_pod else None
 
     def give_settings(self, now: Settings) -> None:
         """The deployer's settings, and its way to the ledger: a mounted secret, or on Azure the pod's own identity."""

@@ -1,4 +1,8 @@
-"""The tasks that bring a release into use in one environment, and that verify it there. Both run in a pod."""
+"""The tasks that bring a release into use in one environment, and that verify it there.
+
+Each runs in a pod. The rollout's pod also takes the first look at what users get, so that on a good night the
+verification finds itself done; on any other it has a pod of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nightferry.entities.decision import Decision
+from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
@@ -52,12 +57,18 @@ class RollOutOperator(DeployerPodOperator):
         """Run the pod, and on failure say why it failed, as the deployer wrote it on the record."""
         with reported(context):
             decision = read_decision(self.decision)
+            if self.done_before(decision, context):
+                return
             self.arguments = [self.COMMAND, "--plan", self._plan(decision).model_dump_json(), *self.words(context)]
             super().execute(context)
 
     def words(self, context: Any) -> list[str]:
-        """More words for the deployer's command line."""
-        return []
+        """More words for the deployer's command line: a pod that rolled out verifies too, if all is right at once."""
+        return ["--verify"]
+
+    def done_before(self, decision: Decision, context: Any) -> bool:
+        """Whether no pod is needed. A rollout finds out in its pod, from the cluster."""
+        return False
 
     def _plan(self, decision: Decision) -> RolloutPlan:
         return RolloutPlan(
@@ -76,12 +87,16 @@ class RollOutOperator(DeployerPodOperator):
         if self.exit_code() not in (EXIT_PERMANENT, EXIT_TEMPORARY):
             return super().explained(fault)
         decision = read_decision(self.decision)
-        entries = release_entries(StorageHook(self.storage_conn_id).ledger_store(), str(decision.release))
-        failures = [entry for entry in entries if entry.key.startswith(f"{decision.release}/{self.task_id}/failed")]
+        key = f"{decision.release}/{self.task_id}/failed"
+        failures = [entry for entry in self.recorded(decision) if entry.key.startswith(key)]
         if not failures:
             return super().explained(fault)
         kind = Permanent if self.exit_code() == EXIT_PERMANENT else Temporary
         return kind(failures[-1].reason, failures[-1].sentence)
+
+    def recorded(self, decision: Decision) -> list[LedgerEntry]:
+        """What the record holds about the release."""
+        return release_entries(StorageHook(self.storage_conn_id).ledger_store(), str(decision.release))
 
 
 class VerifyOperator(RollOutOperator):
@@ -93,3 +108,13 @@ class VerifyOperator(RollOutOperator):
         """On the last try an unreachable service counts as a wrong one, and the deployer goes back at once."""
         ti = context["ti"]
         return ["--last-try"] if ti.try_number > ti.max_tries else []
+
+    def done_before(self, decision: Decision, context: Any) -> bool:
+        """Whether the rollout's pod has verified already. Whoever clears this task wants it looked at again."""
+        if context["ti"].try_number > 1:
+            return False
+        key = f"{decision.release}/{self.task_id}"
+        found = [entry.sentence for entry in self.recorded(decision) if entry.key == key]
+        if found:
+            self.log.info("Verified right after the rollout, in the same pod: %s", found[0])
+        return bool(found)

@@ -38,14 +38,16 @@ def ask_version(address: str) -> Any:
     return answer.document() if answer.status == 200 else None
 
 
-def await_release(address: str, passport: Mapping[str, str], ask: AskVersion, clock: Clock) -> None:
-    """Wait until the address answers with this passport.
+def await_release(
+    address: str, passport: Mapping[str, str], ask: AskVersion, clock: Clock, seconds: float = REACH_SECONDS
+) -> None:
+    """Wait until the address answers with this passport, so long at most.
 
     Raises:
         Permanent: (verify_wrong_release) it goes on saying something else.
         Temporary: (verify_unreachable) it does not answer.
     """
-    deadline = clock.monotonic() + REACH_SECONDS
+    deadline = clock.monotonic() + seconds
     while True:
         answer = ask(address)
         wrong = difference(answer, passport)
@@ -57,7 +59,7 @@ def await_release(address: str, passport: Mapping[str, str], ask: AskVersion, cl
     if answer is None:
         raise Temporary(
             Reason.VERIFY_UNREACHABLE,
-            f"{address} did not answer at /version within {REACH_SECONDS:g} s; "
+            f"{address} did not answer at /version within {seconds:g} s; "
             "check the cluster's DNS, its network policies and that its nodes are well.",
         )
     raise Permanent(Reason.VERIFY_WRONG_RELEASE, f"{address} answers from something else: {wrong}.")

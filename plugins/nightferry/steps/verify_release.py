@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +33,8 @@ from nightferry.steps.settle_releases import settle
 from nightferry.steps.switch_service import in_use, refuse_superseded
 
 POLL_SECONDS = 0.2
+AT_ONCE_SECONDS = 5.0
+"""How long the first look may wait: if something is wrong, users wait so much longer until traffic goes back."""
 log = logging.getLogger(__name__)
 
 
@@ -76,10 +78,49 @@ def verify_release(
     """
     start = clock.monotonic()
     try:
-        pods, checked = _check(plan, cluster, address, prepare(), ask, clock)
+        pods, checked = _check(plan, cluster, address, prepare(), ask, clock, REACH_SECONDS)
     except NightferryError as fault:
         _failed(plan, cluster, ledger, clock, fault, last_try)
         raise
+    return _record(plan, cluster, ledger, clock, pods, checked, start)
+
+
+def verify_at_once(
+    plan: RolloutPlan,
+    *,
+    cluster: Cluster,
+    address: Address,
+    prepare: Callable[[], Probe],
+    ask: AskVersion,
+    ledger: LedgerStore,
+    clock: Clock,
+) -> Verified | None:
+    """The same check right after the rollout, by whoever rolled out, where a pod more would only cost time.
+
+    What is right is recorded. What is not, or not yet after a few seconds, is left as it is for the verification's
+    own task, which looks again and goes back.
+
+    Returns:
+        None when something was not right.
+    """
+    start = clock.monotonic()
+    try:
+        pods, checked = _check(plan, cluster, address, prepare(), ask, clock, AT_ONCE_SECONDS)
+        return _record(plan, cluster, ledger, clock, pods, checked, start)
+    except NightferryError as fault:
+        log.info("Not verified yet, which is the next task's work: %s", fault.sentence)
+        return None
+
+
+def _record(
+    plan: RolloutPlan,
+    cluster: Cluster,
+    ledger: LedgerStore,
+    clock: Clock,
+    pods: Sequence[PodState],
+    checked: int,
+    start: float,
+) -> Verified:
     # What an interrupted rollout left undone.
     settle(cluster, plan.service, plan.release, plan.environment.warm_minutes, clock)
     with suppress(NightferryError):  # whatever still runs too long is retired later
@@ -109,15 +150,21 @@ def _failed(
 
 
 def _check(
-    plan: RolloutPlan, cluster: Cluster, address: Address, probe: Probe, ask: AskVersion, clock: Clock
+    plan: RolloutPlan,
+    cluster: Cluster,
+    address: Address,
+    probe: Probe,
+    ask: AskVersion,
+    clock: Clock,
+    seconds: float,
 ) -> tuple[list[PodState], int]:
     _check_service(plan, cluster)
     passport = names.passport(plan)
-    pods = _await_endpoints(plan, cluster, clock)
+    pods = _await_endpoints(plan, cluster, clock, seconds)
     for pod in pods:
         _check_pod(plan, pod, passport, ask)
     called = address()
-    await_release(called, passport, ask, clock)
+    await_release(called, passport, ask, clock, seconds)
     report = probe(called)
     refuse_faults(called, report)
     return pods, report.checked
@@ -136,9 +183,9 @@ def _check_service(plan: RolloutPlan, cluster: Cluster) -> None:
         )
 
 
-def _await_endpoints(plan: RolloutPlan, cluster: Cluster, clock: Clock) -> list[PodState]:
+def _await_endpoints(plan: RolloutPlan, cluster: Cluster, clock: Clock, seconds: float) -> list[PodState]:
     """The release's ready pods, once they and no others are what the Service sends users to."""
-    deadline = clock.monotonic() + REACH_SECONDS
+    deadline = clock.monotonic() + seconds
     while True:
         pods = [pod for pod in pods_of(cluster, plan.service, plan.release) if pod.ready and not pod.deleting]
         wanted = {pod.ip for pod in pods}
