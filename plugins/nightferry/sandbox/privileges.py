@@ -34,7 +34,7 @@ def sudo_command(sudo: str, arguments: Sequence[str], environment: Mapping[str, 
         name for name in environment if name.startswith("NIGHTFERRY_") or name in PASSED | {"NO_PROXY", "no_proxy"}
     )
     given = [f"{name}={environment[name]}" for name in ("PATH", "HOME", "TERM", "NO_COLOR") if name in environment]
-    # Root's own caches for the installers, so that no file of root's lands among the user's.
-    given += ["npm_config_cache=/root/.npm", "PIP_CACHE_DIR=/root/.cache/pip"]
+    # Root's own caches for the installers, and no bytecode: no file of root's may land among the user's.
+    given += ["npm_config_cache=/root/.npm", "PIP_CACHE_DIR=/root/.cache/pip", "PYTHONDONTWRITEBYTECODE=1"]
     program = Path(sys.executable).with_name("nightferry")
     return [sudo, f"--preserve-env={','.join(kept)}", "--", "env", *given, str(program), *arguments]

@@ -173,7 +173,7 @@ class Supervisor:
             return
         self._layout.write(self._file, configuration(self._layout, []))
         self._layout.socket.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._file)]
+        command = [sys.executable, "-B", "-m", "supervisor.supervisord", "-c", str(self._file)]
         # It leaves the terminal and goes to the background by itself.
         done = subprocess.run(
             command,

@@ -106,4 +106,5 @@ def test_sudo_keeps_our_settings_and_nothing_secret_in_its_arguments() -> None:
     assert words[-2:] == ["up", "--json"]
     assert "PATH=/go/bin" in words
     assert "HOME=/home/a" in words
+    assert "PYTHONDONTWRITEBYTECODE=1" in words, "root's bytecode in .venv would keep its owner from removing it"
     assert not any("word" in word or "SECRET" in word for word in words)
