@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,8 @@ class BareRelease:
         self._timed("test_image", self._test)
         self._timed("publish_image", self._publish)
         for environment in self.spec.environments:
-            self._timed(f"{environment.name}.roll_out", lambda chosen=environment: self._roll_out(chosen))
-            self._timed(f"{environment.name}.verify", lambda chosen=environment: self._ask(NAME, chosen.namespace))
+            self._timed(f"{environment.name}.roll_out", partial(self._roll_out, environment))
+            self._timed(f"{environment.name}.verify", partial(self._ask, NAME, environment.namespace))
         return self.steps
 
     def _timed(self, name: str, work: Callable[[], Any]) -> None:

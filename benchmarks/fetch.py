@@ -133,7 +133,7 @@ def _measure(way: str, container: str, into: Path) -> dict[str, Any]:
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
         token = generate_blob_sas(
-            service.account_name,
+            service.credential.account_name,
             container,
             blob.blob_name,
             account_key=service.credential.account_key,

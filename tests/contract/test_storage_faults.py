@@ -91,7 +91,7 @@ def test_a_blob_that_is_overwritten_while_it_is_read(
     blob_service: BlobServiceClient, container: str, models: AzureModels, tmp_path: Path
 ):
     """When the first bytes have arrived, the blob becomes another one."""
-    size = 100 * PIECE
+    size = 12 * PIECE
     pinned = publish(models, tmp_path, {"model.onnx": random.Random(1).randbytes(size)})
     blob = blob_service.get_blob_client(container, "digits/v1/model.onnx")
     other = random.Random(2).randbytes(size)
@@ -115,14 +115,14 @@ def _memory(what: str) -> int:
 
 def test_a_connection_that_breaks(models: AzureModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The download goes on where it stopped, with the same condition."""
-    data = random.Random(1).randbytes(50 * PIECE + 7)
+    data = random.Random(1).randbytes(12 * PIECE + 7)
     pinned = publish(models, tmp_path, {"model.onnx": data})
     get, offsets = azure_stream._get, []
 
     def breaking(client: Any, blob: Any, etag: str, offset: int) -> Iterator[bytes]:
         offsets.append(offset)
         for number, piece in enumerate(get(client, blob, etag, offset)):
-            if number == 10 and len(offsets) < 4:
+            if number == 3 and len(offsets) < 4:
                 raise ServiceResponseError("the connection broke")
             yield piece
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nightferry.clients.azure_stream import hashing_file
 from nightferry.clients.full_disk import full_disk
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
@@ -21,15 +20,3 @@ def test_no_space_left_is_disk_full(tmp_path: Path):
 def test_other_faults_stay_what_they_are(tmp_path: Path):
     with pytest.raises(FileNotFoundError), full_disk(tmp_path):
         (tmp_path / "none").read_bytes()
-
-
-def test_an_unfinished_file_leaves_nothing(tmp_path: Path):
-    def write() -> None:
-        with hashing_file(tmp_path / "model") as (sink, _):
-            sink(b"half")
-            assert not (tmp_path / "model").exists()
-            raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        write()
-    assert list(tmp_path.iterdir()) == []
