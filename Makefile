@@ -14,7 +14,7 @@ COMPILE := $(UV) pip compile -q --universal --generate-hashes --no-emit-index-ur
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: release
 release: $(READY) ## Set up all there is, release the sample service, show its record and one prediction
@@ -64,12 +64,17 @@ bench: $(READY) ## Run the benchmarks on the sandbox
 	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/release.py
 
+.PHONY: bench-serving
+bench-serving: $(READY) ## Measure the service against other stacks (needs wrk and nginx)
+	$(BIN)/python benchmarks/serving.py
+
 .PHONY: lock
 lock: $(READY) ## Resolve every *.in into its lock file, with hashes
 	$(COMPILE) requirements-uv.in -o requirements-uv.txt
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) serving_app/requirements.in -o serving_app/requirements.txt
 	$(COMPILE) docker/deployer/requirements.in -o docker/deployer/requirements.txt
+	$(COMPILE) benchmarks/requirements-serving.in -o benchmarks/requirements-serving.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 # The environment: made once, made again when a lock file changes. An interrupted run starts over.

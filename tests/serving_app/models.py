@@ -16,11 +16,12 @@ from PIL import Image
 LABELS = ["dark", "middling", "light"]
 
 
-def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
+def write_shades(folder: Path, *, slow: int = 0, hang: int = 0, **changes: Any) -> Path:
     """Write a model for pictures of 2 x 2 grey pixels: softmax over how near their mean is to 0, 0.5 and 1.
 
     Args:
         slow: so many products of two 256 x 256 matrices are computed on the way, for tests that need time to pass.
+        hang: so many are computed for a middling picture, and none for others.
         changes: members of model.json to replace.
     """
     pick = numpy_helper.from_array(np.array([[-8.0, 0.0, 8.0]] * 4, np.float32) / 4, "pick")
@@ -28,14 +29,18 @@ def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
     constants = [pick, shift]
     nodes = [helper.make_node("MatMul", ["image", "pick"], ["picked"])]
     last = "picked"
-    if slow:
+    if slow or hang:
         constants += [
             numpy_helper.from_array(np.zeros((3, 256), np.float32), "widen"),
             numpy_helper.from_array(np.full((256, 256, 256), 1e-3, np.float32), "work"),
-            numpy_helper.from_array(np.array(slow, np.int64), "times"),
+            numpy_helper.from_array(np.array(slow or hang, np.int64), "times" if slow else "many"),
             numpy_helper.from_array(np.array(True), "go"),
         ]
-        nodes += _slow_nodes()
+        nodes += (_middling_nodes() if hang else []) + _slow_nodes()
+        if hang:
+            constants += [
+                numpy_helper.from_array(np.array(x, np.float32), n) for n, x in (("half", 128 / 255), ("near", 1e-4))
+            ]
         last = "kept"
     nodes += [
         helper.make_node("Add", [last, "shift"], ["logits"]),
@@ -56,7 +61,7 @@ def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
         "image": {"input": "image", "width": 2, "height": 2, "mode": "L", "layout": "flat", "resample": "box"},
         "labels": LABELS,
     }
-    return _write(folder, graph, {**manifest, **changes})
+    return write(folder, graph, {**manifest, **changes})
 
 
 def write_sum(folder: Path, **changes: Any) -> Path:
@@ -81,7 +86,7 @@ def write_sum(folder: Path, **changes: Any) -> Path:
         "image": None,
         "labels": None,
     }
-    return _write(folder, graph, {**manifest, **changes})
+    return write(folder, graph, {**manifest, **changes})
 
 
 def picture(value: int, size: int = 2, kind: str = "PNG") -> bytes:
@@ -99,6 +104,18 @@ def text(data: bytes) -> str:
 def score_body(*pictures: bytes) -> dict[str, str]:
     """Return /score's request for pictures."""
     return {"input": json.dumps([text(data) for data in pictures])}
+
+
+def _middling_nodes() -> list[Any]:
+    """`times` is `many` for a picture whose mean is that of 128, and 0 for others."""
+    return [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "half"], ["off"]),
+        helper.make_node("Abs", ["off"], ["distance"]),
+        helper.make_node("Less", ["distance", "near"], ["middling"]),
+        helper.make_node("Cast", ["middling"], ["once"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["once", "many"], ["times"]),
+    ]
 
 
 def _slow_nodes() -> list[Any]:
@@ -127,7 +144,8 @@ def _slow_nodes() -> list[Any]:
     ]
 
 
-def _write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
+def write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
+    """Write a graph and its model.json."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     checker.check_model(model)
     data = model.SerializeToString()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from serving_app.errors import StartError
 from serving_app.lifecycle import Lifecycle
 from serving_app.settings import Settings, load
 from tests.serving_app.models import write_shades, write_sum
+from tests.serving_app.running import ROOT, free_port
 
 IMAGE = {"input": "image", "width": 2, "height": 2, "mode": "L", "layout": "flat"}
 
@@ -46,6 +51,30 @@ def start(path: Path) -> None:
         ({"image": {**IMAGE, "input": "x"}}, "not among inputs"),
         ({"image": {**IMAGE, "surprise": 1}}, "surprise"),
         ({"files": [{"name": "model.onnx", "size": 1}]}, "should have 1 bytes"),
+        ({"inputz": []}, "inputz is not a member; did you mean inputs?"),
+        ({"colour": 1}, "colour is not a member; there are format, service"),
+        ({"image": {**IMAGE, "widht": 2}}, "image.widht is not a member; did you mean width?"),
+        ({"image": {"input": "image"}}, "image.width is missing"),
+        ({"image": {**IMAGE, "width": "2"}}, "image.width is '2'; give a whole number"),
+        ({"image": {**IMAGE, "height": 0}}, "image.height is 0; give a whole number"),
+        ({"image": {**IMAGE, "top_k": True}}, "image.top_k is True; give a whole number"),
+        ({"image": {**IMAGE, "mean": 0.5}}, "image.mean is 0.5; give a list of numbers"),
+        ({"image": {**IMAGE, "std": [0.0]}}, "image.std holds 0"),
+        ({"image": {**IMAGE, "scale": float("nan")}}, "image.scale is nan; give a number"),
+        ({"image": {**IMAGE, "invert": "no"}}, "image.invert is 'no'; give true or false"),
+        ({"image": {**IMAGE, "resample": "fast"}}, "image.resample is 'fast'; one of nearest"),
+        ({"image": [1]}, "image is a list; give an object"),
+        ({"labels": "abc"}, "labels is 'abc'; give a list"),
+        ({"labels": ["a", 2, "c"]}, "labels holds something else than texts"),
+        ({"inputs": {}}, "inputs is an object; give a list"),
+        ({"inputs": ["image"]}, r"inputs\[0\] is a text; give an object"),
+        ({"inputs": [{"name": "image", "datatype": "FP32"}]}, r"inputs\[0\].shape is missing"),
+        ({"inputs": [{"name": "image", "datatype": "FP32", "shape": "x"}]}, r"inputs\[0\].shape is 'x'; give a list"),
+        ({"inputs": [{"name": "image", "datatype": "FP32", "shape": [0]}]}, r"inputs\[0\].shape is \[0\]"),
+        ({"service": None}, "service is missing"),
+        ({"version": ["v"]}, "version is a list; give a text"),
+        ({"files": None}, "files is missing"),
+        ({"files": [{"name": "model.onnx"}]}, r"files\[0\].size is missing"),
     ],
 )
 def test_model_json_is_wrong(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -58,7 +87,9 @@ def test_model_json_is_wrong(tmp_path: Path, changes: dict[str, Any], words: str
     ("spoil", "words"),
     [
         (lambda path: (path / "model.json").unlink(), "no model in"),
-        (lambda path: (path / "model.json").write_text("{"), "model.json"),
+        (lambda path: (path / "model.json").write_text('{\n"format": '), "not JSON, line 2, column 11"),
+        (lambda path: (path / "model.json").write_bytes(b"\xff\xfe"), "not UTF-8"),
+        (lambda path: (path / "model.json").write_text("[" * 100_000), "model.json: "),
         (lambda path: (path / "model.json").write_text("[]"), "not a JSON object"),
         (lambda path: (path / "model.json").write_text('{"format": "onnx"}'), "inputs is missing"),
         (lambda path: (path / "model.onnx").unlink(), "is missing"),
@@ -70,6 +101,67 @@ def test_files_are_wrong(tmp_path: Path, spoil: Callable[[Path], object], words:
     spoil(path)
     with pytest.raises(StartError, match=words):
         start(path)
+
+
+def test_a_folder_that_is_none_is_told_from_one_without_a_model(tmp_path: Path) -> None:
+    path = write_shades(tmp_path / "models" / "shades")
+    for wrong, words in (
+        (tmp_path / "nowhere", "no such folder; give one that has a model.json with --model-dir"),
+        (path / "model.onnx", "it is a file; give the folder"),
+        (tmp_path / "models", "no model.json there, but in its folders shades; give one of them"),
+        (tmp_path, "no model.json there"),
+    ):
+        with pytest.raises(StartError, match=f"no model in {wrong}: {words}"):
+            start(wrong)
+
+
+def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **environ}
+    return subprocess.run(
+        [sys.executable, "-m", "serving_app", *words], env=environ, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "said"),
+    [
+        (["--model-dir", "/nowhere"], {}, "serving_app: no model in /nowhere: no such folder"),
+        (["--port", "99999"], {}, "--port: '99999' is not a whole number from 1 to 65535"),
+        (["--port", "http"], {}, "--port: 'http' is not a whole number"),
+        (["--workers", "0"], {}, "--workers: '0' is not a whole number"),
+        (["--host", "256.1.1.1"], {}, "cannot listen on 256.1.1.1"),
+        (["model"], {}, "unrecognized arguments: model"),
+        ([], {"SERVING_PORT": "abc"}, "SERVING_PORT is 'abc'; give a whole number"),
+        ([], {"NIGHTFERRY_SERVICE": "other"}, "NIGHTFERRY_SERVICE says other"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_said_in_words(
+    picture_dir: Path, words: list[str], environ: dict[str, str], said: str
+) -> None:
+    if "--model-dir" not in words:
+        words = ["--model-dir", str(picture_dir), *words]
+    ended = run(*words, **environ)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_that_is_taken_is_named(picture_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("--model-dir", str(picture_dir), "--port", str(port))
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_that_is_no_model_ends_the_service(picture_dir: Path) -> None:
+    model = picture_dir / "model.onnx"
+    model.write_bytes(b"x" * model.stat().st_size)
+    ended = run("--model-dir", str(picture_dir), "--port", str(free_port()))
+    assert ended.returncode == 3
+    assert f"{model} does not open" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_model_that_fails_on_its_first_inference(tmp_path: Path) -> None:

@@ -1,0 +1,271 @@
+"""More than it can do, later than it is wanted, longer than it may take: each with a control without the protection."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.serving_app.models import picture, score_body, write_shades
+from tests.serving_app.running import Service, wait_until
+
+Serve = Callable[..., Service]
+
+BODY = json.dumps(score_body(picture(255)))
+SLOW = 3
+"""Rounds that make the slow model take some tens of milliseconds."""
+ONE = {"SERVING_WORKERS": "1", "SERVING_MODEL_WORKERS": "1"}
+"""One model at a time."""
+SECONDS = 3.0
+
+
+class Paced(threading.Thread):
+    """One client that asks at a steady pace, whatever the answers."""
+
+    def __init__(self, service: Service, pause: float, first: float, until: float) -> None:
+        super().__init__()
+        self.service, self.pause, self.first, self.until = service, pause, first, until
+        self.answers: list[tuple[int, float, str | None]] = []
+        """Status, seconds, Retry-After."""
+
+    def run(self) -> None:
+        connection = self.service.connect()
+        due = self.first
+        while (now := time.monotonic()) < self.until:
+            if now < due:
+                time.sleep(due - now)
+            due += self.pause
+            start = time.monotonic()
+            try:
+                connection.request("POST", "/score", BODY, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                response.read()
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                self.answers.append((0, time.monotonic() - start, None))
+                continue
+            self.answers.append((response.status, time.monotonic() - start, response.headers["Retry-After"]))
+        connection.close()
+
+
+def ask(service: Service, clients: int, pause: float, seconds: float = SECONDS) -> list[tuple[int, float, str | None]]:
+    """Ask with so many clients for so long; all answers."""
+    start = time.monotonic()
+    threads = [Paced(service, pause, start + i * pause / clients, start + seconds) for i in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return [answer for thread in threads for answer in thread.answers]
+
+
+def overloaded(service: Service) -> tuple[float, list[tuple[int, float, str | None]]]:
+    """Find out what it can do (answers a second), then ask four times as much."""
+    ask(service, 2, 0, 0.5)
+    peak = len(ask(service, 2, 0)) / SECONDS
+    clients = 64
+    return peak, ask(service, clients, clients / (4 * peak))
+
+
+def metric(service: Service, name: str) -> float:
+    """Return one number of /metrics."""
+    match = re.search(rf"^{re.escape(name)} (\S+)$", service.get("/metrics")[1].decode(), re.MULTILINE)
+    assert match, name
+    return float(match[1])
+
+
+def middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def test_at_four_times_the_load_it_goes_on_at_its_peak_and_refuses_the_rest_at_once(
+    serve: Serve, tmp_path: Path
+) -> None:
+    service = serve(write_shades(tmp_path / "m", slow=SLOW), **ONE, SERVING_QUEUE_MS="200").wait_ready()
+    peak, answers = overloaded(service)
+    good = [seconds for status, seconds, _ in answers if status == 200]
+    refused = [(seconds, retry) for status, seconds, retry in answers if status == 503]
+    assert {status for status, _, _ in answers} == {200, 503}
+    assert len(good) / SECONDS >= 0.9 * peak
+    assert all(retry is not None and int(retry) >= 1 for _, retry in refused)
+    assert middle([seconds for seconds, _ in refused]) <= 0.05
+    assert middle(good) <= 0.4
+    start = time.monotonic()
+    assert service.post("/score", score_body(picture(255)))[0] == 200
+    assert time.monotonic() - start < 0.5, "it has not recovered"
+
+
+def test_without_a_bound_on_the_queue_everybody_waits(serve: Serve, tmp_path: Path) -> None:
+    """The control: nobody is refused, and the answers come too late."""
+    service = serve(write_shades(tmp_path / "m", slow=SLOW), **ONE, SERVING_QUEUE_MS="60000").wait_ready()
+    _, answers = overloaded(service)
+    assert {status for status, _, _ in answers} == {200}
+    assert middle([seconds for _, seconds, _ in answers]) > 0.4
+
+
+def two_at_once(service: Service) -> list[int]:
+    """Ask twice at once; the second has to wait for the first. Statuses, sorted."""
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(service.post("/score", score_body(picture(255)))[0]))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return sorted(statuses)
+
+
+def test_what_waited_too_long_is_not_computed(serve: Serve, tmp_path: Path) -> None:
+    service = serve(write_shades(tmp_path / "m", slow=30), **ONE, SERVING_QUEUE_MS="50").wait_ready()
+    assert two_at_once(service) == [200, 503]
+    assert metric(service, "serving_model_seconds_count") == 1
+    assert metric(service, 'serving_refused_total{reason="late"}') == 1
+
+
+def test_without_a_deadline_it_is_computed_all_the_same(serve: Serve, tmp_path: Path) -> None:
+    """The control."""
+    service = serve(write_shades(tmp_path / "m", slow=30), **ONE, SERVING_QUEUE_MS="60000").wait_ready()
+    assert two_at_once(service) == [200, 200]
+    assert metric(service, "serving_model_seconds_count") == 2
+
+
+def test_a_model_that_hangs_is_cut_and_counted(serve: Serve, tmp_path: Path) -> None:
+    service = serve(write_shades(tmp_path / "m", hang=10**9), SERVING_WORKERS="1", SERVING_MODEL_MS="300").wait_ready()
+    worker = service.workers()
+    start = time.monotonic()
+    status, answer = service.post("/score", score_body(picture(128)))
+    assert status == 500
+    assert answer["request_id"]
+    assert time.monotonic() - start < 5
+    assert metric(service, "serving_model_cut_total") == 1
+    assert service.post("/score", score_body(picture(255)))[0] == 200
+    assert service.get("/readyz")[0] == 200
+    assert service.workers() == worker, "the worker need not be replaced for it"
+
+
+def test_without_the_cut_it_is_not_answered(serve: Serve, tmp_path: Path) -> None:
+    """The control."""
+    service = serve(
+        write_shades(tmp_path / "m", hang=10**9), SERVING_WORKERS="1", SERVING_MODEL_MS="60000"
+    ).wait_ready()
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=3)
+    connection.request("POST", "/score", json.dumps(score_body(picture(128))), {"Content-Type": "application/json"})
+    try:
+        connection.getresponse()
+    except TimeoutError:
+        return
+    finally:
+        connection.close()
+    raise AssertionError("the model did not hang, so the test of the cut means nothing")
+
+
+def test_a_probe_is_answered_while_every_model_thread_computes(serve: Serve, tmp_path: Path) -> None:
+    service = serve(write_shades(tmp_path / "m", slow=60), SERVING_WORKERS="1").wait_ready()
+    thread = threading.Thread(target=lambda: service.post("/score", score_body(picture(255))))
+    thread.start()
+    wait_until(lambda: metric(service, "serving_requests_in_flight") >= 2)
+    start = time.monotonic()
+    assert service.get("/livez")[0] == 200
+    assert time.monotonic() - start < 0.5
+    assert metric(service, "serving_requests_in_flight") >= 2, "the model was not slow enough for this test"
+    thread.join(60)
+
+
+def replaced(service: Service, worker: int, seconds: float) -> bool:
+    """Whether this worker is replaced in this time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if worker not in service.workers() and len(service.workers()) == 2:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_worker_that_hangs_altogether_is_replaced(serve: Serve, picture_dir: Path) -> None:
+    service = serve(picture_dir, SERVING_WORKERS="2", SERVING_HANG_MS="1000").wait_ready()
+    wait_until(lambda: len(service.workers()) == 2)
+    worker = service.workers()[0]
+    os.kill(worker, signal.SIGSTOP)
+    assert replaced(service, worker, 10)
+    assert metric(service, "serving_worker_restarts_total") == 1
+
+
+def test_without_the_heartbeat_it_stays(serve: Serve, picture_dir: Path) -> None:
+    """The control."""
+    service = serve(picture_dir, SERVING_WORKERS="2", SERVING_HANG_MS="60000").wait_ready()
+    wait_until(lambda: len(service.workers()) == 2)
+    worker = service.workers()[0]
+    os.kill(worker, signal.SIGSTOP)
+    assert not replaced(service, worker, 3)
+
+
+class Stubborn(threading.Thread):
+    """One client that connects anew when its connection breaks, and notes when it was not answered."""
+
+    def __init__(self, service: Service, stop: threading.Event) -> None:
+        super().__init__()
+        self.service, self.stop = service, stop
+        self.answered = 0
+        self.broken = 0
+        self.wrong: list[str] = []
+        self.longest = 0.0
+        """Seconds between two answers, at most."""
+
+    def run(self) -> None:
+        connection = self.service.connect()
+        last = time.monotonic()
+        while not self.stop.is_set():
+            try:
+                connection.request("POST", "/score", BODY, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = response.read()
+            except (OSError, http.client.HTTPException):
+                self.broken += 1
+                connection.close()
+                continue
+            if response.status != 200 or b"light" not in answer:
+                self.wrong.append(f"{response.status} {answer!r}")
+            self.longest = max(self.longest, time.monotonic() - last)
+            last = time.monotonic()
+            self.answered += 1
+        connection.close()
+
+
+def has_threads(worker: int) -> bool:
+    """Whether a worker has opened its model and started its threads, and so takes connections."""
+    return len(list(Path(f"/proc/{worker}/task").iterdir())) > 3
+
+
+def test_a_worker_killed_under_load_is_back_in_a_second_and_the_others_answer(serve: Serve, picture_dir: Path) -> None:
+    service = serve(picture_dir, SERVING_WORKERS="2").wait_ready()
+    wait_until(lambda: len(service.workers()) == 2 and all(has_threads(pid) for pid in service.workers()))
+    stop = threading.Event()
+    clients = [Stubborn(service, stop) for _ in range(8)]
+    for client in clients:
+        client.start()
+    wait_until(lambda: all(client.answered > 20 for client in clients))
+    victim = service.workers()[0]
+    killed = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    assert replaced(service, victim, 10)
+    # The gauge of a new worker's connections begins at 0; it has one once it answers.
+    wait_until(lambda: metric(service, "serving_workers") == 2)
+    back = time.monotonic() - killed
+    answered = [client.answered for client in clients]
+    wait_until(lambda: all(client.answered > before + 20 for client, before in zip(clients, answered, strict=True)))
+    stop.set()
+    for client in clients:
+        client.join(30)
+    assert [wrong for client in clients for wrong in client.wrong] == []
+    assert all(client.broken <= 1 for client in clients), "more was lost than the requests of the killed worker"
+    assert sum(client.broken for client in clients) >= 1, "the load did not reach the killed worker"
+    assert any(client.broken == 0 for client in clients), "the other worker's clients noticed"
+    assert back < 3  # a second where nothing else runs; the tests' machine may be busy
