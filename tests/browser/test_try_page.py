@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.webdriver import Browser, missing
+from tests.browser.webdriver import Browser, missing, packaged
 from tests.serving_app import models
 from tests.serving_app.running import ROOT, Service
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())}"),
-]
+# Where a browser is a package, its absence is a fault and no reason to skip.
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing()) and not packaged(), reason=missing())]
 
 Points = list[tuple[float, float]]
 DIGITS: dict[str, list[Points]] = {
@@ -44,6 +42,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def browse() -> Iterator[Callable[..., Browser]]:
     """Open /try of a service in a browser of its own."""
+    assert not missing(), missing()
     browsers: list[Browser] = []
 
     def open_page(service: Service, **options: object) -> Browser:

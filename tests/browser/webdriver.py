@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -28,14 +29,30 @@ ARGUMENTS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
-PROGRAMS = ("chromium", "chromedriver")
+BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chrome")
+DRIVER = "chromedriver"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 WAIT_SECONDS = 20
 
 
-def missing() -> list[str]:
-    """Return the programs that are not there; Debian's packages are chromium and chromium-driver."""
-    return [program for program in PROGRAMS if shutil.which(program) is None]
+def browser_program() -> str | None:
+    """Return the path of a browser that is not a snap, which would see neither our profile nor our files."""
+    found = (shutil.which(name) for name in BROWSERS)
+    return next((path for path in found if path and "/snap/" not in str(Path(path).resolve())), None)
+
+
+def missing() -> str:
+    """Return what is not there, and how it is had; nothing if all is there."""
+    absent = [] if browser_program() else ["a browser"]
+    absent += [] if shutil.which(DRIVER) else [DRIVER]
+    how = "Debian: apt-get install chromium chromium-driver; Ubuntu: Google Chrome and its chromedriver"
+    return f"not installed: {' and '.join(absent)} ({how})" if absent else ""
+
+
+def packaged() -> bool:
+    """Return whether a browser is a package here, which `make test` installs; Ubuntu has only a snap."""
+    release = platform.freedesktop_os_release()
+    return "ubuntu" not in {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
 
 
 class Browser:
@@ -44,12 +61,12 @@ class Browser:
     def __init__(self, width: int = 1180, height: int = 900, *, dark: bool = False, mobile: bool = False) -> None:
         self._profile = tempfile.mkdtemp(prefix="try-page-")
         self._driver = subprocess.Popen(
-            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         try:
             self._base = f"http://127.0.0.1:{self._port()}"
             arguments = [*ARGUMENTS, f"--user-data-dir={self._profile}", f"--window-size={width},{height}"]
-            options: dict[str, Any] = {"binary": shutil.which("chromium"), "args": arguments}
+            options: dict[str, Any] = {"binary": browser_program(), "args": arguments}
             if mobile:
                 metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True}
                 options["mobileEmulation"] = {"deviceMetrics": metrics}
