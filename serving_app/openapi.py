@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving_app import __version__
+from serving_app import __version__, page
 from serving_app.binary import HEADER
 from serving_app.model_dir import ModelDir
 from serving_app.openapi_schemas import schemas
@@ -129,10 +129,7 @@ def _service() -> dict[str, Any]:
 
 def _page() -> dict[str, Any]:
     return {
-        "/try": _get("try", "page", "A page to try the model on", {"text/html; charset=utf-8": {}}),
-        "/try.css": _get("try_css", "page", "Its style", {"text/css; charset=utf-8": {}}),
-        "/try.js": _get("try_js", "page", "Its script", {"text/javascript; charset=utf-8": {}}),
-        "/try.svg": _get("try_svg", "page", "Its icon", {"image/svg+xml": {}}),
+        **{file.path: _get(file.operation, "page", file.summary, {file.kind: {}}) for file in page.FILES},
         "/try.json": _get("try_json", "page", "What it knows of the model", {JSON: {"schema": {"type": "object"}}}),
     }
 

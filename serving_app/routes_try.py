@@ -9,16 +9,10 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from serving_app import openapi
+from serving_app import openapi, page
 from serving_app.model_dir import ModelDir
 from serving_app.passport import Passport
 
-PAGE = {
-    "/try": ("try.html", "text/html; charset=utf-8"),
-    "/try.js": ("try.js", "text/javascript; charset=utf-8"),
-    "/try.css": ("try.css", "text/css; charset=utf-8"),
-    "/try.svg": ("try.svg", "image/svg+xml"),
-}
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -46,16 +40,16 @@ def routes(model: ModelDir, passport: Passport, *, max_batch: int, max_body_byte
     """Return the blueprint."""
     blueprint = Blueprint("try", __name__)
     folder = resources.files("serving_app") / "web"
-    for path, (name, kind) in PAGE.items():
-        _serve(blueprint, path, (folder / name).read_bytes(), kind)
+    for file in page.FILES:
+        _serve(blueprint, file.path, file.operation, (folder / file.name).read_bytes(), file.kind)
     facts = _facts(model, passport, max_body_bytes)
-    _serve(blueprint, "/try.json", orjson.dumps(facts), "application/json")
+    _serve(blueprint, "/try.json", "try_json", orjson.dumps(facts), "application/json")
     document = openapi.document(model, max_batch=max_batch, max_body_bytes=max_body_bytes)
-    _serve(blueprint, "/openapi.json", orjson.dumps(document), "application/json")
+    _serve(blueprint, "/openapi.json", "openapi", orjson.dumps(document), "application/json")
     return blueprint
 
 
-def _serve(blueprint: Blueprint, path: str, body: bytes, kind: str) -> None:
+def _serve(blueprint: Blueprint, path: str, name: str, body: bytes, kind: str) -> None:
     tag = hashlib.sha256(body).hexdigest()[:20]
 
     def answer() -> Response:
@@ -64,7 +58,7 @@ def _serve(blueprint: Blueprint, path: str, body: bytes, kind: str) -> None:
         response.make_conditional(request)
         return response
 
-    blueprint.get(path, endpoint=path.strip("/").replace(".", "_"))(answer)
+    blueprint.get(path, endpoint=name)(answer)
 
 
 def _facts(model: ModelDir, passport: Passport, max_body_bytes: int) -> dict[str, Any]:

@@ -10,11 +10,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from serving_app import page
 from serving_app.app import create_app
 from serving_app.settings import Settings
 from tests.serving_app.models import picture, score_body, write_shades, write_sum
 
-FILES = ("/try", "/try.js", "/try.css", "/try.svg", "/try.json", "/openapi.json")
+FILES = (*(file.path for file in page.FILES), "/try.json", "/openapi.json")
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -35,10 +36,11 @@ def test_an_unchanged_file_is_not_sent_again(client: FlaskClient, path: str) -> 
 
 
 def test_the_page_names_no_other_host_and_holds_nothing_inline(client: FlaskClient) -> None:
-    page = client.get("/try").text
-    assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|javascript:", page)
-    for path in FILES[:3]:
-        assert not re.search(r"(?:src|href|url)\W{0,3}(?:https?:)?//", client.get(path).text)
+    html = client.get("/try").text
+    assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|javascript:", html)
+    for file in page.FILES:
+        if file.kind != "image/svg+xml":  # which names its XML namespace
+            assert not re.search(r"https?://|(?:src|href|url|from)\W{0,3}//", client.get(file.path).text)
 
 
 def test_what_the_page_loads_is_there(client: FlaskClient) -> None:
@@ -46,6 +48,17 @@ def test_what_the_page_loads_is_there(client: FlaskClient) -> None:
     assert {"try.js", "try.css", "try.svg", "openapi.json"} <= set(loaded)
     for name in loaded:
         assert client.get(f"/{name}").status_code == 200
+
+
+def test_every_script_is_loaded_and_none_that_is_not_there() -> None:
+    folder = Path(page.__file__).parent / "web"
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*.js")}
+    assert {file.name for file in page.FILES if file.kind == page.SCRIPT} == there
+    loaded = {"try.js"}
+    for name in there:
+        for target in re.findall(r'^import .* from "\./([^"]+)";$', (folder / name).read_text(), re.MULTILINE):
+            loaded.add(str(Path(name).parent / target))
+    assert loaded == there
 
 
 def test_what_the_page_knows(client: FlaskClient, sum_client: FlaskClient) -> None:
