@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tritonclient.http as triton
 
 from tests.serving_app.models import picture
 from tests.serving_app.running import Service
-
-triton = pytest.importorskip("tritonclient.http")
 
 A = np.array([[1.5, 2.5], [3, 4]], np.float32)
 B = np.array([[10, -20], [30, 40]], np.int64)

@@ -1,7 +1,7 @@
 """Requests that nobody would send, made from ones that somebody would: bytes, JSON, tensors and pictures, mutated.
 
-What must hold for each of them: an answer below 500 or a closed connection, and soon. The same seed makes the same
-requests.
+What must hold for each of them, and soon: an answer below 500; or a closed connection, if the bytes are no whole
+request. The same seed makes the same requests.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Report:
     answers: Counter[int] = field(default_factory=Counter)
     """Status -> how many; 0 is a connection that was closed without an answer."""
     failures: list[str] = field(default_factory=list)
-    """What must not be: an answer of 500 or more, or none in time. Each with its request."""
+    """What must not be: an answer of 500 or more, none in time, or none to a whole request. Each with its request."""
 
 
 class Fuzzer:
@@ -97,8 +97,8 @@ class Fuzzer:
                 report.failures.append(f"no answer within {WAIT_SECONDS} s to {request[:3000]!r}")
                 continue
             report.answers[status] += 1
-            if status >= 500:
-                report.failures.append(f"{status} to {request[:3000]!r}")
+            if status >= 500 or (framed and not status):
+                report.failures.append(f"{status or 'no answer'} to {request[:3000]!r}")
         if self._connection:
             self._connection.close()
             self._connection = None
@@ -281,12 +281,17 @@ class Fuzzer:
         return bytes(changed)
 
 
-def memory(service: Service) -> int:
-    """Return the bytes of memory that the service's processes take; what they share counts once."""
+def memory(service: Service, kind: str = "Pss") -> int:
+    """Return the bytes of memory that the service's processes take.
+
+    Args:
+        service: a running one.
+        kind: `Pss`, in which what they share counts once, or `Rss`, in which it counts for each.
+    """
     total = 0
     for pid in (service.process.pid, *service.workers()):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(re.search(r"^Pss: +(\d+) kB", lines, re.MULTILINE)[1]) * 1024  # type: ignore[index]
+        total += int(re.search(rf"^{kind}: +(\d+) kB", lines, re.MULTILINE)[1]) * 1024  # type: ignore[index]
     return total
 
 
