@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -18,10 +17,10 @@ from serving_app.preprocess import ImagePreprocessor
 Arrays = dict[str, NDArray[Any]]
 NOT_SPOKEN = ("classification", "shared_memory_region")
 """Parameters of other extensions. Whoever sends them would misread an answer that passes over them."""
+NONE: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class InferRequest:
+class InferRequest(NamedTuple):
     """What is asked, checked."""
 
     id: str | None
@@ -40,6 +39,7 @@ class InferProtocol:
         self._most = tensors.bounds(model, max_batch)
         self._inputs = {tensor.name: tensor for tensor in model.inputs}
         self._outputs = {tensor.name: tensor for tensor in model.outputs}
+        self._all = {flag: tuple((name, flag) for name in self._outputs) for flag in (False, True)}
 
     def read(self, body: bytes, json_size: int | None) -> InferRequest:
         """Return the request in a body.
@@ -70,15 +70,15 @@ class InferProtocol:
             if name in arrays:
                 raise bad_request(f"{field}.name", f"{name} is there twice")
             arrays[name] = self._array(entry, self._inputs[name], field, tail)
-        missing = [name for name in self._inputs if name not in arrays]
-        if missing:
+        if len(arrays) < len(self._inputs):
+            missing = [name for name in self._inputs if name not in arrays]
             raise bad_request("inputs", f"{missing[0]} is missing")
         if tail is not None:
             tail.end()
         given = document.get("id")
-        if not isinstance(given, str | None):
+        if given is not None and not isinstance(given, str):
             raise bad_request("id", "give a text")
-        wanted = self._wanted(document.get("outputs"), _parameters(document, ""))
+        wanted = self._wanted(document.get("outputs"), _parameters(document))
         return InferRequest(given, arrays, wanted)
 
     def write(self, request: InferRequest, outputs: Mapping[str, NDArray[Any]]) -> tuple[bytes, int | None]:
@@ -107,7 +107,7 @@ class InferProtocol:
         return (b"".join((head, *tail)), len(head)) if tail else (head, None)
 
     def _array(self, entry: Mapping[str, Any], tensor: Tensor, field: str, tail: binary.Tail | None) -> NDArray[Any]:
-        parameters = _parameters(entry, f"{field}.")
+        parameters = _parameters(entry, field)
         if "binary_data_size" not in parameters:
             if self._images and entry.get("datatype") == "BYTES":
                 return self._pictures(entry.get("data"), entry.get("shape"), field, f"{field}.data")
@@ -147,13 +147,12 @@ class InferProtocol:
         data = memoryview(body)
         if tensor.datatype == "BYTES":
             data = memoryview(len(body).to_bytes(4, "little") + body)
-        wanted = tuple((name, True) for name in self._outputs)
-        return InferRequest(None, {tensor.name: binary.read(data, tensor, shape, "body")}, wanted)
+        return InferRequest(None, {tensor.name: binary.read(data, tensor, shape, "body")}, self._all[True])
 
     def _wanted(self, value: object, parameters: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
-        usual = _flag(parameters, "binary_data_output", "parameters", False)
+        usual = _flag(parameters, "binary_data_output", "parameters", False) if parameters else False
         if value is None or value == []:
-            return tuple((name, usual) for name in self._outputs)
+            return self._all[usual]
         if not isinstance(value, list):
             raise bad_request("outputs", "give a list of objects with a name, or leave it out")
         wanted: dict[str, bool] = {}
@@ -163,7 +162,7 @@ class InferProtocol:
                 raise bad_request(f"outputs[{i}].name", f"is {str(name)[:80]!r}; one of {', '.join(self._outputs)}")
             if name in wanted:
                 raise bad_request(f"outputs[{i}].name", f"{name} is there twice")
-            wanted[name] = _flag(_parameters(entry, f"outputs[{i}]."), "binary_data", f"outputs[{i}].parameters", usual)
+            wanted[name] = _flag(_parameters(entry, f"outputs[{i}]"), "binary_data", f"outputs[{i}].parameters", usual)
         return tuple(wanted.items())
 
 
@@ -182,15 +181,16 @@ def _raw_shape(tensor: Tensor, size: int) -> tuple[int, ...]:
     return tuple(rows if length == -1 else length for length in tensor.shape)
 
 
-def _parameters(entry: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+def _parameters(entry: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
     value = entry.get("parameters")
     if value is None:
-        return {}
+        return NONE
+    field = f"{path}.parameters" if path else "parameters"
     if not isinstance(value, dict):
-        raise bad_request(f"{field}parameters", "give an object")
+        raise bad_request(field, "give an object")
     for name in NOT_SPOKEN:
         if name in value:
-            raise bad_request(f"{field}parameters.{name}", "not spoken here")
+            raise bad_request(f"{field}.{name}", "not spoken here")
     return value
 
 

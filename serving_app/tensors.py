@@ -16,6 +16,7 @@ from serving_app.model_dir import DATATYPES, ModelDir, Tensor
 
 KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Kind of the wanted dtype -> kinds of JSON values that are taken for it."""
+FP64 = np.dtype(np.float64)
 LARGEST_SQUARED = float(np.finfo(np.float32).max) ** 2
 
 LARGE = 256 * 1024
@@ -84,32 +85,33 @@ def parse(entry: Mapping[str, Any], tensor: Tensor, field: str, *, max_batch: in
 def _usual(entry: Mapping[str, Any], tensor: Tensor, max_batch: int) -> NDArray[np.generic] | None:
     """Return what nearly every request holds, 32-bit floating-point numbers that are all in order, in a quarter of the
     time; None for anything else, which the careful way looks at and names."""
-    shape, data = entry.get("shape"), entry.get("data")
+    shape, data, wanted = entry.get("shape"), entry.get("data"), tensor.shape
     if (
-        entry.get("datatype") != "FP32"
-        or tensor.datatype != "FP32"
-        or type(shape) is not list
+        type(shape) is not list
         or type(data) is not list
+        or entry.get("datatype") != "FP32"
+        or tensor.datatype != "FP32"
+        or not shape
+        or len(shape) != len(wanted)
     ):
         return None
-    if (
-        not shape
-        or len(shape) != len(tensor.shape)
-        or (tensor.shape[0] == -1 and type(shape[0]) is int and shape[0] > max_batch)
-    ):
-        return None
-    for have, want in zip(shape, tensor.shape, strict=True):
-        if type(have) is not int or have < 1 or want not in (-1, have):
+    size = 1
+    for have, want in zip(shape, wanted, strict=True):
+        if type(have) is not int or have < 1 or (want != have and want != -1):
             return None
+        size *= have
+    if wanted[0] == -1 and shape[0] > max_batch:
+        return None
     try:
         array = np.array(data)
     except (ValueError, OverflowError):
         return None
-    if array.dtype.kind not in "iuf":
-        return None
-    array = array.astype(np.float64, copy=False).reshape(-1)
+    if array.dtype is not FP64 or array.ndim != 1:
+        if array.dtype.kind not in "iuf":
+            return None
+        array = array.astype(FP64, copy=False).reshape(-1)
     # A sum of squares below the square of the largest FP32: each is finite, and an FP32.
-    if array.size != math.prod(shape) or not array.dot(array) < LARGEST_SQUARED:
+    if array.size != size or not array.dot(array) < LARGEST_SQUARED:
         return None
     return array.astype(np.float32).reshape(shape)
 

@@ -24,7 +24,9 @@ from serving_app.settings import Settings
 from serving_app.trace import request_id
 
 QUICK_SECONDS = 0.005
-"""A prediction that takes longer sends the next ones to the threads…"""
+"""A prediction that takes longer, twice, sends the next ones to the threads…"""
+SLOW_SECONDS = 0.05
+"""…as one that takes this does by itself…"""
 QUICK_AGAIN = 8
 """…until so many in a row were quick."""
 QUICK_BYTES = 64 * 1024
@@ -48,8 +50,8 @@ class Dispatcher:
         self._row = row
         self._wake = wake
         self._slow = 0 if quick else QUICK_AGAIN
-        self._cpu = time.thread_time()
-        """CPU time of the loop when its turn began."""
+        self._doubt = False
+        """The last one was slow; the next one's CPU time tells whether the machine had something else to do."""
         self._together: list[tuple[Connection, Head, str, float, Call]] = []
         self._again: list[Connection] = []
         """Connections that were answered and have sent more meanwhile."""
@@ -77,10 +79,11 @@ class Dispatcher:
         quick = self._front.quick(head)
         if quick is not None and not self._slow and len(body) <= QUICK_BYTES:
             self._row.in_flight(1)
+            cpu = time.thread_time() if self._doubt else None
             call = self._front.read(quick, body, name)
             taken = time.perf_counter() - started
             if taken > QUICK_SECONDS:
-                self._was_slow()
+                self._was_slow(taken, cpu)
             if isinstance(call, Answer):
                 self.transport.answer(connection, head, name, call, taken)
                 return
@@ -108,20 +111,24 @@ class Dispatcher:
             again, self._again = self._again, []
             for connection in again:
                 self.transport.event(connection, 0)
-        self._cpu = time.thread_time()
 
-    def _was_slow(self) -> None:
-        """Send the next requests to the threads, unless it was the machine that had something else to do."""
-        if time.thread_time() - self._cpu > QUICK_SECONDS / 2:
+    def _was_slow(self, seconds: float, cpu: float | None) -> None:
+        """Send the next requests to the threads, unless it was the machine that had something else to do: that is
+        seen from the CPU time, which costs a system call and is asked for only where there is doubt."""
+        if seconds > SLOW_SECONDS or (cpu is not None and time.thread_time() - cpu > QUICK_SECONDS / 2):
             self._slow = QUICK_AGAIN
+        self._doubt = True
 
     def _compute_together(self) -> None:
         waiting, self._together = self._together, []
+        cpu = time.thread_time() if self._doubt else None
         start = time.perf_counter()
         answers = self._front.compute([(call, name) for _, _, name, _, call in waiting])
         now = time.perf_counter()
         if now - start > QUICK_SECONDS:
-            self._was_slow()
+            self._was_slow(now - start, cpu)
+        else:
+            self._doubt = False
         for (connection, head, name, started, _), answer in zip(waiting, answers, strict=True):
             connection.busy = False
             self.transport.answer(connection, head, name, answer, now - started)

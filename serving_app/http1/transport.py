@@ -93,25 +93,22 @@ class Transport:
     def event(self, connection: Connection, event: int) -> None:
         """Do what the kernel, or an answer that was sent (0), makes possible now."""
         try:
-            self._moved(connection, event)
+            if connection.busy:
+                if event & BROKEN:
+                    self._poller.unregister(connection.fd)
+                    connection.gone = True
+            elif event & WRITE and connection.out is not None:
+                self._send_rest(connection)
+            elif event & (READ | BROKEN):
+                self._read(connection)
+            elif not event:
+                self._go_on(connection)
         except HeadError as error:
             self.refuse(connection, error)
         except Exception:
             # Nothing is known to get here; if something does, it must not take the other connections with it.
             log.exception("connection dropped")
             self.close(connection)
-
-    def _moved(self, connection: Connection, event: int) -> None:
-        if connection.busy:
-            if event & BROKEN:
-                self._poller.unregister(connection.fd)
-                connection.gone = True
-        elif event & WRITE and connection.out is not None:
-            self._send_rest(connection)
-        elif event & (READ | BROKEN):
-            self._read(connection)
-        elif not event:  # it has been answered, and has sent more meanwhile
-            self._go_on(connection)
 
     def _read(self, connection: Connection) -> None:
         try:
@@ -190,7 +187,7 @@ class Transport:
         self._row.request(route_of(head.path), str(answer.status), seconds)
         keep = head.keep and not connection.ended and not self._lifecycle.draining
         more = b"" if keep and head.minor else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
-        trace = go_on(head.fields.get("traceparent"))
+        trace = go_on(head.fields["traceparent"]) if "traceparent" in head.fields else None
         if trace is not None:
             more += b"traceparent: %b\r\n" % trace[1].encode()
         if self._config.access_log or (answer.status >= 500 and answer.status != 503):  # those are counted
@@ -214,7 +211,8 @@ class Transport:
         self._send(connection, data, last=True)
 
     def _send(self, connection: Connection, data: bytes, *, last: bool) -> None:
-        self._release(connection)
+        if connection.reserved:
+            self._release(connection)
         connection.closing = last
         connection.since = time.monotonic()
         if connection.gone:
