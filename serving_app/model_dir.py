@@ -89,6 +89,8 @@ class ModelDir:
     image: ImageSpec | None = None
     scores: str = "probabilities"
     """"probabilities", or "logits" when the service has to apply the softmax."""
+    sha256s: tuple[tuple[str, str], ...] = ()
+    """Name and sha256 of each file that has one in model.json."""
 
 
 MEMBERS = (
@@ -158,7 +160,24 @@ def _parse(path: Path, data: bytes) -> ModelDir:
         labels=labels,
         image=image,
         scores=document.one_of("scores", ("probabilities", "logits"), "probabilities"),
+        sha256s=tuple((file["name"], file["sha256"]) for file in document.get("files") if file.get("sha256")),
     )
+
+
+def verify(model: ModelDir) -> None:
+    """Compare every file with its sha256; reads all of them once.
+
+    Raises:
+        StartError: one holds something else; it names the file.
+    """
+    for name, wanted in model.sha256s:
+        with (model.path / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != wanted:
+            raise StartError(
+                f"{model.path / name} is not the file that model.json describes: its sha256 is {found}, not {wanted}; "
+                "fetch or write the model again"
+            )
 
 
 def _model_file(path: Path, document: Members) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,8 +68,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings from `SERVING_…` variables.
 
     Raises:
-        StartError: a variable that is not a number of the kind wanted; it names the variable.
+        StartError: a variable that is not a number of the kind wanted, or none of ours; it names the variable.
     """
+    _refuse_unknown(environ)
     cpus = usable_cpus()
     workers = _number(environ, "SERVING_WORKERS", min(2, cpus), low=1)
     base = Settings()
@@ -94,6 +97,22 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         drain_seconds=_number(environ, "SERVING_DRAIN_MS", int(base.drain_seconds * 1000), low=0) / 1000,
         stop_seconds=_number(environ, "SERVING_STOP_SECONDS", base.stop_seconds, low=1),
     )
+
+
+def variable(field: str) -> str:
+    """Return the variable of one of Settings' fields."""
+    if field.endswith("_seconds") and field != "stop_seconds":
+        field = field.removesuffix("_seconds") + "_ms"
+    return f"SERVING_{field.upper()}"
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [variable(field.name) for field in dataclasses.fields(Settings)]
+    for name in environ:
+        if name.startswith("SERVING_") and name not in known:
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise StartError(f"{name} is not a setting; {hint}")
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, *, low: int, high: int = 2**31) -> int:

@@ -10,8 +10,8 @@ from tests.serving_app.fuzzing import Fuzzer, Report
 from tests.serving_app.models import picture, score_body
 from tests.serving_app.running import Service
 
-COUNT = int(os.environ.get("SERVING_FUZZ_COUNT", "2000"))
-SEED = int(os.environ.get("SERVING_FUZZ_SEED", "1"))
+COUNT = int(os.environ.get("FUZZ_COUNT", "2000"))
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 
 def test_whatever_is_sent_the_answer_is_below_500(picture_dir: Path, serve: Callable[..., Service]) -> None:

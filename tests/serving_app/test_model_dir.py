@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from serving_app import settings as settings_module
 from serving_app.app import create_app
 from serving_app.errors import StartError
 from serving_app.lifecycle import Lifecycle
-from serving_app.settings import Settings, load
+from serving_app.settings import Settings, load, variable
 from tests.serving_app.models import write_shades, write_sum
 from tests.serving_app.running import ROOT, free_port
 
@@ -132,6 +136,8 @@ def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         (["--host", "256.1.1.1"], {}, "cannot listen on 256.1.1.1"),
         (["model"], {}, "unrecognized arguments: model"),
         ([], {"SERVING_PORT": "abc"}, "SERVING_PORT is 'abc'; give a whole number"),
+        ([], {"SERVING_QEUE_MS": "1"}, "SERVING_QEUE_MS is not a setting; did you mean SERVING_QUEUE_MS?"),
+        ([], {"SERVING_X": "1"}, "SERVING_X is not a setting; there are SERVING_MODEL_DIR, SERVING_HOST"),
         ([], {"NIGHTFERRY_SERVICE": "other"}, "NIGHTFERRY_SERVICE says other"),
     ],
 )
@@ -155,12 +161,38 @@ def test_a_port_that_is_taken_is_named(picture_dir: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_file_that_is_no_model_ends_the_service(picture_dir: Path) -> None:
-    model = picture_dir / "model.onnx"
-    model.write_bytes(b"x" * model.stat().st_size)
-    ended = run("--model-dir", str(picture_dir), "--port", str(free_port()))
+def spoil(path: Path, *, checksum: bool) -> None:
+    """Change the model's bytes; `checksum`: and have model.json agree."""
+    model = path / "model.onnx"
+    data = b"x" * model.stat().st_size
+    model.write_bytes(data)
+    if checksum:
+        document = json.loads((path / "model.json").read_text())
+        document["files"][0]["sha256"] = hashlib.sha256(data).hexdigest()
+        (path / "model.json").write_text(json.dumps(document))
+
+
+def test_a_file_that_is_no_model_ends_the_service_with_one_sentence(picture_dir: Path) -> None:
+    spoil(picture_dir, checksum=True)
+    ended = run("--model-dir", str(picture_dir), "--port", str(free_port()), SERVING_WORKERS="2")
     assert ended.returncode == 3
-    assert f"{model} does not open" in ended.stderr
+    assert ended.stderr.count(f"{picture_dir / 'model.onnx'} does not open") == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_that_is_not_the_one_described_ends_the_service(picture_dir: Path) -> None:
+    spoil(picture_dir, checksum=False)
+    ended = run("--model-dir", str(picture_dir), "--port", str(free_port()))
+    assert ended.returncode == 2
+    assert f"{picture_dir / 'model.onnx'} is not the file that model.json describes: its sha256 is" in ended.stderr
+
+
+def test_without_its_packages_the_service_says_how_to_install_them(picture_dir: Path) -> None:
+    words = [sys.executable, "-S", "-m", "serving_app", "--model-dir", str(picture_dir)]  # -S: no site-packages
+    ended = subprocess.run(words, cwd=ROOT, env={}, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "lacks flask, numpy, onnxruntime, orjson, PIL; install them:" in ended.stderr
+    assert ended.stderr.rstrip().endswith("requirements.txt")
     assert "Traceback" not in ended.stderr
 
 
@@ -198,3 +230,8 @@ def test_settings_come_from_the_environment() -> None:
         {"SERVING_PORT": "9000", "SERVING_DRAIN_MS": "250", "SERVING_WORKERS": "3", "SERVING_MODEL_DIR": "/m"}
     )
     assert (settings.port, settings.drain_seconds, settings.workers, settings.model_dir) == (9000, 0.25, 3, Path("/m"))
+
+
+def test_every_setting_has_its_variable() -> None:
+    read = set(re.findall(r'"(SERVING_\w+)"', Path(settings_module.__file__).read_text()))
+    assert {variable(field.name) for field in dataclasses.fields(Settings)} == read
