@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,8 +27,6 @@ class Parts:
     predictor: Predictor
     plain: WSGIApplication
     """The app without the middleware, for a server that counts and names requests itself."""
-    warm_seconds: float
-    """Time that the first inferences took."""
 
 
 def create_app(
@@ -58,9 +55,7 @@ def create_app(
     metrics = metrics or Metrics()
     row = row or metrics.rows[0]
     service = Service(model, predictor, max_batch=config.max_batch, max_pixels=config.max_pixels, observe=row.inference)
-    start = time.perf_counter()
     service.warm_up()
-    warm_seconds = time.perf_counter() - start
     lifecycle.warmed_up()
 
     app = Flask("serving_app", static_folder=None)
@@ -72,6 +67,6 @@ def create_app(
     limits = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
     app.register_blueprint(routes_try.routes(model, identity, **limits))
     handle_errors(app)
-    app.extensions["serving"] = Parts(service, predictor, app.wsgi_app, warm_seconds)
+    app.extensions["serving"] = Parts(service, predictor, app.wsgi_app)
     app.wsgi_app = Middleware(app.wsgi_app, row, lifecycle)  # type: ignore[method-assign]
     return app

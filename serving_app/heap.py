@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 
 LARGE = 1024 * 1024
 """Bytes. Mapping such a block afresh takes as long as writing it once."""
@@ -24,7 +25,10 @@ def give_back_large_blocks() -> bool:
     return bool(mallopt(_MMAP_THRESHOLD, LARGE) and mallopt(_TRIM_THRESHOLD, LARGE))
 
 
-def trim() -> None:
-    """Give back what reading the model has left free."""
+def settle() -> None:
+    """Give back what reading the model has left free. What lives now lives on: the collector need not look at it again,
+    nor copy pages that are shared with other processes by doing so."""
+    gc.collect()
+    gc.freeze()
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,8 +1,8 @@
 """The main process: it listens, forks the workers, replaces those that die, and takes SIGTERM.
 
-It loads the packages but no model, so that its forks start fast and share that memory. At SIGTERM the workers first
-answer on for `drain_seconds`, not ready, each answer with `Connection: close`: clients that keep connections open
-through a Kubernetes Service leave in this time, where they would otherwise meet closed ones.
+It loads the packages, and a small model (`shared.py`), so that its forks start fast and share that memory. At SIGTERM
+the workers first answer on for `drain_seconds`, not ready, each answer with `Connection: close`: clients that keep
+connections open through a Kubernetes Service leave in this time, where they would otherwise meet closed ones.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 
-from serving_app import worker
+from flask import Flask
+
+from serving_app import shared, worker
+from serving_app.errors import StartError
 from serving_app.journal import log
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Metrics
@@ -36,6 +40,7 @@ class Server:
         self._listener = listener
         self._lifecycle = lifecycle
         self._metrics = Metrics(config.workers)
+        self._app: Flask | None = None
         self._pids: list[int] = [0] * config.workers
         self._born: list[float] = [0.0] * config.workers
         self._stop_at: float | None = None
@@ -43,6 +48,11 @@ class Server:
 
     def run(self) -> int:
         """Serve until told to stop; the exit code."""
+        try:
+            self._app = shared.open_app(self._config, self._lifecycle, self._metrics)
+        except StartError as error:
+            sys.stderr.write(f"serving_app: {error}\n")
+            return START_FAILED
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
@@ -78,7 +88,7 @@ class Server:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
-            worker.main(slot, self._config, self._listener, self._lifecycle, self._metrics)
+            worker.main(slot, self._config, self._listener, self._lifecycle, self._metrics, self._app)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._pids[slot] = pid
         self._born[slot] = time.monotonic()

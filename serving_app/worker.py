@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -11,6 +10,8 @@ import threading
 import time
 import traceback
 from typing import NoReturn
+
+from flask import Flask
 
 from serving_app import heap, journal
 from serving_app.app import create_app
@@ -32,14 +33,17 @@ STUCK_SECONDS = 2.0
 """An inference that goes on for so long after it was cut will not end."""
 
 
-def main(slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecycle, metrics: Metrics) -> NoReturn:
-    """Be the worker of this slot; ends the process."""
+def main(
+    slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecycle, metrics: Metrics, app: Flask | None
+) -> NoReturn:
+    """Be the worker of this slot, with the app of the main process or one of its own; ends the process."""
     code = 1
     try:
         journal.start(aside=True)
-        code = _serve(slot, config, listener, lifecycle, metrics)
+        code = _serve(slot, config, listener, lifecycle, metrics, app)
     except StartError as error:
-        sys.stderr.write(f"serving_app: {error}\n")
+        if lifecycle.first_to_fail():
+            sys.stderr.write(f"serving_app: {error}\n")
         code = START_FAILED
     except BaseException:
         traceback.print_exc()
@@ -49,7 +53,9 @@ def main(slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecy
         os._exit(code)
 
 
-def _serve(slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecycle, metrics: Metrics) -> int:
+def _serve(
+    slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecycle, metrics: Metrics, app: Flask | None
+) -> int:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,20 +63,17 @@ def _serve(slot: int, config: Settings, listener: socket.socket, lifecycle: Life
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     row = metrics.rows[slot]
     parent = os.getppid()
-    app = create_app(config, lifecycle, metrics, row)
-    parts = app.extensions["serving"]
+    parts = (app or create_app(config, lifecycle, metrics, row)).extensions["serving"]
+    parts.service.observe = row.inference
     front = Front(parts.service, parts.plain)
     peers = [peer for peer in metrics.rows if peer is not row]
-    quick = parts.warm_seconds <= QUICK_SECONDS
+    quick = parts.service.seconds <= QUICK_SECONDS
     loop = Loop(listener, front, config, lifecycle, row, peers, quick=quick)
     signal.signal(signal.SIGTERM, lambda *_: loop.stop())
     threading.Thread(
         target=_watch, args=(loop, parts.predictor, config, row, parent), name="watch", daemon=True
     ).start()
-    # What lives now lives on: the collector need not look at it again, nor copy shared pages by doing so.
-    gc.collect()
-    gc.freeze()
-    heap.trim()
+    heap.settle()
     loop.run()
     return 0
 

@@ -16,12 +16,13 @@ from PIL import Image
 LABELS = ["dark", "middling", "light"]
 
 
-def write_shades(folder: Path, *, slow: int = 0, hang: int = 0, **changes: Any) -> Path:
+def write_shades(folder: Path, *, slow: int = 0, hang: int = 0, deaf: int = 0, **changes: Any) -> Path:
     """Write a model for pictures of 2 x 2 grey pixels: softmax over how near their mean is to 0, 0.5 and 1.
 
     Args:
         slow: so many products of two 256 x 256 matrices are computed on the way, for tests that need time to pass.
         hang: so many are computed for a middling picture, and none for others.
+        deaf: a middling picture takes that many times that many steps within one node, which no one can end.
         changes: members of model.json to replace.
     """
     pick = numpy_helper.from_array(np.array([[-8.0, 0.0, 8.0]] * 4, np.float32) / 4, "pick")
@@ -29,18 +30,26 @@ def write_shades(folder: Path, *, slow: int = 0, hang: int = 0, **changes: Any) 
     constants = [pick, shift]
     nodes = [helper.make_node("MatMul", ["image", "pick"], ["picked"])]
     last = "picked"
+    if hang or deaf:
+        constants += [
+            numpy_helper.from_array(np.array(hang or deaf, np.int64), "many"),
+            numpy_helper.from_array(np.array(128 / 255, np.float32), "half"),
+            numpy_helper.from_array(np.array(1e-4, np.float32), "near"),
+        ]
+        nodes += _middling_nodes()
+    if deaf:
+        constants += _deaf_constants()
+        nodes += _deaf_nodes()
+        last = "kept"
     if slow or hang:
         constants += [
             numpy_helper.from_array(np.zeros((3, 256), np.float32), "widen"),
             numpy_helper.from_array(np.full((256, 256, 256), 1e-3, np.float32), "work"),
-            numpy_helper.from_array(np.array(slow or hang, np.int64), "times" if slow else "many"),
             numpy_helper.from_array(np.array(True), "go"),
         ]
-        nodes += (_middling_nodes() if hang else []) + _slow_nodes()
-        if hang:
-            constants += [
-                numpy_helper.from_array(np.array(x, np.float32), n) for n, x in (("half", 128 / 255), ("near", 1e-4))
-            ]
+        if slow:
+            constants.append(numpy_helper.from_array(np.array(slow, np.int64), "times"))
+        nodes += _slow_nodes()
         last = "kept"
     nodes += [
         helper.make_node("Add", [last, "shift"], ["logits"]),
@@ -115,6 +124,41 @@ def _middling_nodes() -> list[Any]:
         helper.make_node("Less", ["distance", "near"], ["middling"]),
         helper.make_node("Cast", ["middling"], ["once"], to=TensorProto.INT64),
         helper.make_node("Mul", ["once", "many"], ["times"]),
+    ]
+
+
+def _deaf_constants() -> list[Any]:
+    arrays = {
+        "zero": np.array(0, np.int64),
+        "one": np.array(1, np.int64),
+        "columns": np.array([1], np.int64),
+        "corner": np.array([[2.0, 0.0, 2.0, 0.0]], np.float32),
+        "size": np.array([[0.0, 0.0, 1.0, 1.0]], np.float32),
+        "lead": np.array([0], np.int64),
+        "leads": np.array([0, 1], np.int64),
+        "overlap": np.array([0.5], np.float32),
+        "nought": np.array([0.0, 0.0, 0.0], np.float32),
+    }
+    return [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+
+
+def _deaf_nodes() -> list[Any]:
+    """`times` boxes that do not touch: each is compared with all before it, in one node."""
+    return [
+        helper.make_node("Add", ["times", "one"], ["count"]),
+        helper.make_node("Range", ["zero", "count", "one"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["places"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["places", "columns"], ["column"]),
+        helper.make_node("Mul", ["column", "corner"], ["corners"]),
+        helper.make_node("Add", ["corners", "size"], ["flat_boxes"]),
+        helper.make_node("Unsqueeze", ["flat_boxes", "lead"], ["boxes"]),
+        helper.make_node("Unsqueeze", ["places", "leads"], ["ranks"]),
+        helper.make_node("Unsqueeze", ["count", "lead"], ["at_most"]),
+        helper.make_node("NonMaxSuppression", ["boxes", "ranks", "at_most", "overlap"], ["chosen"]),
+        helper.make_node("Cast", ["chosen"], ["chosen_f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["chosen_f"], ["chosen_sum"], keepdims=0),
+        helper.make_node("Mul", ["chosen_sum", "nought"], ["nothing"]),
+        helper.make_node("Add", ["picked", "nothing"], ["kept"]),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -187,11 +188,8 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent(serve: Serve, pictur
     ("spoil", "code", "words"),
     [
         (lambda path: (path / "model.json").unlink(), 2, "no model in"),
-        (
-            lambda path: (path / "model.onnx").write_bytes(b"x" * (path / "model.onnx").stat().st_size),
-            3,
-            "does not open",
-        ),
+        (lambda path: write_model(path, b"x", tell=False), 2, "is not the file that model.json describes"),
+        (lambda path: write_model(path, b"x", tell=True), 3, "does not open"),
     ],
 )
 def test_what_cannot_start_says_why_in_one_line(
@@ -203,6 +201,16 @@ def test_what_cannot_start_says_why_in_one_line(
     output = service.output()
     assert words in output
     assert "Traceback" not in output
+
+
+def write_model(path: Path, data: bytes, *, tell: bool) -> None:
+    """Put other bytes of the same length in the model's place; in model.json too, if it is to be told."""
+    file = path / "model.onnx"
+    file.write_bytes(data * (file.stat().st_size // len(data)))
+    if tell:
+        document = json.loads((path / "model.json").read_text())
+        document["files"][0]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        (path / "model.json").write_text(json.dumps(document))
 
 
 def test_a_taken_port_is_said(picture_dir: Path) -> None:
