@@ -66,11 +66,14 @@ def test_a_slow_sender_is_cut(serve: Serve, picture_dir: Path, data: bytes) -> N
         assert everything(connection).startswith(b"HTTP/1.1 408 ")
 
 
-def test_without_the_limit_it_holds_its_connection(serve: Serve, picture_dir: Path) -> None:
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nX: " + b"a" * 1000, HEAD + BODY], ids=["head", "body"])
+def test_without_the_limit_it_holds_its_connection(serve: Serve, picture_dir: Path, data: bytes) -> None:
     """The control."""
-    service = serve(picture_dir, SERVING_HEAD_MS="60000").wait_ready()
+    service = serve(picture_dir, SERVING_HEAD_MS="60000", SERVING_BODY_MS="60000").wait_ready()
     with connected(service) as (connection,):
-        assert drip(connection, b"GET / HTTP/1.1\r\nX: " + b"a" * 1000, 3)
+        start = data.find(b"\r\n\r\n") + 4 if data.startswith(b"POST") else 0
+        connection.sendall(data[:start])
+        assert drip(connection, data[start:], 3)
 
 
 def test_many_slow_senders_slow_nobody_down(serve: Serve, picture_dir: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -177,95 +175,3 @@ def test_a_probe_is_answered_while_every_model_thread_computes(serve: Serve, tmp
     assert time.monotonic() - start < 0.5
     assert metric(service, "serving_requests_in_flight") >= 2, "the model was not slow enough for this test"
     thread.join(60)
-
-
-def replaced(service: Service, worker: int, seconds: float) -> bool:
-    """Whether this worker is replaced in this time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if worker not in service.workers() and len(service.workers()) == 2:
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def test_a_worker_that_hangs_altogether_is_replaced(serve: Serve, picture_dir: Path) -> None:
-    service = serve(picture_dir, SERVING_WORKERS="2", SERVING_HANG_MS="1000").wait_ready()
-    wait_until(lambda: len(service.workers()) == 2)
-    worker = service.workers()[0]
-    os.kill(worker, signal.SIGSTOP)
-    assert replaced(service, worker, 10)
-    assert metric(service, "serving_worker_restarts_total") == 1
-
-
-def test_without_the_heartbeat_it_stays(serve: Serve, picture_dir: Path) -> None:
-    """The control."""
-    service = serve(picture_dir, SERVING_WORKERS="2", SERVING_HANG_MS="60000").wait_ready()
-    wait_until(lambda: len(service.workers()) == 2)
-    worker = service.workers()[0]
-    os.kill(worker, signal.SIGSTOP)
-    assert not replaced(service, worker, 3)
-
-
-class Stubborn(threading.Thread):
-    """One client that connects anew when its connection breaks, and notes when it was not answered."""
-
-    def __init__(self, service: Service, stop: threading.Event) -> None:
-        super().__init__()
-        self.service, self.stop = service, stop
-        self.answered = 0
-        self.broken = 0
-        self.wrong: list[str] = []
-        self.longest = 0.0
-        """Seconds between two answers, at most."""
-
-    def run(self) -> None:
-        connection = self.service.connect()
-        last = time.monotonic()
-        while not self.stop.is_set():
-            try:
-                connection.request("POST", "/score", BODY, {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                answer = response.read()
-            except (OSError, http.client.HTTPException):
-                self.broken += 1
-                connection.close()
-                continue
-            if response.status != 200 or b"light" not in answer:
-                self.wrong.append(f"{response.status} {answer!r}")
-            self.longest = max(self.longest, time.monotonic() - last)
-            last = time.monotonic()
-            self.answered += 1
-        connection.close()
-
-
-def has_threads(worker: int) -> bool:
-    """Whether a worker has opened its model and started its threads, and so takes connections."""
-    return len(list(Path(f"/proc/{worker}/task").iterdir())) > 3
-
-
-def test_a_worker_killed_under_load_is_back_in_a_second_and_the_others_answer(serve: Serve, picture_dir: Path) -> None:
-    service = serve(picture_dir, SERVING_WORKERS="2").wait_ready()
-    wait_until(lambda: len(service.workers()) == 2 and all(has_threads(pid) for pid in service.workers()))
-    stop = threading.Event()
-    clients = [Stubborn(service, stop) for _ in range(8)]
-    for client in clients:
-        client.start()
-    wait_until(lambda: all(client.answered > 20 for client in clients))
-    victim = service.workers()[0]
-    killed = time.monotonic()
-    os.kill(victim, signal.SIGKILL)
-    assert replaced(service, victim, 10)
-    # The gauge of a new worker's connections begins at 0; it has one once it answers.
-    wait_until(lambda: metric(service, "serving_workers") == 2)
-    back = time.monotonic() - killed
-    answered = [client.answered for client in clients]
-    wait_until(lambda: all(client.answered > before + 20 for client, before in zip(clients, answered, strict=True)))
-    stop.set()
-    for client in clients:
-        client.join(30)
-    assert [wrong for client in clients for wrong in client.wrong] == []
-    assert all(client.broken <= 1 for client in clients), "more was lost than the requests of the killed worker"
-    assert sum(client.broken for client in clients) >= 1, "the load did not reach the killed worker"
-    assert any(client.broken == 0 for client in clients), "the other worker's clients noticed"
-    assert back < 3  # a second where nothing else runs; the tests' machine may be busy
