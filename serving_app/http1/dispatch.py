@@ -23,8 +23,9 @@ from serving_app.service import Call
 from serving_app.settings import Settings
 from serving_app.trace import request_id
 
-QUICK_SECONDS = 0.005
-"""A prediction that takes longer, twice, sends the next ones to the threads…"""
+QUICK_SECONDS = 0.001
+"""A prediction that takes longer, twice, sends the next ones to the threads. What is answered in the loop waits in the
+kernel, where no deadline holds: a thousand connections would wait a thousand times this…"""
 SLOW_SECONDS = 0.05
 """…as one that takes this does by itself…"""
 QUICK_AGAIN = 8
@@ -112,10 +113,10 @@ class Dispatcher:
             for connection in again:
                 self.transport.event(connection, 0)
 
-    def _was_slow(self, seconds: float, cpu: float | None) -> None:
+    def _was_slow(self, seconds: float, cpu: float | None, requests: int = 1) -> None:
         """Send the next requests to the threads, unless it was the machine that had something else to do: that is
         seen from the CPU time, which costs a system call and is asked for only where there is doubt."""
-        if seconds > SLOW_SECONDS or (cpu is not None and time.thread_time() - cpu > QUICK_SECONDS / 2):
+        if seconds > SLOW_SECONDS or (cpu is not None and time.thread_time() - cpu > QUICK_SECONDS * requests):
             self._slow = QUICK_AGAIN
         self._doubt = True
 
@@ -125,8 +126,8 @@ class Dispatcher:
         start = time.perf_counter()
         answers = self._front.compute([(call, name) for _, _, name, _, call in waiting])
         now = time.perf_counter()
-        if now - start > QUICK_SECONDS:
-            self._was_slow(now - start, cpu)
+        if now - start > QUICK_SECONDS * len(waiting):
+            self._was_slow(now - start, cpu, len(waiting))
         else:
             self._doubt = False
         for (connection, head, name, started, _), answer in zip(waiting, answers, strict=True):
@@ -151,7 +152,7 @@ class Dispatcher:
         work.unfinished -= 1
         if model:
             self._row.waited(job.started - job.arrived)
-            if job.seconds > QUICK_SECONDS:
+            if job.cpu_seconds > QUICK_SECONDS:
                 self._slow = QUICK_AGAIN
             elif self._slow and not job.late:
                 self._slow -= 1

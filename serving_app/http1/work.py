@@ -20,7 +20,7 @@ ADMITTED = 0.5
 class Job:
     """One request on its way through a thread."""
 
-    __slots__ = ("answer", "arrived", "body", "connection", "head", "late", "request_id", "seconds", "started")
+    __slots__ = ("answer", "arrived", "body", "connection", "cpu_seconds", "head", "late", "request_id", "started")
 
     def __init__(self, connection: Connection, head: Head, body: bytes, request_id: str, arrived: float) -> None:
         self.connection = connection
@@ -29,8 +29,8 @@ class Job:
         self.request_id = request_id
         self.arrived = arrived
         self.started = 0.0
-        self.seconds = 0.0
-        """Time that computing took."""
+        self.cpu_seconds = 0.0
+        """Time that computing took of the thread itself: a busy machine does not make a request slow."""
         self.answer: Answer | None = None
         self.late = False
         """It waited too long, or its client left, and nothing was computed."""
@@ -92,7 +92,8 @@ class Work:
             if job.started - job.arrived > self._max_wait or job.connection.gone:
                 job.late = True
             else:
+                cpu = time.thread_time()
                 job.answer = self._compute(job)
-                job.seconds = time.perf_counter() - job.started
-                self._cost += SMOOTH * (job.seconds - self._cost)
+                job.cpu_seconds = time.thread_time() - cpu
+                self._cost += SMOOTH * (time.perf_counter() - job.started - self._cost)
             self._done(job)
