@@ -43,8 +43,10 @@ NAMES = {
 def commands(way: str, model: Path, folder: Path, port: int, python: Path) -> list[list[str]]:
     """Return the commands that start a contender."""
     bin_, package = python.parent, "benchmarks.serving_contenders"
-    if way == "serving_app":
-        return [[sys.executable, "-m", "serving_app", "--model-dir", str(model), "--port", str(port), "--workers", "2"]]
+    if way in ("serving_app", "one_worker"):
+        workers = "2" if way == "serving_app" else "1"
+        words = ["-m", "serving_app", "--model-dir", str(model), "--port", str(port), "--workers", workers]
+        return [[sys.executable, *words]]
     if way == "fastapi":
         words = (
             f"{package}.fastapi_async:app --workers 2 --loop uvloop --http httptools --no-access-log --log-level error"
@@ -94,7 +96,7 @@ def running(
     try:
         while not _answers(port, path, body):
             if time.monotonic() - began > START_SECONDS or any(one.poll() is not None for one in started):
-                raise SystemExit(f"{NAMES[way]} did not start:\n{(folder / way / 'log').read_text()[-2000:]}")
+                raise SystemExit(f"{way} did not start:\n{(folder / way / 'log').read_text()[-2000:]}")
             time.sleep(0.01)
         yield port, [pid for one in started for pid in family(one.pid)], time.monotonic() - began
     finally:
