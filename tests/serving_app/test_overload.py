@@ -104,7 +104,7 @@ def test_at_four_times_the_load_it_goes_on_at_its_peak_and_refuses_the_rest_at_o
 ) -> None:
     service = serve(write_shades(tmp_path / "m", slow=SLOW), **ONE, SERVING_QUEUE_MS="200").wait_ready()
     found: list[list[str]] = []
-    while len(found) < 3 and (not found or found[-1]):  # other work on the machine may spoil one or two
+    while len(found) < 5 and (not found or found[-1]):  # other work on the machine may spoil some
         peak, answers = overloaded(service)
         assert {status for status, _, _ in answers} <= {200, 503}
         assert all(retry is not None and int(retry) >= 1 for status, _, retry in answers if status == 503)
