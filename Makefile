@@ -10,11 +10,12 @@ NIGHTFERRY := $(BIN)/nightferry
 PYTEST := $(BIN)/python -m pytest
 READY := $(VENV)/.ready
 LOCKS := requirements.txt requirements-dev.txt
-COMPILE := $(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11
+COMPILE := $(UV) pip compile -q
+LOCKED := --generate-hashes --no-emit-index-url --python-version 3.11
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: release
 release: $(READY) ## Set up all there is, release the sample service, show its record and one prediction
@@ -22,19 +23,19 @@ release: $(READY) ## Set up all there is, release the sample service, show its r
 	@$(NIGHTFERRY) sample
 
 .PHONY: test
-test: check ## Everything: check, then the contract and whole-release tests on the sandbox
+test: check ## Everything: check, then the tests on the sandbox, in a browser and with public clients
 	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
-	$(NIGHTFERRY) up && $(PYTEST) -m sandbox tests; result=$$?; \
+	$(NIGHTFERRY) up --browser && $(PYTEST) -m "sandbox or browser or clients" tests; result=$$?; \
 	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \
 	exit $$result
 
 .PHONY: check
-check: $(READY) ## Lint, types, import contracts, and the tests that need no sandbox (about a minute)
+check: $(READY) ## Lint, types, import contracts, and the tests that need no sandbox, no browser and nothing more installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not sandbox" tests
+	$(PYTEST) -m "not sandbox and not browser and not clients" tests
 
 .PHONY: fix
 fix: $(READY) ## Format, and mend what the linter can mend
@@ -64,13 +65,20 @@ bench: $(READY) ## Run the benchmarks on the sandbox
 	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/release.py
 
+.PHONY: bench-serving
+bench-serving: $(READY) ## Measure the service against other stacks (needs wrk and nginx)
+	$(BIN)/python benchmarks/serving.py
+
 .PHONY: lock
 lock: $(READY) ## Resolve every *.in into its lock file, with hashes
-	$(COMPILE) requirements-uv.in -o requirements-uv.txt
-	$(COMPILE) requirements.in -o requirements.txt
-	$(COMPILE) serving_app/requirements.in -o serving_app/requirements.txt
-	$(COMPILE) docker/deployer/requirements.in -o docker/deployer/requirements.txt
-	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) --universal $(LOCKED) requirements-uv.in -o requirements-uv.txt
+	$(COMPILE) --universal $(LOCKED) requirements.in -o requirements.txt
+	$(COMPILE) --universal $(LOCKED) serving_app/requirements.in -o serving_app/requirements.txt
+	$(COMPILE) --universal $(LOCKED) docker/serving/requirements-test.in -o docker/serving/requirements-test.txt
+	$(COMPILE) --universal $(LOCKED) docker/deployer/requirements.in -o docker/deployer/requirements.txt
+	$(COMPILE) --universal $(LOCKED) benchmarks/requirements-serving.in -o benchmarks/requirements-serving.txt
+	$(COMPILE) --universal $(LOCKED) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) $(LOCKED) tests/clients/requirements-kserve.in -o tests/clients/requirements-kserve.txt
 
 # The environment: made once, made again when a lock file changes. An interrupted run starts over.
 $(READY): $(LOCKS) requirements-uv.txt pyproject.toml

@@ -2,44 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from flask import Flask
 
-from serving_app import model_dir, passport, routes_score, routes_status, routes_v2, settings
+from serving_app import heap, model_dir, passport, routes_score, routes_status, routes_try, routes_v2, settings
 from serving_app.lifecycle import Lifecycle
-from serving_app.metrics import Metrics
+from serving_app.metrics import Metrics, Row
 from serving_app.middleware import Middleware
 from serving_app.predictor import Predictor
 from serving_app.responses import handle_errors
 from serving_app.service import Service
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
-def create_app(config: settings.Settings | None = None, lifecycle: Lifecycle | None = None) -> Flask:
+
+@dataclass(frozen=True)
+class Parts:
+    """What a server needs beside the app, as `app.extensions["serving"]`."""
+
+    service: Service
+    predictor: Predictor
+    plain: WSGIApplication
+    """The app without the middleware, for a server that counts and names requests itself."""
+
+
+def create_app(
+    config: settings.Settings | None = None,
+    lifecycle: Lifecycle | None = None,
+    metrics: Metrics | None = None,
+    row: Row | None = None,
+) -> Flask:
     """Return the app, ready to answer: the model has already computed one real inference.
 
     Args:
         config: how to run; read from the environment if left out.
-        lifecycle: shared with the process that is told to stop; an app of its own if left out.
+        lifecycle: shared with the process that is told to stop; one of its own if left out.
+        metrics: of all workers; of this app alone if left out.
+        row: this worker's row of them.
 
     Raises:
         StartError: settings, model directory or model are wrong; one sentence says what and where.
     """
+    heap.give_back_large_blocks()
     config = config or settings.load()
     lifecycle = lifecycle or Lifecycle()
     model = model_dir.read(config.model_dir)
     identity = passport.issue(model)
     predictor = Predictor(model, threads=config.model_threads)
-    metrics = Metrics()
-    service = Service(
-        model, predictor, max_batch=config.max_batch, max_pixels=config.max_pixels, observe=metrics.inference
-    )
+    metrics = metrics or Metrics()
+    row = row or metrics.rows[0]
+    service = Service(model, predictor, max_batch=config.max_batch, max_pixels=config.max_pixels, observe=row.inference)
     service.warm_up()
     lifecycle.warmed_up()
 
     app = Flask("serving_app", static_folder=None)
+    app.url_map.merge_slashes = False  # "//score" is another path, not a reason to send people elsewhere
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.register_blueprint(routes_score.routes(service))
     app.register_blueprint(routes_v2.routes(service, lifecycle))
     app.register_blueprint(routes_status.routes(identity, lifecycle, metrics))
+    limits = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
+    app.register_blueprint(routes_try.routes(model, identity, **limits))
     handle_errors(app)
-    app.wsgi_app = Middleware(app.wsgi_app, metrics, lifecycle)  # type: ignore[method-assign]
+    app.extensions["serving"] = Parts(service, predictor, app.wsgi_app)
+    app.wsgi_app = Middleware(app.wsgi_app, row, lifecycle)  # type: ignore[method-assign]
     return app

@@ -7,10 +7,11 @@ import mmap
 
 class Lifecycle:
     """State of the service. `draining` is one byte of memory shared by the main process and its workers: the main
-    process, which gets SIGTERM, sets it; a worker reads it in each request without a lock or a file."""
+    process, which gets SIGTERM, sets it; a worker reads it in each request without a lock or a file. A second byte
+    says whether a worker has told why the service cannot start, which the others need not tell again."""
 
     def __init__(self) -> None:
-        self._shared = mmap.mmap(-1, 1)
+        self._shared = mmap.mmap(-1, 2)
         self._warm = False
 
     @property
@@ -21,6 +22,12 @@ class Lifecycle:
     def drain(self) -> None:
         """Stop being ready, in every worker."""
         self._shared[0] = 1
+
+    def first_to_fail(self) -> bool:
+        """Whether no other worker has called this."""
+        first = self._shared[1] == 0
+        self._shared[1] = 1
+        return first
 
     def warmed_up(self) -> None:
         """Record that the model has answered a real inference in this worker."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from serving_app.errors import StartError
+from serving_app.members import Members
 
 DATATYPES = {
     "BOOL": "bool",
@@ -89,6 +89,14 @@ class ModelDir:
     image: ImageSpec | None = None
     scores: str = "probabilities"
     """"probabilities", or "logits" when the service has to apply the softmax."""
+    sha256s: tuple[tuple[str, str], ...] = ()
+    """Name and sha256 of each file that has one in model.json."""
+
+
+MEMBERS = (
+    *("format", "service", "version", "created", "author", "commit", "files", "model", "inputs", "outputs", "labels"),
+    *("scores", "image", "metrics", "golden"),
+)
 
 
 def read(path: Path) -> ModelDir:
@@ -101,81 +109,133 @@ def read(path: Path) -> ModelDir:
     try:
         data = manifest.read_bytes()
     except OSError as error:
-        raise StartError(
-            f"no model in {path}: {manifest} cannot be read ({error.strerror}); give a folder with --model-dir"
-        ) from error
+        raise StartError(_no_model(path, error)) from error
     try:
         return _parse(path, data)
-    except KeyError as error:
-        raise StartError(f"{manifest}: {error.args[0]} is missing") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except json.JSONDecodeError as error:
+        raise StartError(
+            f"{manifest}: not JSON, line {error.lineno}, column {error.colno}: {error.msg[0].lower()}{error.msg[1:]}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise StartError(f"{manifest}: not UTF-8 text") from error
+    except (ValueError, RecursionError) as error:
         raise StartError(f"{manifest}: {error}") from error
 
 
+def _no_model(path: Path, error: OSError) -> str:
+    if not path.exists():
+        return f"no model in {path}: no such folder; give one that has a model.json with --model-dir"
+    if not path.is_dir():
+        return f"no model in {path}: it is a file; give the folder that has a model.json with --model-dir"
+    inside = sorted(found.parent.name for found in path.glob("*/model.json"))
+    if inside:
+        return f"no model in {path}: no model.json there, but in its folders {', '.join(inside[:5])}; give one of them"
+    if isinstance(error, FileNotFoundError):
+        return f"no model in {path}: no model.json there; docs/model-format.md says what it holds"
+    return f"no model in {path}: model.json cannot be read ({error.strerror})"
+
+
 def _parse(path: Path, data: bytes) -> ModelDir:
-    document = json.loads(data)
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")
-    if document["format"] != "onnx":
-        raise ValueError(f"format is {document['format']!r}; this service serves onnx")
+    document = Members(json.loads(data.decode()), "", MEMBERS)
+    if document.get("format") != "onnx":
+        raise ValueError(f"format is {document.get('format')!r}; this service serves onnx")
     inputs, outputs = _tensors(document, "inputs"), _tensors(document, "outputs")
-    labels = tuple(str(label) for label in document.get("labels") or ())
-    image = _image(document["image"], inputs) if document.get("image") else None
+    labels = tuple(document.items("labels", []))
+    if not all(isinstance(label, str) for label in labels):
+        raise ValueError("labels holds something else than texts")
+    image = image_spec(document.get("image"), inputs) if document.get("image", None) is not None else None
     if image and not labels:
         raise ValueError("labels are missing; a model for pictures names its classes")
-    if labels and outputs[0].shape[-1] not in (-1, len(labels)):
-        raise ValueError(f"labels are {len(labels)}, but output {outputs[0].name} has {outputs[0].shape[-1]} classes")
-    scores = document.get("scores", "probabilities")
-    if scores not in ("probabilities", "logits"):
-        raise ValueError(f"scores is {scores!r}; give probabilities or logits")
+    classes = outputs[0].shape[-1] if outputs[0].shape else 0
+    if labels and classes not in (-1, len(labels)):
+        raise ValueError(f"labels are {len(labels)}, but output {outputs[0].name} has {classes} classes")
     return ModelDir(
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
-        service=str(document["service"]),
-        version=str(document["version"]),
+        service=document.text("service"),
+        version=document.text("version"),
         model=_model_file(path, document),
         inputs=inputs,
         outputs=outputs,
         labels=labels,
         image=image,
-        scores=scores,
+        scores=document.one_of("scores", ("probabilities", "logits"), "probabilities"),
+        sha256s=tuple((file["name"], file["sha256"]) for file in document.get("files") if file.get("sha256")),
     )
 
 
-def _model_file(path: Path, document: Mapping[str, Any]) -> Path:
-    sizes = {entry["name"]: entry["size"] for entry in document["files"]}
-    if document["model"] not in sizes:
-        raise ValueError(f"model is {document['model']!r}, which is not among files")
+def verify(model: ModelDir) -> None:
+    """Compare every file with its sha256; reads all of them once.
+
+    Raises:
+        StartError: one holds something else; it names the file.
+    """
+    for name, wanted in model.sha256s:
+        with (model.path / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != wanted:
+            raise StartError(
+                f"{model.path / name} is not the file that model.json describes: its sha256 is {found}, not {wanted}; "
+                "fetch or write the model again"
+            )
+
+
+def _model_file(path: Path, document: Members) -> Path:
+    files = [Members(f, f"files[{i}]", ("name", "size", "sha256")) for i, f in enumerate(document.items("files"))]
+    sizes = {file.text("name"): file.whole("size", low=0) for file in files}
+    model = document.text("model")
+    if model not in sizes:
+        raise ValueError(f"model is {model!r}, which is not among files")
     for name, size in sizes.items():
         found = (path / name).stat().st_size if (path / name).is_file() else None
+        if found is None:
+            raise ValueError(f"file {name} is missing")
         if found != size:
-            raise ValueError(f"file {name} should have {size} bytes and {'is missing' if found is None else found}")
-    return path / str(document["model"])
+            raise ValueError(f"file {name} should have {size} bytes and has {found}")
+    return path / model
 
 
-def _tensors(document: Mapping[str, Any], member: str) -> tuple[Tensor, ...]:
-    tensors = tuple(Tensor(str(t["name"]), t["datatype"], tuple(int(d) for d in t["shape"])) for t in document[member])
+def _tensors(document: Members, name: str) -> tuple[Tensor, ...]:
+    tensors: dict[str, Tensor] = {}
+    for i, entry in enumerate(document.items(name)):
+        members = Members(entry, f"{name}[{i}]", ("name", "datatype", "shape"))
+        shape = members.items("shape")
+        if not all(type(size) is int and (size == -1 or size > 0) for size in shape):
+            raise ValueError(f"{members.path('shape')} is {shape}; give whole numbers, -1 for any size")
+        tensor = Tensor(members.text("name"), members.one_of("datatype", DATATYPES), tuple(shape))
+        if tensor.name in tensors:
+            raise ValueError(f"{name}: {tensor.name} is there twice")
+        tensors[tensor.name] = tensor
     if not tensors:
-        raise ValueError(f"{member} is empty")
-    for tensor in tensors:
-        if tensor.datatype not in DATATYPES:
-            raise ValueError(f"{member}: {tensor.name} has datatype {tensor.datatype!r}; one of {', '.join(DATATYPES)}")
-    return tensors
+        raise ValueError(f"{name} is empty")
+    return tuple(tensors.values())
 
 
-def _image(value: Mapping[str, Any], inputs: tuple[Tensor, ...]) -> ImageSpec:
-    numbers = {name: tuple(float(n) for n in value[name]) for name in ("mean", "std") if name in value}
-    image = ImageSpec(**{**value, **numbers})
-    for name, allowed in (
-        ("mode", ("L", "RGB")),
-        ("layout", ("flat", "nchw", "nhwc")),
-        ("resample", ("nearest", "box", "bilinear", "bicubic", "lanczos")),
-    ):
-        if getattr(image, name) not in allowed:
-            raise ValueError(f"image.{name} is {getattr(image, name)!r}; one of {', '.join(allowed)}")
+def image_spec(value: object, inputs: tuple[Tensor, ...]) -> ImageSpec:
+    """Return the member `image`.
+
+    Raises:
+        ValueError: something in it is wrong, or it makes another tensor than the model's input.
+    """
+    members = Members(value, "image", [field.name for field in dataclasses.fields(ImageSpec)])
+    image = ImageSpec(
+        input=members.text("input"),
+        width=members.whole("width", low=1),
+        height=members.whole("height", low=1),
+        mode=members.one_of("mode", ("L", "RGB"), "RGB"),
+        layout=members.one_of("layout", ("flat", "nchw", "nhwc"), "nchw"),
+        mean=members.numbers("mean", (0.0,)),
+        std=members.numbers("std", (1.0,)),
+        scale=members.number("scale", 1.0),
+        invert=members.flag("invert", False),
+        resample=members.one_of("resample", ("nearest", "box", "bilinear", "bicubic", "lanczos"), "bilinear"),
+        top_k=members.whole("top_k", 3, low=1),
+    )
     for name in ("mean", "std"):
         if len(getattr(image, name)) not in (1, image.channels):
             raise ValueError(f"image.{name} wants 1 or {image.channels} numbers")
+    if 0 in image.std:
+        raise ValueError("image.std holds 0, which nothing can be divided by")
     tensor = next((t for t in inputs if t.name == image.input), None)
     if tensor is None:
         raise ValueError(f"image.input is {image.input!r}, which is not among inputs")
@@ -185,5 +245,7 @@ def _image(value: Mapping[str, Any], inputs: tuple[Tensor, ...]) -> ImageSpec:
         have in (-1, want) for have, want in zip(tensor.shape[1:], image.shape, strict=True)
     )
     if not fits:
-        raise ValueError(f"image makes tensors of shape {list(image.shape)}, input {tensor.name} is {tensor.shape}")
+        raise ValueError(
+            f"image makes tensors of shape {list(image.shape)}, input {tensor.name} is {list(tensor.shape)}"
+        )
     return image

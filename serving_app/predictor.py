@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -30,6 +33,32 @@ ONNX_TYPES = {
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
+class ModelCut(Exception):
+    """An inference was ended because it took too long."""
+
+
+class _Run:
+    """What one thread has the model compute, for the thread that watches over the time."""
+
+    def __init__(self) -> None:
+        self.options = ort.RunOptions()
+        self.started = 0.0
+        self.cut = False
+        self.lock = threading.Lock()
+
+    def begin(self) -> None:
+        self.started = time.monotonic()
+
+    def end(self) -> bool:
+        """Whether it was cut."""
+        with self.lock:
+            self.started = 0.0
+            cut = self.cut
+            if cut:
+                self.cut = self.options.terminate = False
+            return cut
+
+
 class Predictor:
     """Runs the model; safe to call from several threads at once."""
 
@@ -55,12 +84,45 @@ class Predictor:
             raise StartError(f"{model.model} does not open: {_first_line(error)}") from error
         _check_signature(model, "inputs", model.inputs, self._session.get_inputs())
         _check_signature(model, "outputs", model.outputs, self._session.get_outputs())
+        # The Python layer above the session checks again what the caller has checked: a sixth of a small model's time.
+        self._compute = getattr(self._session, "_sess", self._session).run
         self._outputs = [output.name for output in model.outputs]
         self._model = model
+        self._runs: dict[int, _Run] = {}
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Return every declared output for these inputs, whose names, types and shapes the caller has checked."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+        """Return every declared output for these inputs, whose names, types and shapes the caller has checked.
+
+        Raises:
+            ModelCut: it took too long, and `cut` ended it.
+        """
+        run = self._runs.get(threading.get_ident())
+        if run is None:
+            run = self._runs[threading.get_ident()] = _Run()
+        run.begin()
+        try:
+            values = self._compute(self._outputs, inputs, run.options)
+        except Exception as error:
+            if run.end():
+                raise ModelCut from error
+            raise
+        run.end()
+        return dict(zip(self._outputs, values, strict=True))
+
+    def cut(self, seconds: float) -> int:
+        """End the inferences that have taken longer than this; returns how many were told so now."""
+        told = 0
+        for run in list(self._runs.values()):
+            with run.lock:
+                if run.started and not run.cut and time.monotonic() - run.started > seconds:
+                    run.cut = run.options.terminate = True
+                    told += 1
+        return told
+
+    def stuck(self, seconds: float) -> bool:
+        """Whether an inference goes on although it was told to end, longer than this since it began."""
+        now = time.monotonic()
+        return any(run.started and now - run.started > seconds for run in list(self._runs.values()))
 
     def warm_up(self) -> None:
         """Run one inference of zeros.
@@ -121,4 +183,6 @@ def _shapes_agree(declared: tuple[int, ...], actual: list[int | str | None]) -> 
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
+    """What ONNX Runtime says, without its codes and the path that the sentence around it names."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed: ?)?", "", line)[:300]

@@ -27,8 +27,21 @@ def json_body() -> bytes:
     Raises:
         RequestError: it is not declared as application/json, or is not plain.
     """
-    if request.mimetype != "application/json":
-        raise RequestError(415, "Content-Type", "give application/json")
+    return _body(("application/json",))
+
+
+def infer_body(*, in_binary: bool) -> bytes:
+    """Return the body of an Open Inference Protocol request, whose public clients leave Content-Type out.
+
+    Raises:
+        RequestError: it is declared as something else, or is not plain.
+    """
+    return _body(("application/json", "", *(("application/octet-stream",) if in_binary else ())))
+
+
+def _body(kinds: tuple[str, ...]) -> bytes:
+    if request.mimetype not in kinds:
+        raise RequestError(415, "Content-Type", f"give {' or '.join(filter(None, kinds))}")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise RequestError(415, "Content-Encoding", "send the body as it is, not compressed")
     return request.get_data(cache=False)

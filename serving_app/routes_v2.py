@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2, JSON form."""
+"""The Open Inference Protocol v2, with tensors in JSON or in binary."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from serving_app import __version__
+from serving_app import __version__, binary
 from serving_app.errors import RequestError
 from serving_app.lifecycle import Lifecycle
 from serving_app.model_dir import ModelDir, Tensor
-from serving_app.responses import document, encoded, json_body
+from serving_app.responses import document, encoded, infer_body
 from serving_app.service import Service, unknown_model
-
-BINARY_HEADER = "Inference-Header-Content-Length"
 
 
 def routes(service: Service, lifecycle: Lifecycle) -> Blueprint:
@@ -23,7 +21,7 @@ def routes(service: Service, lifecycle: Lifecycle) -> Blueprint:
 
     @blueprint.get("")
     def server() -> Response:
-        return document({"name": "serving_app", "version": __version__, "extensions": []})
+        return document({"name": "serving_app", "version": __version__, "extensions": ["binary_tensor_data"]})
 
     @blueprint.get("/health/live")
     def live() -> Response:
@@ -57,9 +55,15 @@ def routes(service: Service, lifecycle: Lifecycle) -> Blueprint:
     @blueprint.post("/models/<name>/versions/<version>/infer")
     def infer(name: str, version: str | None = None) -> Response:
         _check(model, name, version)
-        if BINARY_HEADER in request.headers:
-            raise RequestError(400, BINARY_HEADER, "binary tensor data is not spoken here; send JSON")
-        return encoded(service.infer(json_body()))
+        size = binary.json_size(request.headers.get(binary.HEADER))
+        if size == 0 and request.mimetype == "application/json":
+            raise RequestError(400, binary.HEADER, "is 0, but Content-Type says that the body is JSON")
+        body, answer_size = service.infer(infer_body(in_binary=size is not None), size)
+        answer = encoded(body)
+        if answer_size is not None:
+            answer.content_type = "application/octet-stream"
+            answer.headers[binary.HEADER] = str(answer_size)
+        return answer
 
     return blueprint
 

@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving_app import tensors
+from serving_app import batching, tensors
 from serving_app.errors import RequestError, bad_request
+from serving_app.infer import InferProtocol
 from serving_app.labels import best_labels
-from serving_app.model_dir import ModelDir, Tensor
+from serving_app.model_dir import ModelDir
 from serving_app.predictor import Predictor
 from serving_app.preprocess import ImagePreprocessor
 
+LONG = 0.1
+"""Seconds of an inference that is not repeated just to see how long it takes."""
 Observer = Callable[[int, float], None]
 """Called after each inference with its rows and seconds."""
+
+
+Outputs = Mapping[str, NDArray[Any]]
+
+
+class Call(NamedTuple):
+    """A request that has been read: what the model gets, and what makes an answer of what it gives."""
+
+    arrays: dict[str, NDArray[Any]]
+    write: Callable[[Outputs], tuple[bytes, int | None]]
+    """Returns the answer's body, and how much of it is JSON if tensors follow that."""
 
 
 class Service:
@@ -39,10 +53,15 @@ class Service:
         self.model = model
         self._predictor = predictor
         self._max_batch = max_batch
-        self._observe = observe
+        self.observe = observe
         self._images = ImagePreprocessor(model.image, max_pixels=max_pixels) if model.image else None
         self._inputs = {tensor.name: tensor for tensor in model.inputs}
-        self._outputs = {tensor.name: tensor for tensor in model.outputs}
+        self._most = tensors.bounds(model, max_batch)
+        self._protocol = InferProtocol(model, self._images, max_batch=max_batch)
+        self.batches = False
+        """Whether requests that arrive together are better computed together; known after `warm_up`."""
+        self.seconds = 0.0
+        """Time that one inference of zeros takes once it is warm; known after `warm_up`."""
 
     def warm_up(self) -> None:
         """Compute one answer, so that the first user does not pay for what happens once.
@@ -50,9 +69,15 @@ class Service:
         Raises:
             StartError: the model fails on it.
         """
-        self._predictor.warm_up()
+        for _ in range(3):  # the first one pays for what happens once
+            start = time.perf_counter()
+            self._predictor.warm_up()
+            self.seconds = time.perf_counter() - start
+            if self.seconds > LONG:
+                break
         if self._images:
             self._predictor.run({self.model.inputs[0].name: self._images.warm_up()})
+        self.batches = batching.worthwhile(self.model, self._predictor.run)
 
     def score(self, body: bytes) -> bytes:
         """Answer the tutorial's request: the best labels of each picture (or row of numbers).
@@ -60,8 +85,17 @@ class Service:
         Raises:
             RequestError: the body is not as the contract says.
         """
+        call = self.read_score(body)
+        return call.write(self._run(call.arrays))[0]
+
+    def read_score(self, body: bytes) -> Call:
+        """Take the tutorial's request as far as the model.
+
+        Raises:
+            RequestError: the body is not as the contract says.
+        """
         start = time.perf_counter()
-        document = _object(body)
+        document = tensors.json_object(body, self._most)
         if "input" not in document:
             raise bad_request("input", "missing; give a JSON text of a list of base64 pictures")
         items = _list(document["input"])
@@ -75,69 +109,48 @@ class Service:
             shape = [len(items), *tensor.shape[1:]]
             entry = {"datatype": tensor.datatype, "shape": shape, "data": items}
             rows = tensors.parse(entry, tensor, "input", max_batch=self._max_batch)
-        scores = self._run({tensor.name: rows})[self.model.outputs[0].name]
-        best = best_labels(scores, self.model)
+        return Call({tensor.name: rows}, lambda outputs: (self._write_score(outputs, start), None))
+
+    def _write_score(self, outputs: Outputs, start: float) -> bytes:
+        best = best_labels(outputs[self.model.outputs[0].name], self.model)
         return orjson.dumps({"result": [best, f"Computed in {round((time.perf_counter() - start) * 1000, 2)} ms"]})
 
-    def infer(self, body: bytes) -> bytes:
-        """Answer an Open Inference Protocol request. A model for pictures also takes its input as BYTES: base64 texts.
+    def infer(self, body: bytes, json_size: int | None = None) -> tuple[bytes, int | None]:
+        """Answer an Open Inference Protocol request. A model for pictures also takes its input as BYTES.
+
+        Args:
+            body: JSON, or JSON and then tensors in binary.
+            json_size: how much of the body is JSON, if tensors may follow it.
+
+        Returns:
+            The answer's body, and how much of it is JSON if tensors follow that.
 
         Raises:
             RequestError: the body is not as the protocol or the model's signature says.
         """
-        document = _object(body)
-        entries = document.get("inputs")
-        if not isinstance(entries, list):
-            raise bad_request("inputs", "give a list of tensors")
-        arrays: dict[str, NDArray[Any]] = {}
-        for i, entry in enumerate(entries):
-            field = f"inputs[{i}]"
-            if not isinstance(entry, dict):
-                raise bad_request(field, "give an object with name, datatype, shape and data")
-            name = entry.get("name")
-            if not isinstance(name, str) or name not in self._inputs:
-                raise bad_request(f"{field}.name", f"is {str(name)[:80]!r}; the model has {', '.join(self._inputs)}")
-            if name in arrays:
-                raise bad_request(f"{field}.name", f"{name} is there twice")
-            arrays[name] = self._array(entry, self._inputs[name], field)
-        missing = [name for name in self._inputs if name not in arrays]
-        if missing:
-            raise bad_request("inputs", f"{missing[0]} is missing")
-        wanted = self._wanted(document.get("outputs"))
-        outputs = self._run(arrays)
-        answer: dict[str, Any] = {"model_name": self.model.service, "model_version": self.model.version}
-        if isinstance(document.get("id"), str):
-            answer["id"] = document["id"]
-        answer["outputs"] = [tensors.render(name, outputs[name], self._outputs[name]) for name in wanted]
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+        call = self.read_infer(body, json_size)
+        return call.write(self._run(call.arrays))
 
-    def _array(self, entry: Mapping[str, Any], tensor: Tensor, field: str) -> NDArray[Any]:
-        if self._images and entry.get("datatype") == "BYTES":
-            data = entry.get("data")
-            if not isinstance(data, list):
-                raise bad_request(f"{field}.data", "give a list of base64 pictures")
-            if entry.get("shape") not in ([len(data)], [len(data), 1]):
-                raise bad_request(f"{field}.shape", f"is not [{len(data)}], the number of pictures in data")
-            self._check_count(len(data), f"{field}.data")
-            return self._images.batch(data, f"{field}.data")
-        return tensors.parse(entry, tensor, field, max_batch=self._max_batch)
+    def read_infer(self, body: bytes, json_size: int | None = None) -> Call:
+        """Take an infer request as far as the model.
+
+        Raises:
+            RequestError: the body is not as the protocol or the model's signature says.
+        """
+        request = self._protocol.read(body, json_size)
+        return Call(request.arrays, lambda outputs: self._protocol.write(request, outputs))
+
+    def run_all(self, requests: list[dict[str, NDArray[Any]]]) -> list[Outputs]:
+        """Compute several requests in one inference. Whatever the model raises is about all of them."""
+        if len(requests) == 1:
+            return [self._run(requests[0])]
+        return batching.run_together(requests, self._run)
 
     def _check_count(self, count: int, field: str) -> None:
         if not 1 <= count <= self._max_batch:
             raise bad_request(field, f"has {count} members; 1 to {self._max_batch} are taken")
 
-    def _wanted(self, value: Any) -> list[str]:
-        if value is None:
-            return list(self._outputs)
-        if not isinstance(value, list) or not value:
-            raise bad_request("outputs", "give a list of objects with a name, or leave it out")
-        for i, entry in enumerate(value):
-            name = entry.get("name") if isinstance(entry, dict) else None
-            if not isinstance(name, str) or name not in self._outputs:
-                raise bad_request(f"outputs[{i}].name", f"is {str(name)[:80]!r}; one of {', '.join(self._outputs)}")
-        return list(dict.fromkeys(entry["name"] for entry in value))
-
-    def _run(self, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def _run(self, arrays: Outputs) -> Outputs:
         """The only way to the model."""
         first = next(iter(arrays.values()))
         rows = first.shape[0] if first.ndim else 1
@@ -149,18 +162,8 @@ class Service:
             outputs = {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
         else:
             outputs = self._predictor.run(arrays)
-        self._observe(rows, time.perf_counter() - start)
+        self.observe(rows, time.perf_counter() - start)
         return outputs
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise bad_request("body", f"not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise bad_request("body", "give a JSON object")
-    return document
 
 
 def _list(value: Any) -> list[Any]:

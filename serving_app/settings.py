@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +25,38 @@ class Settings:
     workers: int = 1
     """Processes, each with a session of its own. The default follows the CPUs this process may use, two at most:
     more replicas are the cluster's business."""
-    threads: int = 4
-    """Threads of one worker that run Python. More than one so that probes are answered while a model computes."""
+    model_workers: int = 1
+    """Threads of one worker that compute predictions which are not quick. Probes have threads of their own."""
     model_threads: int = 1
-    """Threads that ONNX Runtime uses inside one request."""
+    """Threads that ONNX Runtime uses inside one request. The default is every CPU: a lone request gets them all, and
+    under load the threads of the workers share them."""
+    model_seconds: float = 30.0
+    """An inference that takes longer is cut, and counted."""
+    queue_seconds: float = 10.0
+    """A request that has waited longer for a thread is not computed; one that would wait half as long gets 503 at
+    once."""
     max_body_bytes: int = 16 * 1024 * 1024
     """A larger body is refused with 413 before it is read."""
     max_batch: int = 256
     """Pictures or rows in one request."""
-    max_pixels: int = 50_000_000
-    """Pixels of one picture: a small file can claim a huge one."""
+    max_pixels: int = 24_000_000
+    """Pixels of the pictures in one request together: a small file can claim a huge one."""
+    max_connections: int = 1024
+    """Of one worker. Past that the longest idle one is closed; if none is idle, the newest gets 503."""
+    max_held_bytes: int = 256 * 1024 * 1024
+    """Of one worker: bodies that are on their way or being answered. Past that, 503."""
+    head_seconds: float = 10.0
+    """Time in which a request's head must arrive, or 408."""
+    body_seconds: float = 30.0
+    """Time in which a whole request must arrive, or 408."""
+    send_seconds: float = 30.0
+    """A client that takes nothing of its answer for so long is cut."""
+    idle_seconds: float = 75.0
+    """A kept connection without a request is closed after so long."""
+    hang_seconds: float = 20.0
+    """A worker whose loop has not turned for so long is killed and replaced."""
+    access_log: bool = False
+    """Log every request, not only those that fail with 5xx."""
     drain_seconds: float = 2.0
     """After SIGTERM: time in which requests are still answered, with `Connection: close`, and /readyz says 503.
     Clients with open connections leave in this time instead of finding them cut."""
@@ -44,8 +68,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings from `SERVING_…` variables.
 
     Raises:
-        StartError: a variable that is not a number of the kind wanted; it names the variable.
+        StartError: a variable that is not a number of the kind wanted, or none of ours; it names the variable.
     """
+    _refuse_unknown(environ)
     cpus = usable_cpus()
     workers = _number(environ, "SERVING_WORKERS", min(2, cpus), low=1)
     base = Settings()
@@ -54,14 +79,40 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         host=environ.get("SERVING_HOST") or base.host,
         port=_number(environ, "SERVING_PORT", base.port, low=1, high=65535),
         workers=workers,
-        threads=_number(environ, "SERVING_THREADS", base.threads, low=1),
-        model_threads=_number(environ, "SERVING_MODEL_THREADS", max(1, cpus // workers), low=1),
+        model_workers=_number(environ, "SERVING_MODEL_WORKERS", max(1, cpus // workers), low=1),
+        model_threads=_number(environ, "SERVING_MODEL_THREADS", cpus, low=1),
+        model_seconds=_number(environ, "SERVING_MODEL_MS", int(base.model_seconds * 1000), low=1) / 1000,
+        queue_seconds=_number(environ, "SERVING_QUEUE_MS", int(base.queue_seconds * 1000), low=1) / 1000,
         max_body_bytes=_number(environ, "SERVING_MAX_BODY_BYTES", base.max_body_bytes, low=1),
         max_batch=_number(environ, "SERVING_MAX_BATCH", base.max_batch, low=1),
         max_pixels=_number(environ, "SERVING_MAX_PIXELS", base.max_pixels, low=1),
+        max_connections=_number(environ, "SERVING_MAX_CONNECTIONS", base.max_connections, low=1),
+        max_held_bytes=_number(environ, "SERVING_MAX_HELD_BYTES", base.max_held_bytes, low=1),
+        head_seconds=_number(environ, "SERVING_HEAD_MS", int(base.head_seconds * 1000), low=1) / 1000,
+        body_seconds=_number(environ, "SERVING_BODY_MS", int(base.body_seconds * 1000), low=1) / 1000,
+        send_seconds=_number(environ, "SERVING_SEND_MS", int(base.send_seconds * 1000), low=1) / 1000,
+        idle_seconds=_number(environ, "SERVING_IDLE_MS", int(base.idle_seconds * 1000), low=1) / 1000,
+        hang_seconds=_number(environ, "SERVING_HANG_MS", int(base.hang_seconds * 1000), low=1000) / 1000,
+        access_log=bool(_number(environ, "SERVING_ACCESS_LOG", 0, low=0, high=1)),
         drain_seconds=_number(environ, "SERVING_DRAIN_MS", int(base.drain_seconds * 1000), low=0) / 1000,
         stop_seconds=_number(environ, "SERVING_STOP_SECONDS", base.stop_seconds, low=1),
     )
+
+
+def variable(field: str) -> str:
+    """Return the variable of one of Settings' fields."""
+    if field.endswith("_seconds") and field != "stop_seconds":
+        field = field.removesuffix("_seconds") + "_ms"
+    return f"SERVING_{field.upper()}"
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [variable(field.name) for field in dataclasses.fields(Settings)]
+    for name in environ:
+        if name.startswith("SERVING_") and name not in known:
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise StartError(f"{name} is not a setting; {hint}")
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, *, low: int, high: int = 2**31) -> int:

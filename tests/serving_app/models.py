@@ -16,11 +16,13 @@ from PIL import Image
 LABELS = ["dark", "middling", "light"]
 
 
-def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
+def write_shades(folder: Path, *, slow: int = 0, hang: int = 0, deaf: int = 0, **changes: Any) -> Path:
     """Write a model for pictures of 2 x 2 grey pixels: softmax over how near their mean is to 0, 0.5 and 1.
 
     Args:
         slow: so many products of two 256 x 256 matrices are computed on the way, for tests that need time to pass.
+        hang: so many are computed for a middling picture, and none for others.
+        deaf: a middling picture takes that many times that many steps within one node, which no one can end.
         changes: members of model.json to replace.
     """
     pick = numpy_helper.from_array(np.array([[-8.0, 0.0, 8.0]] * 4, np.float32) / 4, "pick")
@@ -28,13 +30,25 @@ def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
     constants = [pick, shift]
     nodes = [helper.make_node("MatMul", ["image", "pick"], ["picked"])]
     last = "picked"
-    if slow:
+    if hang or deaf:
+        constants += [
+            numpy_helper.from_array(np.array(hang or deaf, np.int64), "many"),
+            numpy_helper.from_array(np.array(128 / 255, np.float32), "half"),
+            numpy_helper.from_array(np.array(1e-4, np.float32), "near"),
+        ]
+        nodes += _middling_nodes()
+    if deaf:
+        constants += _deaf_constants()
+        nodes += _deaf_nodes()
+        last = "kept"
+    if slow or hang:
         constants += [
             numpy_helper.from_array(np.zeros((3, 256), np.float32), "widen"),
             numpy_helper.from_array(np.full((256, 256, 256), 1e-3, np.float32), "work"),
-            numpy_helper.from_array(np.array(slow, np.int64), "times"),
             numpy_helper.from_array(np.array(True), "go"),
         ]
+        if slow:
+            constants.append(numpy_helper.from_array(np.array(slow, np.int64), "times"))
         nodes += _slow_nodes()
         last = "kept"
     nodes += [
@@ -56,7 +70,7 @@ def write_shades(folder: Path, *, slow: int = 0, **changes: Any) -> Path:
         "image": {"input": "image", "width": 2, "height": 2, "mode": "L", "layout": "flat", "resample": "box"},
         "labels": LABELS,
     }
-    return _write(folder, graph, {**manifest, **changes})
+    return write(folder, graph, {**manifest, **changes})
 
 
 def write_sum(folder: Path, **changes: Any) -> Path:
@@ -81,7 +95,7 @@ def write_sum(folder: Path, **changes: Any) -> Path:
         "image": None,
         "labels": None,
     }
-    return _write(folder, graph, {**manifest, **changes})
+    return write(folder, graph, {**manifest, **changes})
 
 
 def picture(value: int, size: int = 2, kind: str = "PNG") -> bytes:
@@ -99,6 +113,53 @@ def text(data: bytes) -> str:
 def score_body(*pictures: bytes) -> dict[str, str]:
     """Return /score's request for pictures."""
     return {"input": json.dumps([text(data) for data in pictures])}
+
+
+def _middling_nodes() -> list[Any]:
+    """`times` is `many` for a picture whose mean is that of 128, and 0 for others."""
+    return [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "half"], ["off"]),
+        helper.make_node("Abs", ["off"], ["distance"]),
+        helper.make_node("Less", ["distance", "near"], ["middling"]),
+        helper.make_node("Cast", ["middling"], ["once"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["once", "many"], ["times"]),
+    ]
+
+
+def _deaf_constants() -> list[Any]:
+    arrays = {
+        "zero": np.array(0, np.int64),
+        "one": np.array(1, np.int64),
+        "columns": np.array([1], np.int64),
+        "corner": np.array([[2.0, 0.0, 2.0, 0.0]], np.float32),
+        "size": np.array([[0.0, 0.0, 1.0, 1.0]], np.float32),
+        "lead": np.array([0], np.int64),
+        "leads": np.array([0, 1], np.int64),
+        "overlap": np.array([0.5], np.float32),
+        "nought": np.array([0.0, 0.0, 0.0], np.float32),
+    }
+    return [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+
+
+def _deaf_nodes() -> list[Any]:
+    """`times` boxes that do not touch: each is compared with all before it, in one node."""
+    return [
+        helper.make_node("Add", ["times", "one"], ["count"]),
+        helper.make_node("Range", ["zero", "count", "one"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["places"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["places", "columns"], ["column"]),
+        helper.make_node("Mul", ["column", "corner"], ["corners"]),
+        helper.make_node("Add", ["corners", "size"], ["flat_boxes"]),
+        helper.make_node("Unsqueeze", ["flat_boxes", "lead"], ["boxes"]),
+        helper.make_node("Unsqueeze", ["places", "leads"], ["ranks"]),
+        helper.make_node("Unsqueeze", ["count", "lead"], ["at_most"]),
+        helper.make_node("NonMaxSuppression", ["boxes", "ranks", "at_most", "overlap"], ["chosen"]),
+        helper.make_node("Cast", ["chosen"], ["chosen_f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["chosen_f"], ["chosen_sum"], keepdims=0),
+        helper.make_node("Mul", ["chosen_sum", "nought"], ["nothing"]),
+        helper.make_node("Add", ["picked", "nothing"], ["kept"]),
+    ]
 
 
 def _slow_nodes() -> list[Any]:
@@ -127,7 +188,8 @@ def _slow_nodes() -> list[Any]:
     ]
 
 
-def _write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
+def write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
+    """Write a graph and its model.json."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     checker.check_model(model)
     data = model.SerializeToString()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    """Wait until it is true.
+
+    Raises:
+        AssertionError: it was not in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
 
 
 class Service:
@@ -106,12 +117,8 @@ class Service:
         assert self.process.stdout
         return self.process.stdout.read()
 
-    def leftovers(self) -> list[Path]:
-        """Return the folders in memory that it made and that are still there."""
-        return list(Path("/dev/shm").glob(f"serving-metrics-{self.process.pid}-*"))
-
     def kill(self) -> None:
-        """End it and its workers now, whatever state they are in, and remove what they left."""
+        """End it and its workers now, whatever state they are in."""
         if self.process.poll() is None:
             for pid in self.workers():
                 os.kill(pid, signal.SIGKILL)
@@ -119,5 +126,3 @@ class Service:
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
-        for folder in self.leftovers():
-            shutil.rmtree(folder)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from serving_app.app import create_app
+from serving_app.settings import Settings
 from tests.serving_app.models import picture, score_body, text
 
 GOOD = {"name": "image", "datatype": "FP32", "shape": [1, 4], "data": [0.1, 0.2, 0.3, 0.4]}
@@ -27,6 +33,31 @@ def huge_picture() -> bytes:
     buffer = io.BytesIO()
     Image.new("1", (2000, 2000)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def many_scans() -> bytes:
+    """A progressive JPEG whose last pass comes a hundred times: few bytes, much work."""
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * 100 + data[-2:]
+
+
+def long_text_chunk() -> bytes:
+    """A PNG whose compressed comment unpacks to two million bytes."""
+    info = PngInfo()
+    info.add_text("Comment", "a" * 2_000_000, zip=True)
+    buffer = io.BytesIO()
+    Image.new("L", (2, 2)).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def claims(width: int, height: int) -> bytes:
+    """A small PNG whose head claims another size."""
+    data = picture(0)
+    head = b"IHDR" + struct.pack(">II", width, height) + data[24:29]
+    return data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:]
 
 
 def animated() -> bytes:
@@ -63,6 +94,13 @@ SCORE = [
     ("truncated GIF", score(text(picture(7, kind="GIF")[:12])), "input[0]"),
     ("truncated WebP", score(text(picture(7, kind="WEBP")[:20])), "input[0]"),
     ("truncated BMP", score(text(picture(7, kind="BMP")[:20])), "input[0]"),
+    ("a comment that unpacks to much", score(text(long_text_chunk())), "input[0]"),
+    ("a JPEG of a hundred passes", score(text(many_scans())), "input[0]"),
+    ("claims of a huge size", score(text(claims(2**31 - 1, 2**31 - 1))), "input[0]"),
+    ("no pixels", score(text(claims(0, 0))), "input[0]"),
+    ("claims of lines that are not there", score(text(claims(300, 300))), "input[0]"),
+    ("too many pixels together", score(*[text(picture(0, size=250))] * 2), "input[1]"),
+    ("the list nested too deeply", b'{"input": "' + b"[" * 50_000 + b"]" * 50_000 + b'"}', "input"),
     ("more pixels than allowed", score(text(huge_picture())), "input[0]"),
 ]
 
@@ -94,6 +132,19 @@ INFER = [
     ("larger than FP32", tensor(data=[1e39, 0, 0, 0]), "inputs[0].data"),
     ("deep data", b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 4], "data": ' + b"[" * 200 + b"1"
         + b"]" * 200 + b"}]}", "inputs[0].data"),
+    ("id a number", json.dumps({"id": 1, "inputs": [GOOD]}).encode(), "id"),
+    ("parameters a list", tensor(parameters=[]), "inputs[0].parameters"),
+    ("NaN", b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 4], "data": [NaN, 0, 0, 0]}]}', "body"),
+    ("an object for data", tensor(data={"0": 1}), "inputs[0].data"),
+    ("a shape too large to multiply", tensor(shape=[2**62, 4]), "inputs[0].shape"),
+    ("an output twice", json.dumps({"inputs": [GOOD], "outputs": [{"name": "scores"}] * 2}).encode(),
+        "outputs[1].name"),
+    ("an extension that is not spoken", tensor(parameters={"shared_memory_region": "r"}),
+        "inputs[0].parameters.shared_memory_region"),
+    ("binary data without its header", tensor(parameters={"binary_data_size": 16}),
+        "inputs[0].parameters.binary_data_size"),
+    ("binary output perhaps", json.dumps({"inputs": [GOOD], "parameters": {"binary_data_output": 1}}).encode(),
+        "parameters.binary_data_output"),
     ("outputs a text", json.dumps({"inputs": [GOOD], "outputs": "scores"}).encode(), "outputs"),
     ("unknown output", json.dumps({"inputs": [GOOD], "outputs": [{"name": "x"}]}).encode(), "outputs[0].name"),
     ("pictures and another shape", tensor(datatype="BYTES", shape=[2], data=[text(picture(0))]), "inputs[0].shape"),
@@ -146,9 +197,15 @@ def test_score_of_a_model_without_labels(sum_client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/score", "/v2/models/shades/infer"])
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", None])
-def test_another_content_type_is_415(client: FlaskClient, path: str, kind: str | None) -> None:
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/octet-stream"]
+)
+def test_another_content_type_is_415(client: FlaskClient, path: str, kind: str) -> None:
     refused(client.post(path, data=b"{}", content_type=kind), 415, "Content-Type")
+
+
+def test_score_without_a_content_type_is_415(client: FlaskClient) -> None:
+    refused(client.post("/score", data=b"{}"), 415, "Content-Type")
 
 
 def test_json_with_a_charset_is_json(client: FlaskClient) -> None:
@@ -159,6 +216,26 @@ def test_json_with_a_charset_is_json(client: FlaskClient) -> None:
 def test_a_compressed_body_is_415(client: FlaskClient) -> None:
     headers = {"Content-Encoding": "gzip"}
     refused(client.post("/score", data=b"x", content_type="application/json", headers=headers), 415, "Content-Encoding")
+
+
+@pytest.mark.parametrize("path", ["/score", "/v2/models/shades/infer"])
+@pytest.mark.parametrize(
+    ("item", "words"), [(b"[]", "more lists"), (b"{}", "more lists"), (b"0", "more values"), (b'""', "more values")]
+)
+def test_more_than_any_request_holds_is_not_parsed(picture_dir: Path, path: str, item: bytes, words: str) -> None:
+    client = create_app(Settings(model_dir=picture_dir)).test_client()
+    member = b"input" if path == "/score" else b"inputs"
+    body = b'{"' + member + b'": [' + b",".join([item] * 200_000) + b"]}"
+    answer = client.post(path, data=body, content_type="application/json")
+    refused(answer, 400, "body")
+    assert words in answer.json["detail"]
+
+
+def test_the_largest_request_is_taken(picture_dir: Path) -> None:
+    client = create_app(Settings(model_dir=picture_dir, max_batch=20_000)).test_client()
+    rows = [[0.123456789, 1, 1, 0.5]] * 20_000
+    body = {"inputs": [{"name": "image", "datatype": "FP32", "shape": [20_000, 4], "data": rows}]}
+    assert client.post("/v2/models/shades/infer", json=body).status_code == 200
 
 
 def test_a_body_over_the_limit_is_413(client: FlaskClient) -> None:
@@ -173,6 +250,12 @@ def test_a_body_over_the_limit_is_413(client: FlaskClient) -> None:
         ("/v2/models/shades/versions/v2/infer", "version"),
         ("/nowhere", "path"),
         ("/v2/models/../../etc/passwd", "path"),
+        ("/v2/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd/infer", "path"),
+        ("/v2/models/%00/infer", "model"),
+        ("/v2/models/%ff%fe/infer", "model"),
+        ("//score", "path"),
+        ("/score/", "path"),
+        ("/score;x=1", "path"),
     ],
 )
 def test_what_is_not_here_is_404(client: FlaskClient, path: str, field: str) -> None:
@@ -188,12 +271,6 @@ def test_another_method_is_405(client: FlaskClient) -> None:
     answer = client.get("/score")
     refused(answer, 405, "method")
     assert "POST" in answer.headers["Allow"]
-
-
-def test_binary_tensors_are_refused_by_name(client: FlaskClient) -> None:
-    headers = {"Inference-Header-Content-Length": "10"}
-    answer = client.post("/v2/models/shades/infer", data=b"{}", content_type="application/json", headers=headers)
-    refused(answer, 400, "Inference-Header-Content-Length")
 
 
 @pytest.mark.parametrize("size", [1, 3])

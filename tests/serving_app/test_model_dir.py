@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
+import os
+import re
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving_app import settings as settings_module
 from serving_app.app import create_app
 from serving_app.errors import StartError
 from serving_app.lifecycle import Lifecycle
-from serving_app.settings import Settings, load
+from serving_app.settings import Settings, load, variable
 from tests.serving_app.models import write_shades, write_sum
+from tests.serving_app.running import ROOT, free_port
 
 IMAGE = {"input": "image", "width": 2, "height": 2, "mode": "L", "layout": "flat"}
 
@@ -46,6 +55,30 @@ def start(path: Path) -> None:
         ({"image": {**IMAGE, "input": "x"}}, "not among inputs"),
         ({"image": {**IMAGE, "surprise": 1}}, "surprise"),
         ({"files": [{"name": "model.onnx", "size": 1}]}, "should have 1 bytes"),
+        ({"inputz": []}, "inputz is not a member; did you mean inputs?"),
+        ({"colour": 1}, "colour is not a member; there are format, service"),
+        ({"image": {**IMAGE, "widht": 2}}, "image.widht is not a member; did you mean width?"),
+        ({"image": {"input": "image"}}, "image.width is missing"),
+        ({"image": {**IMAGE, "width": "2"}}, "image.width is '2'; give a whole number"),
+        ({"image": {**IMAGE, "height": 0}}, "image.height is 0; give a whole number"),
+        ({"image": {**IMAGE, "top_k": True}}, "image.top_k is True; give a whole number"),
+        ({"image": {**IMAGE, "mean": 0.5}}, "image.mean is 0.5; give a list of numbers"),
+        ({"image": {**IMAGE, "std": [0.0]}}, "image.std holds 0"),
+        ({"image": {**IMAGE, "scale": float("nan")}}, "image.scale is nan; give a number"),
+        ({"image": {**IMAGE, "invert": "no"}}, "image.invert is 'no'; give true or false"),
+        ({"image": {**IMAGE, "resample": "fast"}}, "image.resample is 'fast'; one of nearest"),
+        ({"image": [1]}, "image is a list; give an object"),
+        ({"labels": "abc"}, "labels is 'abc'; give a list"),
+        ({"labels": ["a", 2, "c"]}, "labels holds something else than texts"),
+        ({"inputs": {}}, "inputs is an object; give a list"),
+        ({"inputs": ["image"]}, r"inputs\[0\] is a text; give an object"),
+        ({"inputs": [{"name": "image", "datatype": "FP32"}]}, r"inputs\[0\].shape is missing"),
+        ({"inputs": [{"name": "image", "datatype": "FP32", "shape": "x"}]}, r"inputs\[0\].shape is 'x'; give a list"),
+        ({"inputs": [{"name": "image", "datatype": "FP32", "shape": [0]}]}, r"inputs\[0\].shape is \[0\]"),
+        ({"service": None}, "service is missing"),
+        ({"version": ["v"]}, "version is a list; give a text"),
+        ({"files": None}, "files is missing"),
+        ({"files": [{"name": "model.onnx"}]}, r"files\[0\].size is missing"),
     ],
 )
 def test_model_json_is_wrong(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -58,7 +91,9 @@ def test_model_json_is_wrong(tmp_path: Path, changes: dict[str, Any], words: str
     ("spoil", "words"),
     [
         (lambda path: (path / "model.json").unlink(), "no model in"),
-        (lambda path: (path / "model.json").write_text("{"), "model.json"),
+        (lambda path: (path / "model.json").write_text('{\n"format": '), "not JSON, line 2, column 11"),
+        (lambda path: (path / "model.json").write_bytes(b"\xff\xfe"), "not UTF-8"),
+        (lambda path: (path / "model.json").write_text("[" * 100_000), "model.json: "),
         (lambda path: (path / "model.json").write_text("[]"), "not a JSON object"),
         (lambda path: (path / "model.json").write_text('{"format": "onnx"}'), "inputs is missing"),
         (lambda path: (path / "model.onnx").unlink(), "is missing"),
@@ -70,6 +105,95 @@ def test_files_are_wrong(tmp_path: Path, spoil: Callable[[Path], object], words:
     spoil(path)
     with pytest.raises(StartError, match=words):
         start(path)
+
+
+def test_a_folder_that_is_none_is_told_from_one_without_a_model(tmp_path: Path) -> None:
+    path = write_shades(tmp_path / "models" / "shades")
+    for wrong, words in (
+        (tmp_path / "nowhere", "no such folder; give one that has a model.json with --model-dir"),
+        (path / "model.onnx", "it is a file; give the folder"),
+        (tmp_path / "models", "no model.json there, but in its folders shades; give one of them"),
+        (tmp_path, "no model.json there"),
+    ):
+        with pytest.raises(StartError, match=f"no model in {wrong}: {words}"):
+            start(wrong)
+
+
+def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **environ}
+    return subprocess.run(
+        [sys.executable, "-m", "serving_app", *words], env=environ, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "said"),
+    [
+        (["--model-dir", "/nowhere"], {}, "serving_app: no model in /nowhere: no such folder"),
+        (["--port", "99999"], {}, "--port: '99999' is not a whole number from 1 to 65535"),
+        (["--port", "http"], {}, "--port: 'http' is not a whole number"),
+        (["--workers", "0"], {}, "--workers: '0' is not a whole number"),
+        (["--host", "256.1.1.1"], {}, "cannot listen on 256.1.1.1"),
+        (["model"], {}, "unrecognized arguments: model"),
+        ([], {"SERVING_PORT": "abc"}, "SERVING_PORT is 'abc'; give a whole number"),
+        ([], {"SERVING_QEUE_MS": "1"}, "SERVING_QEUE_MS is not a setting; did you mean SERVING_QUEUE_MS?"),
+        ([], {"SERVING_X": "1"}, "SERVING_X is not a setting; there are SERVING_MODEL_DIR, SERVING_HOST"),
+        ([], {"NIGHTFERRY_SERVICE": "other"}, "NIGHTFERRY_SERVICE says other"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_said_in_words(
+    picture_dir: Path, words: list[str], environ: dict[str, str], said: str
+) -> None:
+    if "--model-dir" not in words:
+        words = ["--model-dir", str(picture_dir), *words]
+    ended = run(*words, **environ)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_that_is_taken_is_named(picture_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("--model-dir", str(picture_dir), "--port", str(port))
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def spoil(path: Path, *, checksum: bool) -> None:
+    """Change the model's bytes; `checksum`: and have model.json agree."""
+    model = path / "model.onnx"
+    data = b"x" * model.stat().st_size
+    model.write_bytes(data)
+    if checksum:
+        document = json.loads((path / "model.json").read_text())
+        document["files"][0]["sha256"] = hashlib.sha256(data).hexdigest()
+        (path / "model.json").write_text(json.dumps(document))
+
+
+def test_a_file_that_is_no_model_ends_the_service_with_one_sentence(picture_dir: Path) -> None:
+    spoil(picture_dir, checksum=True)
+    ended = run("--model-dir", str(picture_dir), "--port", str(free_port()), SERVING_WORKERS="2")
+    assert ended.returncode == 3
+    assert ended.stderr.count(f"{picture_dir / 'model.onnx'} does not open") == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_that_is_not_the_one_described_ends_the_service(picture_dir: Path) -> None:
+    spoil(picture_dir, checksum=False)
+    ended = run("--model-dir", str(picture_dir), "--port", str(free_port()))
+    assert ended.returncode == 2
+    assert f"{picture_dir / 'model.onnx'} is not the file that model.json describes: its sha256 is" in ended.stderr
+
+
+def test_without_its_packages_the_service_says_how_to_install_them(picture_dir: Path) -> None:
+    words = [sys.executable, "-S", "-m", "serving_app", "--model-dir", str(picture_dir)]  # -S: no site-packages
+    ended = subprocess.run(words, cwd=ROOT, env={}, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "lacks flask, numpy, onnxruntime, orjson, PIL; install them:" in ended.stderr
+    assert ended.stderr.rstrip().endswith("requirements.txt")
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_model_that_fails_on_its_first_inference(tmp_path: Path) -> None:
@@ -106,3 +230,8 @@ def test_settings_come_from_the_environment() -> None:
         {"SERVING_PORT": "9000", "SERVING_DRAIN_MS": "250", "SERVING_WORKERS": "3", "SERVING_MODEL_DIR": "/m"}
     )
     assert (settings.port, settings.drain_seconds, settings.workers, settings.model_dir) == (9000, 0.25, 3, Path("/m"))
+
+
+def test_every_setting_has_its_variable() -> None:
+    read = set(re.findall(r'"(SERVING_\w+)"', Path(settings_module.__file__).read_text()))
+    assert {variable(field.name) for field in dataclasses.fields(Settings)} == read

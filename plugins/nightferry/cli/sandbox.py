@@ -33,7 +33,8 @@ LOGS_EXAMPLES = """\
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add the commands."""
-    command(subparsers, "up", up, "start the sandbox: every part of a release, on this machine", UP_EXAMPLES)
+    add = command(subparsers, "up", up, "start the sandbox: every part of a release, on this machine", UP_EXAMPLES)
+    add.add_argument("--browser", action="store_true", help="install one too, for the tests of the service's page")
     command(subparsers, "down", down, "stop the sandbox; its data stays")
     command(subparsers, "status", status, "show the health of every part of the sandbox", STATUS_EXAMPLES)
     add = command(subparsers, "logs", logs, "show the log of a part of the sandbox", LOGS_EXAMPLES)
@@ -54,7 +55,7 @@ def up(arguments: argparse.Namespace) -> int:
 
     privileges.ensure_root(sys.argv[1:])
     layout = _layout()
-    state = work.up(settings_of.load(), layout, Progress(sys.stderr))
+    state = work.up(settings_of.load(), layout, Progress(sys.stderr), browser=arguments.browser)
     if arguments.json:
         show_json({"home": str(layout.home), "settings": dict(state.settings), "ports": dict(state.ports)})
         return OK

@@ -7,6 +7,7 @@ from another source stays as it is.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ BUILDKIT = ("runc",)
 KUBERNETES = ("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "conntrack")
 BASE_IMAGE = ("mmdebstrap",)
 """Only where the public base image cannot be pulled."""
+BROWSER = ("chromium", "chromium-driver")
+"""Only for `make test`, and only where they are packages: Ubuntu's of that name fetch a snap, which sees no /tmp."""
 
 PROGRAMS = {
     "docker-registry": "docker-registry",
@@ -35,6 +38,8 @@ PROGRAMS = {
     "iproute2": "ip",
     "conntrack": "conntrack",
     "mmdebstrap": "mmdebstrap",
+    "chromium": "chromium",
+    "chromium-driver": "chromedriver",
 }
 
 POLICY = "/usr/sbin/policy-rc.d"
@@ -74,6 +79,13 @@ def which(program: str) -> str | None:
 def cni_folder() -> Path | None:
     """Where the CNI plugins are."""
     return next((folder for folder in CNI_FOLDERS if (folder / "bridge").exists()), None)
+
+
+def browser() -> tuple[str, ...]:
+    """The packages of a browser and its driver; none where the distribution has no such packages."""
+    release = platform.freedesktop_os_release()
+    family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    return () if "ubuntu" in family else BROWSER
 
 
 def missing(names: Iterable[str]) -> list[str]:

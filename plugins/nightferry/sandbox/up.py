@@ -52,8 +52,11 @@ LATER_GIGABYTES = 0.5
 CLUSTER_FILES = ("cluster files",)
 
 
-def up(settings: Settings, layout: Layout, progress: Progress) -> State:
+def up(settings: Settings, layout: Layout, progress: Progress, *, browser: bool = False) -> State:
     """Start what does not run, install what is missing. Returns when every part works.
+
+    Args:
+        browser: install one too, for the tests of the service's page.
 
     Raises:
         Permanent: something keeps a part from working; the sentence says what.
@@ -61,12 +64,12 @@ def up(settings: Settings, layout: Layout, progress: Progress) -> State:
     layout.prepare()
     with ownership.exclusively(layout):
         ownership.refuse_another(layout)
-        return _Up(settings, layout, progress).run()
+        return _Up(settings, layout, progress, browser).run()
 
 
 class _Up:
-    def __init__(self, settings: Settings, layout: Layout, progress: Progress) -> None:
-        self.settings, self.layout, self.progress = settings, layout, progress
+    def __init__(self, settings: Settings, layout: Layout, progress: Progress, browser: bool) -> None:
+        self.settings, self.layout, self.progress, self.browser = settings, layout, progress, browser
         self.root, self.logs = layout.root, layout.home / "logs"
         self.supervisor = Supervisor(layout)
         self.stop = threading.Event()
@@ -171,6 +174,7 @@ class _Up:
             (self.choices.cluster, packages.KUBERNETES),
         ):
             wanted += names if ours else ()
+        wanted += packages.browser() if self.browser else ()
         packages.ensure(self.progress, self.logs, wanted)
 
     def _buildctl(self) -> None:

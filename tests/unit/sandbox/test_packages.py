@@ -83,3 +83,23 @@ def test_only_what_has_no_program_is_missing(tmp_path: Path, monkeypatch: pytest
     ]
     program(tmp_path / "cni" / "bridge", "")
     assert packages.missing(["containernetworking-plugins"]) == []
+
+
+@pytest.mark.parametrize(
+    ("release", "wanted"),
+    [
+        ({"ID": "debian"}, packages.BROWSER),
+        ({"ID": "raspbian", "ID_LIKE": "debian"}, packages.BROWSER),
+        ({"ID": "ubuntu", "ID_LIKE": "debian"}, ()),
+        ({"ID": "pop", "ID_LIKE": "ubuntu debian"}, ()),
+    ],
+)
+def test_a_browser_is_a_package_on_debian_and_a_snap_on_ubuntu(
+    monkeypatch: pytest.MonkeyPatch, release: dict[str, str], wanted: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(packages.platform, "freedesktop_os_release", lambda: release)
+    assert packages.browser() == wanted
+
+
+def test_each_package_of_the_browser_has_a_program() -> None:
+    assert set(packages.BROWSER) <= packages.PROGRAMS.keys()
