@@ -26,7 +26,7 @@ from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment
 
 if TYPE_CHECKING:
-    from bench_service import BenchService
+    from benchmarks.bench_service import BenchService
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "bench-bare"

@@ -21,10 +21,10 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bare_release import BareRelease
-from bench_service import BenchService
+from benchmarks.bare_release import BareRelease
+from benchmarks.bench_service import BenchService
 
 AIM_COLD, AIM_MODEL_SECONDS = 1.25, 30.0
 

@@ -51,9 +51,9 @@ def create_app(
     lifecycle = lifecycle or Lifecycle()
     model = model_dir.read(config.model_dir)
     identity = passport.issue(model)
-    predictor = Predictor(model, threads=config.model_threads)
-    metrics = metrics or Metrics()
-    row = row or metrics.rows[0]
+    counts = metrics or Metrics()
+    row = row or counts.rows[0]
+    predictor = Predictor(model, threads=config.model_threads, alone=lambda: counts.in_flight <= 1)
     service = Service(model, predictor, max_batch=config.max_batch, max_pixels=config.max_pixels, observe=row.inference)
     service.warm_up()
     lifecycle.warmed_up()
@@ -63,7 +63,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.register_blueprint(routes_score.routes(service))
     app.register_blueprint(routes_v2.routes(service, lifecycle))
-    app.register_blueprint(routes_status.routes(identity, lifecycle, metrics))
+    app.register_blueprint(routes_status.routes(identity, lifecycle, counts))
     limits = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
     app.register_blueprint(routes_try.routes(model, identity, **limits))
     handle_errors(app)

@@ -71,6 +71,11 @@ class Metrics:
         cells = memoryview(self._memory).cast("d")
         self.rows = [Row(cells[i * _CELLS : (i + 1) * _CELLS]) for i in range(workers)]
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that all workers are answering."""
+        return int(sum(row.cells[_GAUGES] for row in self.rows))
+
     def text(self) -> bytes:
         """Return all rows, added up, in Prometheus' text format."""
         total = [sum(cells) for cells in zip(*(row.cells for row in self.rows), strict=True)]

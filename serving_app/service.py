@@ -23,6 +23,8 @@ from serving_app.preprocess import ImagePreprocessor
 
 LONG = 0.1
 """Seconds of an inference that is not repeated just to see how long it takes."""
+THREADED = 0.001
+"""Seconds of an inference; one that takes less gains nothing from a second thread."""
 Observer = Callable[[int, float], None]
 """Called after each inference with its rows and seconds."""
 
@@ -75,6 +77,8 @@ class Service:
             self.seconds = time.perf_counter() - start
             if self.seconds > LONG:
                 break
+        if self.seconds > THREADED:
+            self._predictor.add_threads()
         if self._images:
             self._predictor.run({self.model.inputs[0].name: self._images.warm_up()})
         self.batches = batching.worthwhile(self.model, self._predictor.run)

@@ -12,10 +12,9 @@ from serving_app import heap, model_dir
 from serving_app.app import create_app
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Metrics
+from serving_app.service import THREADED
 from serving_app.settings import Settings
 
-ONE_THREAD_SECONDS = 0.001
-"""A model that takes less for a row gains nothing from a second thread."""
 LARGE = 64 * 1024 * 1024
 """Bytes of a model that is not opened just to find out how long it takes."""
 
@@ -33,7 +32,7 @@ def open_app(config: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Flask 
         return None
     before = _threads()
     app = create_app(dataclasses.replace(config, model_threads=1), lifecycle, metrics)
-    slow = app.extensions["serving"].service.seconds > ONE_THREAD_SECONDS
+    slow = app.extensions["serving"].service.seconds > THREADED
     if not before or _threads() != before or (slow and config.model_threads > 1):
         return None
     heap.settle()

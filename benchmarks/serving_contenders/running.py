@@ -94,7 +94,7 @@ def running(
         for words in commands(way, model, folder / way, port, python)
     ]
     try:
-        while not _answers(port, path, body):
+        while not answers(port, path, body):
             if time.monotonic() - began > START_SECONDS or any(one.poll() is not None for one in started):
                 raise SystemExit(f"{way} did not start:\n{(folder / way / 'log').read_text()[-2000:]}")
             time.sleep(0.01)
@@ -154,7 +154,8 @@ def _start(words: list[str], environ: Mapping[str, str], log: IO[bytes]) -> subp
     return subprocess.Popen(words, env=dict(environ), cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 
 
-def _answers(port: int, path: str, body: bytes) -> bool:
+def answers(port: int, path: str, body: bytes) -> bool:
+    """Whether one request of its own is answered, which then may be the service's only one."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("POST", path, body, {"Content-Type": "application/json"})
