@@ -32,7 +32,7 @@ from benchmarks.serving_contenders.running import NAMES, answers, environment, m
 LIMIT = "the same work without HTTP"
 CONNECTIONS = (1, 8, 64)
 LONGER = 3
-"""The large model's loads take so many times as long: at 25 requests a second, what is under way at their ends counts."""
+"""The large model's loads take so many times as long: at 25 requests a second, what is left at their ends counts."""
 LUA = """
 wrk.method = "POST"; wrk.headers["Content-Type"] = "application/json"
 local file = io.open(os.getenv("BODY"), "rb"); wrk.body = file:read("*a"); file:close()

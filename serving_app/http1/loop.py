@@ -9,9 +9,11 @@ import socket
 import time
 from typing import NoReturn
 
+from serving_app.cpus import usable_cpus
 from serving_app.errors import RequestError
 from serving_app.front import Front
 from serving_app.http1.dispatch import Dispatcher
+from serving_app.http1.patience import Patience
 from serving_app.http1.transport import READ, Transport
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Row
@@ -75,9 +77,10 @@ class Loop:
         self._poller.register(self._wake_read, READ)
         self._accept_again(True)
         next_tick = 0.0
+        patience = Patience(self._poller, usable_cpus())
         while not (self._stopping and self._may_end()):
             timeout = YIELD_SECONDS if self._accept_at else TICK
-            for fd, event in self._poller.poll(timeout * self._per_second):
+            for fd, event in patience.events(timeout * self._per_second):
                 connection = self._connections.get(fd)
                 if connection is not None:
                     self._transport.event(connection, event)
