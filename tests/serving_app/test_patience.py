@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from serving_app.http1.patience import LONGEST_REST, Patience
 
 
@@ -40,7 +42,7 @@ def test_what_finds_nothing_is_given_up_for_ever_longer() -> None:
         if kernel.looks > before:
             turns.append(turn)
     assert kernel.sleeps == 20_000, "every turn ends in the sleep that it began with"
-    pauses = [later - earlier for earlier, later in zip(turns, turns[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(turns)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_REST + 1
 
