@@ -23,7 +23,8 @@ release: $(READY) ## Set up all there is, release the sample service, show its r
 	@$(NIGHTFERRY) sample
 
 .PHONY: test
-test: check ## Everything: check, then the tests on the sandbox, in a browser and with public clients
+test: check ## Everything: check, then the service's processes, the sandbox, a browser and public clients
+	$(PYTEST) -m process tests
 	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
 	$(NIGHTFERRY) up --browser && $(PYTEST) -m "sandbox or browser or clients" tests; result=$$?; \
 	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \
@@ -35,7 +36,7 @@ check: $(READY) ## Lint, types, import contracts, and the tests that need no san
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not sandbox and not browser and not clients" tests
+	$(PYTEST) -m "not sandbox and not browser and not clients and not process" tests
 
 .PHONY: fix
 fix: $(READY) ## Format, and mend what the linter can mend

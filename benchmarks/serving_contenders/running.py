@@ -48,10 +48,8 @@ def commands(way: str, model: Path, folder: Path, port: int, python: Path) -> li
         words = ["-m", "serving_app", "--model-dir", str(model), "--port", str(port), "--workers", workers]
         return [[sys.executable, *words]]
     if way == "fastapi":
-        words = (
-            f"{package}.fastapi_async:app --workers 2 --loop uvloop --http httptools --no-access-log --log-level error"
-        )
-        return [[str(bin_ / "uvicorn"), *words.split(), "--port", str(port)]]
+        tuned = "--workers 2 --loop uvloop --http httptools --no-access-log --log-level error"
+        return [[str(bin_ / "uvicorn"), f"{package}.fastapi_async:app", *tuned.split(), "--port", str(port)]]
     if way == "tutorial":
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, user=getpass.getuser()))
         return [

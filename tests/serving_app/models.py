@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 from PIL import Image
 
@@ -128,7 +129,7 @@ def _middling_nodes() -> list[Any]:
 
 
 def _deaf_constants() -> list[Any]:
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "zero": np.array(0, np.int64),
         "one": np.array(1, np.int64),
         "columns": np.array([1], np.int64),

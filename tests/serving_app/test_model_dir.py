@@ -155,7 +155,7 @@ def test_a_mistake_on_the_command_line_is_said_in_words(
 def test_a_port_that_is_taken_is_named(picture_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = run("--model-dir", str(picture_dir), "--port", str(port))
+        ended = run("--model-dir", str(picture_dir), "--host", "127.0.0.1", "--port", str(port))
     assert ended.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port} (Address already in use)" in ended.stderr
     assert "Traceback" not in ended.stderr
