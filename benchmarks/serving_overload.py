@@ -2,8 +2,8 @@
 
     python benchmarks/serving_overload.py [--rounds N]
 
-One worker, one model at a time, a model of some tens of milliseconds, a queue of 200 ms. The peak is what one client
-gets who asks one request after the other; then 32 clients ask four times as many, at a steady pace.
+One worker, one model at a time, a model of some tens of milliseconds, a queue of 200 ms. The peak is what two clients
+get who ask one request after the other; then 32 clients ask four times as many, at a steady pace.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _round(service: Service) -> tuple[float, float, float, float, float]:
-    peak, answers = overloaded(service)
+    peak, answers = overloaded(service, 2)
     good = [seconds for status, seconds, _ in answers if status == 200]
     refused = sorted(seconds for status, seconds, retry in answers if status == 503 and retry)
     if len(good) + len(refused) != len(answers) or not refused:

@@ -16,6 +16,8 @@ SLOW = 3
 ONE = {"SERVING_WORKERS": "1", "SERVING_MODEL_WORKERS": "1", "SERVING_MODEL_THREADS": "1"}
 """One model at a time, on one core: the clients need another."""
 SECONDS = 3.0
+CROWD = 32
+"""Clients of an overload."""
 
 
 class Paced(threading.Thread):
@@ -58,9 +60,8 @@ def ask(service: Service, clients: int, pause: float, seconds: float = SECONDS) 
     return [answer for thread in threads for answer in thread.answers]
 
 
-def overloaded(service: Service) -> tuple[float, list[tuple[int, float, str | None]]]:
+def overloaded(service: Service, clients: int = 1) -> tuple[float, list[tuple[int, float, str | None]]]:
     """Find out what it can do (answers a second), then ask four times as much."""
-    ask(service, 1, 0, 0.5)
-    peak = len(ask(service, 1, 0)) / SECONDS  # one after the other: nobody is refused
-    clients = 32
-    return peak, ask(service, clients, clients / (4 * peak))
+    ask(service, clients, 0, 0.5)
+    peak = len(ask(service, clients, 0)) / SECONDS  # so few that nobody is refused
+    return peak, ask(service, CROWD, CROWD / (4 * peak))

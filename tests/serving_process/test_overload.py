@@ -63,7 +63,7 @@ def test_at_four_times_the_load_it_goes_on_at_its_peak_and_refuses_the_rest_at_o
 
 def test_without_a_bound_on_the_queue_everybody_waits(serve: Serve, tmp_path: Path) -> None:
     """The control: nobody is refused, and the answers come too late."""
-    service = serve(write_shades(tmp_path / "m", slow=SLOW), **ONE, SERVING_QUEUE_MS="60000").wait_ready()
+    service = serve(write_shades(tmp_path / "m", slow=2 * SLOW), **ONE, SERVING_QUEUE_MS="60000").wait_ready()
     _, answers = overloaded(service)
     assert {status for status, _, _ in answers} == {200}
     assert middle([seconds for _, seconds, _ in answers]) > 0.4
