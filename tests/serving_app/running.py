@@ -16,7 +16,7 @@ from typing import Any
 
 import serving_app
 
-START_SECONDS = 30
+START_SECONDS = 90
 ROOT = Path(serving_app.__file__).parents[1]
 
 
