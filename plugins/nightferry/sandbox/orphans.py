@@ -13,6 +13,8 @@ from pathlib import Path
 from nightferry.sandbox.layout import MARKER
 
 PROC = Path("/proc")
+ENDED = frozenset("ZX")
+"""States of a process that ended and was not yet collected by its parent."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def all_processes(proc: Path = PROC) -> dict[int, Facts]:
 def alive(pid: int, proc: Path = PROC) -> bool:
     """Whether the process runs: one that ended and was not yet collected by its parent does not."""
     facts = facts_of(pid, proc)
-    return facts is not None and facts.state not in {"Z", "X"}
+    return facts is not None and facts.state not in ENDED
 
 
 def find(home: Path, supervisor: int | None = None, proc: Path = PROC) -> set[int]:
@@ -60,6 +62,8 @@ def find(home: Path, supervisor: int | None = None, proc: Path = PROC) -> set[in
     mark = f"{MARKER}={home}".encode()
     found = set()
     for pid, facts in all_processes(proc).items():
+        if facts.state in ENDED:
+            continue
         if (supervisor and facts.session == supervisor) or _marked(pid, mark, proc):
             found.add(pid)
     if supervisor is not None and supervisor in found and not _marked(supervisor, mark, proc):
