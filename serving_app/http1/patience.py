@@ -27,7 +27,8 @@ class Patience:
     def __init__(self, poller: select.epoll | select.poll, cpus: int) -> None:
         self._poll = poller.poll
         self._rest = 0 if cpus > 1 else -1
-        self._misses = 0
+        self._pause = 1
+        """Turns without a look after the last one that found nothing."""
 
     def events(self, timeout: float) -> list[tuple[int, int]]:
         """Return what there is, at the latest after `timeout` (in the poller's own unit)."""
@@ -37,8 +38,7 @@ class Patience:
         end = time.perf_counter() + SECONDS
         while not (events := self._poll(0)):
             if time.perf_counter() >= end:
-                self._misses += 1
-                self._rest = min(2**self._misses, LONGEST_REST)
+                self._rest = self._pause = min(2 * self._pause, LONGEST_REST)
                 return self._poll(timeout)
-        self._misses = 0
+        self._pause = 1
         return events

@@ -27,23 +27,26 @@ class QuickPodManager(PodManager):
         Its only container's end is its own: the kubelet says so in the pod's phase 1.3 s later than in the
         container's state, which also has the exit code.
         """
-        self._soon(lambda: exit_code(self.read_pod(pod), container_name) is not None, 10)
-        ended = self.read_pod(pod)
-        code = exit_code(ended, container_name)
-        if code is None:
+        ended = self._soon(lambda: self._ended(pod, container_name), 10)
+        if ended is None:
             return super().await_pod_completion(pod, istio_enabled, container_name, do_xcom_push)
-        ended.status.phase = PodPhase.FAILED if code else PodPhase.SUCCEEDED
+        ended.status.phase = PodPhase.FAILED if exit_code(ended, container_name) else PodPhase.SUCCEEDED
         return ended
 
+    def _ended(self, pod: Any, container_name: str) -> Any:
+        """The pod as the cluster knows it, once its container has ended; else None."""
+        found = self.read_pod(pod)
+        return None if exit_code(found, container_name) is None else found
+
     @staticmethod
-    def _soon(condition: Callable[[], bool], seconds: float) -> bool:
-        """Whether the condition comes true within some seconds."""
+    def _soon(look: Callable[[], Any], seconds: float) -> Any:
+        """What a look finds within some seconds; None when it found nothing."""
         deadline = time.monotonic() + seconds
-        while not condition():
+        while not (found := look()):
             if time.monotonic() > deadline:
-                return False
+                return None
             time.sleep(LOOK_SECONDS)
-        return True
+        return found
 
 
 def exit_code(pod: Any, container_name: str) -> int | None:

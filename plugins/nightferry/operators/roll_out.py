@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
-from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
@@ -19,6 +19,7 @@ from nightferry.operators.deployer_pod import EXIT_PERMANENT, EXIT_TEMPORARY, De
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import DECISION, read_decision
 from nightferry.steps.history import release_entries
+from nightferry.steps.ledger import Chain, of_release
 
 IMAGE = "{{ ti.xcom_pull(task_ids='publish_image')['image'] }}"
 """The template of a field that holds the released image."""
@@ -87,16 +88,16 @@ class RollOutOperator(DeployerPodOperator):
         if self.exit_code() not in (EXIT_PERMANENT, EXIT_TEMPORARY):
             return super().explained(fault)
         decision = read_decision(self.decision)
-        key = f"{decision.release}/{self.task_id}/failed"
-        failures = [entry for entry in self.recorded(decision) if entry.key.startswith(key)]
+        entries = release_entries(self.ledger(), str(decision.release))
+        failures = [entry for entry in entries if entry.key.startswith(f"{decision.release}/{self.task_id}/failed")]
         if not failures:
             return super().explained(fault)
         kind = Permanent if self.exit_code() == EXIT_PERMANENT else Temporary
         return kind(failures[-1].reason, failures[-1].sentence)
 
-    def recorded(self, decision: Decision) -> list[LedgerEntry]:
-        """What the record holds about the release."""
-        return release_entries(StorageHook(self.storage_conn_id).ledger_store(), str(decision.release))
+    def ledger(self) -> LedgerStore:
+        """Where the deployer writes what it did."""
+        return StorageHook(self.storage_conn_id).ledger_store()
 
 
 class VerifyOperator(RollOutOperator):
@@ -113,8 +114,8 @@ class VerifyOperator(RollOutOperator):
         """Whether the rollout's pod has verified already. Whoever clears this task wants it looked at again."""
         if context["ti"].try_number > 1:
             return False
-        key = f"{decision.release}/{self.task_id}"
-        found = [entry.sentence for entry in self.recorded(decision) if entry.key == key]
+        release = str(decision.release)
+        found = Chain(self.ledger(), decision.service).find(f"{release}/{self.task_id}", of_release(release))
         if found:
-            self.log.info("Verified right after the rollout, in the same pod: %s", found[0])
-        return bool(found)
+            self.log.info("Verified right after the rollout, in the same pod: %s", found.sentence)
+        return found is not None
