@@ -49,8 +49,9 @@ class BareRelease:
         )
         self.core = client.CoreV1Api(self.cluster.client)
 
-    def run(self) -> dict[str, float]:
-        """Do it; seconds by step."""
+    def run(self) -> tuple[float, dict[str, float]]:
+        """Do it; the seconds it took, and these by step."""
+        start = time.monotonic()
         self._timed("fetch_model", self._fetch)
         self._timed("build_image", self._build)
         self._timed("test_image", self._test)
@@ -58,7 +59,7 @@ class BareRelease:
         for environment in self.spec.environments:
             self._timed(f"{environment.name}.roll_out", partial(self._roll_out, environment))
             self._timed(f"{environment.name}.verify", partial(self._ask, NAME, environment.namespace))
-        return self.steps
+        return time.monotonic() - start, self.steps
 
     def _timed(self, name: str, work: Callable[[], Any]) -> None:
         start = time.monotonic()

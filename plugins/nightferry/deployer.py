@@ -24,6 +24,7 @@ from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster
+from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
 from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
@@ -40,7 +41,6 @@ from nightferry.steps.retire_releases import retire_releases
 from nightferry.steps.roll_out import roll_out
 from nightferry.steps.verify_release import verify_at_once, verify_release
 
-EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY = 0, 2, 3
 log = logging.getLogger("nightferry.deployer")
 
 
@@ -55,7 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _interrupt)
     given = _parser().parse_args(arguments)
-    task: Callable[[argparse.Namespace], int] = given.task
+    try:
+        return _run(given.task, given)
+    finally:
+        if given.task is not _probe:  # whose last line is its report
+            log.info(LAST_WORD)
+
+
+def _run(task: Callable[[argparse.Namespace], int], given: argparse.Namespace) -> int:
     try:
         return task(given)
     except NightferryError as fault:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from nightferry import deployer
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
+from nightferry.entities.deployer_end import LAST_WORD
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.operators.deployer_pod import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.operators.quick_pods import QuickPodManager
 from nightferry.operators.retire import RetireOperator
 
@@ -104,10 +105,6 @@ def test_a_cluster_that_does_not_take_the_pod_is_named_and_asked_again(
     assert isinstance(error, Temporary)
     assert (error.reason, note["reason"]) == (reason, reason)
     assert "staging" in error.sentence
-
-
-def test_the_exit_codes_are_the_deployers() -> None:
-    assert (EXIT_PERMANENT, EXIT_TEMPORARY) == (deployer.EXIT_PERMANENT, deployer.EXIT_TEMPORARY)
 
 
 def test_a_deployer_that_was_killed_is_tried_again(provider: list[Any]) -> None:
@@ -205,3 +202,25 @@ def test_a_container_that_goes_on_counts_as_running(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: a_pod("mine", "Running"))
 
     assert QuickPodManager(kube_client=SimpleNamespace()).container_is_running(a_pod("mine", "Running"), "base") is True
+
+
+def test_a_log_is_followed_to_the_deployers_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster would keep the connection open for another second."""
+
+    class Lines:
+        """A log that never ends."""
+
+        def __init__(self) -> None:
+            self.response = Mock()
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"2026-11-21T02:00:00Z It is done.\n"
+            yield f"2026-11-21T02:00:00Z {LAST_WORD}\n".encode()
+            raise AssertionError("it was followed further")
+
+    lines = Lines()
+    monkeypatch.setattr(PodManager, "read_pod_logs", lambda self, *arguments, **options: lines)
+    read = list(QuickPodManager(kube_client=SimpleNamespace()).read_pod_logs(a_pod("mine", "Running"), "base"))
+
+    assert len(read) == 2
+    lines.response.close.assert_called_once()

@@ -14,6 +14,8 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.fault: NightferryError | None = None
+        self.reads = 0
+        """How many entries were read."""
         self._lock = threading.Lock()
 
     def names(self, service: str) -> Sequence[str]:
@@ -26,6 +28,7 @@ class MemoryLedger:
 
     def read(self, name: str) -> bytes:
         self._check()
+        self.reads += 1
         return self.blobs[name]
 
     def create(self, name: str, content: bytes) -> bool:

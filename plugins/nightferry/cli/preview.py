@@ -27,6 +27,7 @@ def preview(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, cloc
         base_image=settings.require("BASE_IMAGE"),
         recipe=recipe_digest(settings.root),
         clock=clock,
+        asked=clock.now(),
     )
     if as_json:
         show_json(decision.to_json())

@@ -111,7 +111,10 @@ class AirflowApi:
     def paused(self, dag: str) -> bool | None:
         """Whether the DAG is paused; None while Airflow does not know such a DAG."""
         answer = self._call("GET", f"/api/v2/dags/{quote(dag)}", accept=(404,))
-        return None if answer.status_code == 404 else bool(answer.json()["is_paused"])
+        # Airflow keeps the row of a DAG whose file is gone; it starts no run of it until the DAG is parsed again.
+        if answer.status_code == 404 or answer.json()["is_stale"]:
+            return None
+        return bool(answer.json()["is_paused"])
 
     def trigger(self, dag: str, run: str, conf: Mapping[str, Any], note: str = "") -> bool:
         """Start a run of that id; False when there is one already."""

@@ -62,4 +62,5 @@ class DecideOperator(BaseOperator, SkipMixin):
             base_image=now.require("BASE_IMAGE"),
             recipe=recipe_digest(now.root),
             clock=clock,
+            asked=run.run_after,
         )

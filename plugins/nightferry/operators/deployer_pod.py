@@ -10,6 +10,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 
 from nightferry import settings
+from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError, Permanent, Temporary
@@ -24,8 +25,6 @@ SECRET_FOLDER = "/var/run/secrets/nightferry/storage"  # noqa: S105
 SECRET_KEY = "connection-string"  # noqa: S105
 PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE")
 """Settings that the deployer needs too."""
-EXIT_PERMANENT, EXIT_TEMPORARY = 2, 3
-"""How the deployer ends when it failed and said why."""
 
 
 class DeployerPodOperator(KubernetesPodOperator):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, PodPhase
+
+from nightferry.entities.deployer_end import LAST_WORD
 
 LOOK_SECONDS = 0.25
 """Seconds between two looks at a pod that starts or ends; with the provider's 1 and 2 a release takes 8 s longer."""
 
 
 class QuickPodManager(PodManager):
-    """The provider's, which looks more often whether a pod whose log has ended has ended too."""
+    """The provider's, which knows the end of a log when it reads it, and looks more often whether the pod has ended."""
+
+    def read_pod_logs(self, *arguments: Any, **options: Any) -> Any:
+        """The container's lines, up to the deployer's last."""
+        return _up_to_the_last(super().read_pod_logs(*arguments, **options))
 
     def container_is_running(self, pod: Any, container_name: str) -> bool:
         """Whether the container runs. The kubelet says late that it does not; the provider would read its log again."""
@@ -47,6 +53,14 @@ class QuickPodManager(PodManager):
                 return None
             time.sleep(LOOK_SECONDS)
         return found
+
+
+def _up_to_the_last(lines: Any) -> Iterator[bytes]:
+    for line in lines:
+        yield line
+        if line.rstrip().endswith(LAST_WORD.encode()):
+            lines.response.close()
+            return
 
 
 def exit_code(pod: Any, container_name: str) -> int | None:

@@ -11,11 +11,12 @@ from typing import Any
 
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
+from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.storage import STORAGE, StorageHook
-from nightferry.operators.deployer_pod import EXIT_PERMANENT, EXIT_TEMPORARY, DeployerPodOperator, environment_labels
+from nightferry.operators.deployer_pod import DeployerPodOperator, environment_labels
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import DECISION, read_decision
 from nightferry.steps.history import release_entries

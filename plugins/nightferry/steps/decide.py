@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
@@ -21,6 +21,8 @@ from nightferry.steps.weigh import weigh
 
 NIGHT = "night:"
 """Begins the key of a scheduled decision; the local date follows."""
+CLOCKS = dt.timedelta(minutes=10)
+"""How far the clocks of Airflow's machines may be apart."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class _Past:
     """The release in use in production."""
     candidate: Candidate | None = None
     """What that one is made of."""
-    numbers: frozenset[int] = field(default=frozenset())
-    """The numbers of the day's releases."""
+    number: int = 0
+    """The number of the day's last release; 0 for none."""
 
 
 def decide(
@@ -47,6 +49,7 @@ def decide(
     base_image: str,
     recipe: str,
     clock: Clock,
+    asked: dt.datetime | None = None,
 ) -> Decision:
     """Pin the model and the source, weigh them against the release in use, and write the decision down.
 
@@ -64,13 +67,14 @@ def decide(
         base_image: the image that the service's image stands on, by digest.
         recipe: sha256 of the Dockerfile and the test requirements.
         clock: the time.
+        asked: when the run was asked for. Its decision is not older, so the record is not searched further back.
 
     Raises:
         Permanent: (model_…, source_…, storage_denied, ledger_broken)
         Temporary: (storage_unavailable, source_repository_unavailable)
     """
     chain = ledgers.Chain(ledger, spec.service)
-    made = _made(chain, key)
+    made = _made(chain, key, asked)
     if made:
         return made
     try:
@@ -96,19 +100,24 @@ def decide(
             return decision
         # Someone else wrote first: it may be this very decision, or one that took the number.
         chain = ledgers.Chain(ledger, spec.service)
-        made = _made(chain, key)
+        made = _made(chain, key, asked)
         if made:
             return made
 
 
-def _made(chain: ledgers.Chain, key: str) -> Decision | None:
-    entry = chain.find(key, _before_night(key) if key.startswith(NIGHT) else None)
+def _made(chain: ledgers.Chain, key: str, asked: dt.datetime | None) -> Decision | None:
+    entry = chain.find(key, _before(key, asked))
     return Decision.model_validate(entry.data) if entry else None
 
 
-def _before_night(key: str) -> ledgers.Stop:
-    """Ends a search where entries are older than the night; so a night's decision is found however long ago it was."""
-    first = _surely_before(dt.date.fromisoformat(key.removeprefix(NIGHT)))
+def _before(key: str, asked: dt.datetime | None) -> ledgers.Stop | None:
+    """Ends a search where entries are older than what is decided on, however long ago that was."""
+    if key.startswith(NIGHT):
+        first = _surely_before(dt.date.fromisoformat(key.removeprefix(NIGHT)))
+    elif asked:
+        first = ledgers.utc(asked - CLOCKS)
+    else:
+        return None
     return lambda entry: entry.time < first
 
 
@@ -156,7 +165,7 @@ def _weighed(
         reason=reason,
         sentence=sentence,
         actor=actor,
-        release=str(ReleaseId(spec.service, today, max(past.numbers, default=0) + 1)) if go else None,
+        release=str(ReleaseId(spec.service, today, past.number + 1)) if go else None,
         candidate=candidate,
         request=request,
         in_use=past.in_use,
@@ -165,18 +174,18 @@ def _weighed(
 
 def _past(chain: ledgers.Chain, today: dt.date) -> _Past:
     in_use: tuple[str | None, Candidate] | None = None
-    numbers = set()
+    number = 0
     since = _surely_before(today)
     for entry in chain:
-        if in_use and entry.time < since:
+        if in_use and (number or entry.time < since):
             break
         in_use = in_use or _in_use(entry)
-        if entry.release:
+        # Numbers grow from decision to decision, so the newest of the day has the last one.
+        if entry.kind is Kind.DECISION and entry.release and not number:
             release = ReleaseId.parse(entry.release)
-            if release.date == today:
-                numbers.add(release.number)
+            number = release.number if release.date == today else 0
     release_in_use, candidate = in_use or (None, None)
-    return _Past(release_in_use, candidate, frozenset(numbers))
+    return _Past(release_in_use, candidate, number)
 
 
 def _in_use(entry: LedgerEntry) -> tuple[str | None, Candidate] | None:

@@ -115,7 +115,7 @@ def test_a_dag_that_is_not_there_may_come(airflow):
 
 
 def test_a_paused_dag_says_so(server, airflow):
-    server.answers["GET", "/api/v2/dags/release_digits"] = (200, {"is_paused": True})
+    server.answers["GET", "/api/v2/dags/release_digits"] = (200, {"is_paused": True, "is_stale": False})
 
     assert airflow.paused("release_digits") is True
 

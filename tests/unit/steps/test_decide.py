@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class World:
         place = write_version(self.folder, version, {"model.onnx": b"weights of " + version.encode()}, **changes)
         self.models.publish(place, *read_manifest(place))
 
-    def decide(self, key: str = "night:2026-11-21", **request: Any) -> Decision:
+    def decide(self, key: str = "night:2026-11-21", asked: dt.datetime | None = None, **request: Any) -> Decision:
         return decide(
             digits_spec(),
             ReleaseRequest(**request),
@@ -53,6 +54,21 @@ class World:
             base_image=self.base,
             recipe=self.recipe,
             clock=self.clock,
+            asked=asked,
+        )
+
+    def note(self, number: int) -> None:
+        """Another entry on the record."""
+        ledgers.append(
+            self.ledger,
+            self.clock,
+            service="digits",
+            kind=Kind.STEP,
+            key=f"other {number}",
+            release=None,
+            actor="ana",
+            reason=Reason.SUCCEEDED,
+            sentence="",
         )
 
     def release(self, decision: Decision) -> None:
@@ -102,18 +118,36 @@ def test_the_same_key_is_decided_once(world: World):
 def test_a_night_is_found_again_behind_any_number_of_entries(world: World):
     first = world.decide()
     for number in range(ledgers.KEY_BOUND + 5):
-        ledgers.append(
-            world.ledger,
-            world.clock,
-            service="digits",
-            kind=Kind.STEP,
-            key=f"other {number}",
-            release=None,
-            actor="ana",
-            reason=Reason.SUCCEEDED,
-            sentence="",
-        )
+        world.note(number)
     assert world.decide() == first
+
+
+def test_a_runs_decision_is_found_again_behind_any_number_of_entries(world: World):
+    asked = world.clock.now()
+    first = world.decide("run:1", asked)
+    for number in range(ledgers.KEY_BOUND + 5):
+        world.note(number)
+    world.clock.advance(24 * 3600)
+    assert world.decide("run:1", asked) == first
+
+
+def test_the_record_is_read_no_further_back_than_the_run(released: World):
+    released.clock.advance(24 * 3600)
+    released.decide("night:2026-11-22")
+    for number in range(20):
+        released.clock.advance(900)
+        released.release(released.decide(f"run:{number}", released.clock.now(), force=True))
+    released.clock.advance(900)
+    before = released.ledger.reads
+    released.decide("run:new", released.clock.now(), force=True)
+    assert released.ledger.reads - before <= 2 * (len(expected_steps(ENVIRONMENTS)) + 2), "two releases' entries"
+
+
+def test_a_days_numbers_go_on_although_an_earlier_release_is_still_writing(world: World):
+    first, second = world.decide("run:1"), world.decide("run:2")
+    world.release(first)
+    assert second.release == "digits-2026-11-21.2"
+    assert world.decide("run:3", force=True).release == "digits-2026-11-21.3"
 
 
 def test_an_unchanged_night_is_a_recorded_no(released: World):

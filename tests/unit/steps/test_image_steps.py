@@ -118,7 +118,7 @@ def test_a_built_image_waits_among_the_candidates(world: World):
     assert world.released == set()
 
 
-def test_the_tests_run_first_without_the_model(world: World):
+def test_the_tests_know_nothing_of_the_model(world: World):
     world.build()
     tests, image = world.builder.requests
     assert (tests.target, tests.tests, tests.push, set(tests.contexts)) == ("test", True, (), {"app", "tests"})
@@ -173,12 +173,24 @@ def test_an_app_without_tests_skips_their_stage(world: World):
     ("test", "serving", "reason"),
     [("; exit 1", "", Reason.IMAGE_TESTS_FAILED), ("", "\nRUN exit 1", Reason.IMAGE_BUILD_FAILED)],
 )
-def test_what_does_not_build_leaves_no_image(world: World, test: str, serving: str, reason: Reason):
+def test_what_does_not_build_leaves_nothing_that_is_found_again(world: World, test: str, serving: str, reason: Reason):
     world.dockerfile(test, serving)
-    with pytest.raises(Permanent) as failure:
-        world.release()
-    assert failure.value.reason == reason
-    assert world.candidates == world.released == set()
+    for _ in range(2):
+        with pytest.raises(Permanent) as failure:
+            world.release()
+        assert failure.value.reason == reason
+        assert world.registry.tags == {}
+        assert world.released == set()
+
+
+def test_an_image_gets_its_tag_after_the_tests(world: World):
+    world.dockerfile("; exit 1", "")
+    with pytest.raises(Permanent):
+        world.build()
+    assert len(world.candidates) == 1, "the image was pushed while the tests ran"
+    assert world.registry.tags == {}
+    world.dockerfile("", "")
+    assert not world.build().reused
 
 
 @pytest.mark.parametrize("test", ["", "; exit 1"])

@@ -1,0 +1,11 @@
+"""How the deployer in a pod ends, as far as whoever started the pod looks at it."""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_PERMANENT = 2
+EXIT_TEMPORARY = 3
+"""Its exit codes: done, failed for good, failed and may be tried again."""
+LAST_WORD = "The deployer ends."
+"""Its last line. Following its log stops here: the kubelet needs another second to say that no more comes. What the
+end was, only the exit code says."""
