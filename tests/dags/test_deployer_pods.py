@@ -170,13 +170,18 @@ def test_a_pod_that_could_not_be_deleted_is_found_by_the_next_try() -> None:
     cluster.patch_namespaced_pod.assert_not_called()
 
 
+def a_manager(recorded: bool = False) -> QuickPodManager:
+    """The manager of a pod whose work is on the record, or not."""
+    return QuickPodManager(kube_client=SimpleNamespace(), recorded=lambda: recorded)
+
+
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> QuickPodManager:
     """The manager of a pod of which the cluster says only at the third look that it has ended."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     looks = [a_pod("mine", "Running"), a_pod("mine", "Running"), a_pod("mine", "Succeeded", 0)]
     monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: looks.pop(0) if len(looks) > 1 else looks[0])
-    return QuickPodManager(kube_client=SimpleNamespace())
+    return a_manager()
 
 
 def test_a_pod_that_ends_late_is_awaited(late: QuickPodManager) -> None:
@@ -187,7 +192,7 @@ def test_a_pod_that_ends_late_is_awaited(late: QuickPodManager) -> None:
 def test_a_pod_ends_with_its_container(monkeypatch: pytest.MonkeyPatch, code: int, phase: str) -> None:
     """The cluster goes on calling the pod running for more than a second."""
     monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: a_pod("mine", "Running", 0, code))
-    ended = QuickPodManager(kube_client=SimpleNamespace()).await_pod_completion(a_pod("mine", "Running"))
+    ended = a_manager().await_pod_completion(a_pod("mine", "Running"))
     assert ended.status.phase == phase
 
 
@@ -201,26 +206,48 @@ def test_a_container_that_goes_on_counts_as_running(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("time.monotonic", lambda: next(times))
     monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: a_pod("mine", "Running"))
 
-    assert QuickPodManager(kube_client=SimpleNamespace()).container_is_running(a_pod("mine", "Running"), "base") is True
+    assert a_manager().container_is_running(a_pod("mine", "Running"), "base") is True
+
+
+class Log:
+    """A log whose connection the cluster would keep open for another second."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = [f"2026-11-21T02:00:00Z {line}\n".encode() for line in lines]
+        self.response = Mock()
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.lines
+        if not self.response.close.called:
+            self.lines.append(b"followed further")
+            yield self.lines[-1]
 
 
 def test_a_log_is_followed_to_the_deployers_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cluster would keep the connection open for another second."""
+    log = Log("It is done.", LAST_WORD)
+    monkeypatch.setattr(PodManager, "read_pod_logs", lambda self, *arguments, **options: log)
+    assert list(a_manager().read_pod_logs(a_pod("mine", "Running"), "base")) == log.lines
+    assert len(log.lines) == 2
+    log.response.close.assert_called_once()
 
-    class Lines:
-        """A log that never ends."""
 
-        def __init__(self) -> None:
-            self.response = Mock()
+@pytest.mark.parametrize("said", [LAST_WORD, "Making Deployment digits-20261121-1."], ids=["ends", "goes on"])
+@pytest.mark.parametrize("recorded", [True, False], ids=["on record", "not on record"])
+def test_work_that_is_on_record_is_not_awaited_further(
+    monkeypatch: pytest.MonkeyPatch, said: str, recorded: bool
+) -> None:
+    """A record of work beside a log that broke off is no end: the pod may have more to do."""
+    times = iter(range(100))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    monkeypatch.setattr(PodManager, "read_pod_logs", lambda self, *arguments, **options: Log(said))
+    pods = [a_pod("mine", "Running")]
+    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: pods[0])
+    manager = a_manager(recorded)
+    list(manager.read_pod_logs(pods[0], "base"))
 
-        def __iter__(self) -> Iterator[bytes]:
-            yield b"2026-11-21T02:00:00Z It is done.\n"
-            yield f"2026-11-21T02:00:00Z {LAST_WORD}\n".encode()
-            raise AssertionError("it was followed further")
-
-    lines = Lines()
-    monkeypatch.setattr(PodManager, "read_pod_logs", lambda self, *arguments, **options: lines)
-    read = list(QuickPodManager(kube_client=SimpleNamespace()).read_pod_logs(a_pod("mine", "Running"), "base"))
-
-    assert len(read) == 2
-    lines.response.close.assert_called_once()
+    done = recorded and said == LAST_WORD
+    assert manager.container_is_running(pods[0], "base") is not done
+    if not done:
+        pods[0] = a_pod("mine", "Running", 0, 2)
+    assert manager.await_pod_completion(pods[0]).status.phase == ("Succeeded" if done else "Failed")

@@ -7,5 +7,4 @@ EXIT_PERMANENT = 2
 EXIT_TEMPORARY = 3
 """Its exit codes: done, failed for good, failed and may be tried again."""
 LAST_WORD = "The deployer ends."
-"""Its last line. Following its log stops here: the kubelet needs another second to say that no more comes. What the
-end was, only the exit code says."""
+"""Its last line, however it ends: a good moment to look, at its exit code or at the record, for how it ended."""

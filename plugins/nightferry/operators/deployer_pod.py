@@ -72,7 +72,11 @@ class DeployerPodOperator(KubernetesPodOperator):
     @cached_property
     def pod_manager(self) -> PodManager:
         """What watches the pod."""
-        return QuickPodManager(kube_client=self.client, callbacks=self.callbacks)
+        return QuickPodManager(kube_client=self.client, callbacks=self.callbacks, recorded=self.recorded)
+
+    def recorded(self) -> bool:
+        """Whether the record says that the pod's work is done. Of most of its work there is no record."""
+        return False
 
     def execute(self, context: Any) -> Any:
         """Fill in what belongs to this installation, and run the pod."""

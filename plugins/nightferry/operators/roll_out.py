@@ -7,11 +7,13 @@ verification finds itself done; on any other it has a pod of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
+from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
@@ -54,12 +56,14 @@ class RollOutOperator(DeployerPodOperator):
         self.decision = decision
         self.released = released
         self.storage_conn_id = storage_conn_id
+        self._first_try = False
 
     def execute(self, context: Any) -> None:
         """Run the pod, and on failure say why it failed, as the deployer wrote it on the record."""
         with reported(context):
             decision = read_decision(self.decision)
-            if self.done_before(decision, context):
+            self._first_try = context["ti"].try_number == 1
+            if self.done_before(decision):
                 return
             self.arguments = [self.COMMAND, "--plan", self._plan(decision).model_dump_json(), *self.words(context)]
             super().execute(context)
@@ -68,9 +72,25 @@ class RollOutOperator(DeployerPodOperator):
         """More words for the deployer's command line: a pod that rolled out verifies too, if all is right at once."""
         return ["--verify"]
 
-    def done_before(self, decision: Decision, context: Any) -> bool:
+    def done_before(self, decision: Decision) -> bool:
         """Whether no pod is needed. A rollout finds out in its pod, from the cluster."""
         return False
+
+    def recorded(self) -> bool:
+        """Whether the record says that the pod's work is done."""
+        with suppress(NightferryError):  # then the pod's own end says it
+            return self.success(read_decision(self.decision)) is not None
+        return False
+
+    def success(self, decision: Decision) -> LedgerEntry | None:
+        """The record's word that this task succeeded, on its first try: only then nobody else wrote it before.
+
+        Whoever clears the task wants it done again.
+        """
+        if not self._first_try:
+            return None
+        release = str(decision.release)
+        return Chain(self.ledger(), decision.service).find(f"{release}/{self.task_id}", of_release(release))
 
     def _plan(self, decision: Decision) -> RolloutPlan:
         return RolloutPlan(
@@ -111,12 +131,9 @@ class VerifyOperator(RollOutOperator):
         ti = context["ti"]
         return ["--last-try"] if ti.try_number > ti.max_tries else []
 
-    def done_before(self, decision: Decision, context: Any) -> bool:
-        """Whether the rollout's pod has verified already. Whoever clears this task wants it looked at again."""
-        if context["ti"].try_number > 1:
-            return False
-        release = str(decision.release)
-        found = Chain(self.ledger(), decision.service).find(f"{release}/{self.task_id}", of_release(release))
+    def done_before(self, decision: Decision) -> bool:
+        """Whether the rollout's pod has verified already."""
+        found = self.success(decision)
         if found:
             self.log.info("Verified right after the rollout, in the same pod: %s", found.sentence)
         return found is not None
