@@ -20,6 +20,8 @@ class MemoryAirflow:
         self.confs: dict[str, dict[str, Any]] = {}
         self.states: list[TaskState] = []
         self.fault: NightferryError | None = None
+        self.calls = 0
+        """How often it was asked."""
 
     def paused(self, dag: str) -> bool | None:
         self._check()
@@ -42,5 +44,6 @@ class MemoryAirflow:
         return self.states
 
     def _check(self) -> None:
+        self.calls += 1
         if self.fault:
             raise self.fault

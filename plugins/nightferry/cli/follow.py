@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightferry.cli.release_view import step_of
 from nightferry.clients.airflow_api import Airflow, Run, TaskState
@@ -18,6 +18,11 @@ from nightferry.steps.record import expected_steps
 
 SILENCE_SECONDS = 180.0
 """How long Airflow or the storage may be silent while a run is followed: a restart of either is no reason to leave."""
+
+ASK_SECONDS = 2.0
+"""How often Airflow is asked while the record has nothing new: its answer costs more than a look at the record."""
+STIR_SECONDS = 1.5
+"""How long after news on the record Airflow is asked at every look: tasks end and begin then."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,21 @@ class Findings:
         decisions = [entry for entry in self.entries if entry.kind is Kind.DECISION]
         return decisions[-1] if decisions else None
 
-    def read_on(self) -> None:
-        """Take in what was written since. Raises as `LedgerStore.read`."""
+    @property
+    def closed(self) -> bool:
+        """Whether the record is complete: there is no release, or it has ended."""
+        last = self.entries[-1] if self.entries else None
+        return last is not None and (last.kind is Kind.RELEASE or last.release is None)
+
+    def read_on(self) -> bool:
+        """Take in what was written since; whether there was something. Raises as `LedgerStore.read`."""
+        first = self._next
         while True:
             name = LedgerEntry.name(self._service, self._next)
             try:
                 content = self._store.read(name)
             except KeyError:
-                return
+                return self._next > first
             self._take(ledgers.parse(name, content))
             self._next += 1
 
@@ -136,7 +148,9 @@ class Follower:
         self._dag = dag
         self._run = run
         self._clock = clock
-        self._heard = clock.monotonic()
+        self._heard = self._stirred = clock.monotonic()
+        self._asked = self._heard - ASK_SECONDS
+        self._tasks: list[TaskState] = []
         self.spec = spec
         self.findings = findings
         self.steps: tuple[StepProgress, ...] = progress_of(spec, [], [])
@@ -152,17 +166,36 @@ class Follower:
             Permanent: (airflow_denied, storage_denied, ledger_broken, request_invalid: the run was deleted)
         """
         try:
-            # In this order: what a run that has ended wrote is on the record already.
-            run = self._airflow.run(self._dag, self._run)
-            tasks = self._airflow.tasks(self._dag, self._run) if run else []
-            self.findings.read_on()
+            if self.findings.read_on():
+                self._stirred = self._clock.monotonic()
+            asks = self._is_time()
+            if asks:
+                # In this order: what a run that has ended wrote is on the record already.
+                run = self._airflow.run(self._dag, self._run)
+                self._tasks = self._airflow.tasks(self._dag, self._run) if run else []
+                self._asked = self._clock.monotonic()
+                self.findings.read_on()
         except Temporary as fault:
             if self._clock.monotonic() - self._heard > SILENCE_SECONDS:
                 raise
             self.trouble = fault.sentence
             return False
-        if run is None:
-            raise Permanent(Reason.REQUEST_INVALID, f"The run {self._run} was deleted in Airflow.")
-        self._heard, self.trouble, self.run = self._clock.monotonic(), "", run
-        self.steps = progress_of(self.spec, tasks, self.findings.entries)
-        return run.ended
+        if asks:
+            if run is None:
+                raise Permanent(Reason.REQUEST_INVALID, f"The run {self._run} was deleted in Airflow.")
+            self.run = run
+        self._heard, self.trouble = self._clock.monotonic(), ""
+        since = self._heard - self._asked
+        self.steps = progress_of(self.spec, [_aged(task, since) for task in self._tasks], self.findings.entries)
+        return self.run.ended
+
+    def _is_time(self) -> bool:
+        """Whether Airflow is to be asked too."""
+        now = self._clock.monotonic()
+        return self.findings.closed or now - self._stirred <= STIR_SECONDS or now - self._asked >= ASK_SECONDS
+
+
+def _aged(task: TaskState, seconds: float) -> TaskState:
+    """The task so many seconds after Airflow told of it."""
+    runs = task.state == "running" and task.seconds is not None
+    return replace(task, seconds=(task.seconds or 0) + seconds) if runs else task

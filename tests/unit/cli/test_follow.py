@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from nightferry.cli.follow import SILENCE_SECONDS, Findings, Follower, progress_of
+from nightferry.cli.follow import ASK_SECONDS, SILENCE_SECONDS, STIR_SECONDS, Findings, Follower, progress_of
 from nightferry.cli.progress import Lines, show_progress, steps_table
 from nightferry.clients.airflow_api import TaskState
 from nightferry.entities.reason import Reason
@@ -80,6 +80,34 @@ def test_it_ends_with_the_run(follower, airflow):
 
     assert follower.look()
     assert follower.run.state == "failed"
+
+
+def test_airflow_is_asked_seldom_while_nothing_happens_and_at_once_when_something_does(
+    follower, airflow, ledger, clock
+):
+    airflow.states = [TaskState("decide", "running", 1.0, 1)]
+    clock.advance(ASK_SECONDS + STIR_SECONDS)
+    follower.look()
+    asked = airflow.calls
+    clock.advance(ASK_SECONDS / 2)
+    follower.look()
+    assert airflow.calls == asked
+    assert follower.steps[0].seconds == pytest.approx(1.0 + ASK_SECONDS / 2)
+
+    decided(ledger, clock, a_decision())
+    airflow.states = [TaskState("decide", "success", 2.0, 1)]
+    follower.look()
+    assert (follower.steps[0].state, follower.steps[0].seconds) == ("succeeded", 2.0)
+
+
+def test_the_end_is_seen_at_once(follower, airflow, ledger, clock):
+    released(ledger, clock, decided(ledger, clock, a_decision()))
+    for _ in range(3):
+        clock.advance(STIR_SECONDS)
+        follower.look()
+    airflow.runs["one"] = "success"
+    clock.advance(0.1)
+    assert follower.look()
 
 
 def test_a_short_silence_is_waited_out_and_said(follower, airflow, clock):
