@@ -81,7 +81,10 @@ class BenchService:
             raise SystemExit(f"the release failed: {json.dumps(said, indent=2)}")
         shown = json.loads(self._run(NIGHTFERRY, "show", said["release"]["release"], "--json"))
         steps = {step["step"]: float(step["seconds"]) for step in shown["steps"] if step.get("seconds")}
-        return total, {**steps, "between the steps": round(total - sum(steps.values()), 1)}
+        # The unit tests run beside the steps up to the image's own test; the longer of the two counts.
+        beside = sum(steps[step] for step in ("fetch_model", "check_model", "build_image", "test_image"))
+        one_by_one = sum(steps.values()) - min(beside, steps["test_source"])
+        return total, {**steps, "between the steps": round(total - one_by_one, 1)}
 
     def prune(self) -> None:
         """Empty BuildKit's cache."""

@@ -8,7 +8,8 @@ file's schedule, and whenever somebody triggers it (here, with `nightferry relea
 * `decide` pins the newest model and commit, once, and says what will be released and why, or that nothing changed.
 * `fetch_model` downloads the pinned model and checks every file's sha256.
 * `check_model` opens it, compares it with its declaration in model.json, and applies the gates.
-* `build_image` runs the unit tests in the image's test stage and builds; an image of the same inputs is taken as is.
+* `build_image` builds the image; one of the same inputs is taken as is.
+* `test_source` runs the unit tests in the image's test stage, beside all this: they need no model.
 * `test_image` starts that very image as production does and compares its answers.
 * `publish_image` copies it, same digest, into the release repository.
 * `staging.roll_out` starts it beside the release in use, asks it golden requests, then switches the Service;
@@ -39,6 +40,7 @@ from nightferry.operators.publish_image import PublishImageOperator
 from nightferry.operators.record import RecordOperator
 from nightferry.operators.roll_out import RollOutOperator, VerifyOperator
 from nightferry.operators.test_image import TestImageOperator
+from nightferry.operators.test_source import TestSourceOperator
 from nightferry.operators.watcher import WatcherOperator
 from nightferry.steps.load_services import load_service, load_services
 
@@ -91,18 +93,24 @@ def release_dag(spec: ServiceSpec) -> DAG:
         tags=["nightferry", "release", spec.service],
     ) as dag:
         decide = DecideOperator(task_id="decide", spec=spec)
-        steps = [
+        hour = dt.timedelta(hours=1)
+        tests = TestSourceOperator(task_id="test_source", spec=spec, execution_timeout=hour)
+        image = [
             FetchModelOperator(task_id="fetch_model", spec=spec, execution_timeout=dt.timedelta(hours=2)),
             CheckModelOperator(task_id="check_model", spec=spec),
-            BuildImageOperator(task_id="build_image", spec=spec, execution_timeout=dt.timedelta(hours=1)),
+            BuildImageOperator(task_id="build_image", spec=spec, execution_timeout=hour),
             TestImageOperator(task_id="test_image", spec=spec),
+        ]
+        release = [
             PublishImageOperator(task_id="publish_image", spec=spec),
             *(task for environment in spec.environments for task in _environment(spec, environment)),
         ]
         record = RecordOperator(task_id="record", spec=spec, trigger_rule="all_done")
         watcher = WatcherOperator(task_id="watcher", trigger_rule="one_failed", retries=0)
 
-        chain(decide, *steps, record)
+        chain(decide, *image, *release, record)
+        decide >> tests >> release[0]
+        steps = [tests, *image, *release]
         [decide, *steps] >> record
         [decide, *steps, record] >> watcher
     return dag

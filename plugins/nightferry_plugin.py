@@ -39,6 +39,7 @@ PRELOADED = (
     "nightferry.operators.retire",
     "nightferry.operators.roll_out",
     "nightferry.operators.test_image",
+    "nightferry.operators.test_source",
     "nightferry.operators.watcher",
     "nightferry.steps.load_services",
     "yaml",

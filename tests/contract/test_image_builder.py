@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -147,64 +145,6 @@ def test_only_the_tests_own_step_fails_as_tests(door: Door, first: str, last: st
     assert (type(error), error.reason) == (Permanent, reason)
 
 
-def test_a_repository_without_a_tag_gets_the_image_by_digest(door: Door):
-    image = door.build(push=(door.repository,))
-    assert image is not None
-    assert image.repository == door.repository
-    assert door.registry.find(door.repository, "latest") is None
-    assert door.registry.copy(image, door.repository, ("one",)) == image
-    assert door.registry.find(door.repository, "one") == image
-
-
-def test_builds_at_once_give_what_they_give_one_by_one(door: Door):
-    image = door.build(push=(door.repository,))
-    tests, serving = door.request(target="test"), door.request(push=(door.repository,))
-    logs = door.folder / "logs"
-    assert door.builder.build_together([(tests, logs / "a.log"), (serving, logs / "b.log")]) == [None, image]
-    assert (logs / "a.log").read_text()
-    assert (logs / "b.log").read_text()
-
-
-@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
-def test_the_failure_of_one_of_several_builds_is_raised(door: Door, last: bool):
-    dockerfile = FAILING.format(base="${BASE_IMAGE}", first="", last="; exit 1") + "FROM scratch AS serving\n"
-    dockerfile += "COPY --from=app . /app\n"
-    builds = [
-        (door.request(dockerfile, target="test", tests=True), door.folder / "logs" / "a.log"),
-        (door.request(dockerfile, push=(door.repository,)), door.folder / "logs" / "b.log"),
-    ]
-    with pytest.raises(Permanent) as failure:
-        door.builder.build_together(builds[::-1] if last else builds)
-    assert failure.value.reason == Reason.IMAGE_TESTS_FAILED
-
-
-@pytest.mark.sandbox
-def test_a_failed_build_ends_those_beside_it(real: Door, processes: list[subprocess.Popen[str]]):
-    dockerfile = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS quick\nRUN exit 1\nFROM ${BASE_IMAGE} AS slow\nRUN sleep 602\n"
-    builds = [
-        (real.request(dockerfile, target=target), real.folder / "logs" / f"{target}.log")
-        for target in ("slow", "quick")
-    ]
-    start = time.monotonic()
-    with pytest.raises(Permanent) as failure:
-        real.builder.build_together(builds)
-    assert failure.value.reason == Reason.IMAGE_BUILD_FAILED
-    assert time.monotonic() - start < 60
-    assert len([process for process in processes if "build" in process.args]) == len(builds)
-    assert not [process for process in processes if process.poll() is None]
-
-
-@pytest.mark.sandbox
-def test_what_builds_share_is_done_once(real: Door):
-    (real.folder / "app" / "file.txt").write_text(uuid.uuid4().hex)
-    shared = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS shared\nCOPY --from=app . /app\nRUN sleep 1; date +%s%N > /when\n"
-    stages = "FROM shared AS test\nRUN cat /when && echo test\nFROM shared AS serving\nRUN cat /when\n"
-    logs = {target: real.folder / "logs" / f"{target}.log" for target in ("test", "serving")}
-    real.builder.build_together([(real.request(shared + stages, target=name), log) for name, log in logs.items()])
-    times = {re.findall(r"^    (\d{19})$", log.read_text(), re.MULTILINE)[-1] for log in logs.values()}
-    assert len(times) == 1
-
-
 @pytest.mark.sandbox
 def test_the_sentence_has_the_steps_last_words_and_the_log(real: Door):
     error = real.failure(FAILING.format(base="${BASE_IMAGE}", first="", last="; exit 1"), target="test", tests=True)
@@ -333,9 +273,8 @@ def test_secrets_reach_the_step_and_neither_layers_nor_log(real: Door, monkeypat
     assert held == []
 
 
-@pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
-    """Every process that is started."""
+@pytest.mark.sandbox
+def test_a_build_that_is_interrupted_ends_its_client(real: Door, monkeypatch: pytest.MonkeyPatch):
     started: list[subprocess.Popen[str]] = []
     popen = subprocess.Popen
 
@@ -344,14 +283,6 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
         return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", remember)
-    return started
-
-
-@pytest.mark.sandbox
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_build_that_is_interrupted_ends_its_client(real: Door, processes: list[subprocess.Popen[str]], count: int):
-    request = real.request("ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS serving\nRUN sleep 601\n")
-    builds = [(request, real.folder / f"{number}.log") for number in range(2)]
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -360,9 +291,9 @@ def test_a_build_that_is_interrupted_ends_its_client(real: Door, processes: list
     try:
         signal.alarm(3)
         with pytest.raises(KeyboardInterrupt):
-            real.builder.build_together(builds[:count])
+            real.build("ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS serving\nRUN sleep 601\n")
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-    assert processes
-    assert not [process for process in processes if process.poll() is None]
+    assert started
+    assert not [process for process in started if process.poll() is None]

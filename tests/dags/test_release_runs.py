@@ -33,7 +33,10 @@ def test_a_release_goes_through_every_step_and_a_second_run_changes_nothing(worl
     assert tasks["watcher"] == "skipped"
     entries = world.entries()
     release = entries[-1].release
-    assert [entry.key for entry in entries[1:-1]] == [f"{release}/{step}" for step in STEPS]
+    done = [entry.key.removeprefix(f"{release}/") for entry in entries[1:-1]]
+    assert sorted(done) == sorted(STEPS)
+    assert [step for step in done if step != "test_source"] == [step for step in STEPS if step != "test_source"]
+    assert done.index("test_source") < done.index("publish_image")
     assert (entries[0].kind, entries[0].reason, entries[0].actor) == (Kind.DECISION, Reason.FIRST_RELEASE, "dag_test")
     assert (entries[-1].kind, entries[-1].reason) == (Kind.RELEASE, Reason.RELEASED)
     assert {image.digest for image in world.images.values()} == {"sha256:" + "a" * 64}
@@ -76,6 +79,16 @@ def test_a_permanent_failure_ends_the_release_at_once_and_the_run_stays_red(worl
     assert wrong.sentence in closing.sentence
     skipped = [entry.key for entry in world.entries() if entry.reason is Reason.UPSTREAM_FAILED]
     assert skipped == [f"{closing.release}/{step}/skipped" for step in STEPS[STEPS.index("publish_image") :]]
+
+
+def test_an_app_that_fails_its_unit_tests_is_not_published(world: World) -> None:
+    world.faults["test_source"] = [Permanent(Reason.IMAGE_TESTS_FAILED, "1 of 317 failed.")]
+
+    state, tasks = world.release()
+
+    assert (state, tasks["test_image"], tasks["publish_image"]) == ("failed", "success", "upstream_failed")
+    assert not [name for name in world.images if name[0] == "127.0.0.1:5000/digits"], "an untested image was released"
+    assert (world.entries()[-1].kind, world.entries()[-1].reason) == (Kind.RELEASE, Reason.IMAGE_TESTS_FAILED)
 
 
 def test_what_the_deployer_wrote_is_the_reason_and_is_written_once(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,7 +84,7 @@ class World:
         patch.setattr("nightferry.hooks.storage.StorageHook.ledger_store", lambda hook: self.ledger)
         patch.setattr("nightferry.hooks.registry.RegistryHook.registry", lambda hook: self)
         patch.setattr("nightferry.hooks.buildkit.BuildKitHook.builder", lambda hook, registry: self)
-        for module in ("decide", "build_image"):
+        for module in ("decide", "build_image", "test_source"):
             patch.setattr(f"nightferry.operators.{module}.source", lambda settings, source: self)
         patch.setattr(DockerHook, "api_client", self.docker)
         # Between two looks at the tasks `dag.test()` sleeps for a second.
@@ -109,18 +108,20 @@ class World:
 
     # the image builder and the registry
 
-    def build_together(self, builds: Sequence[tuple[BuildRequest, Path]]) -> list[ImageRef | None]:
-        self.maybe_fail("build_image")
-        self.built += [request for request, _ in builds]
-        digest = "sha256:" + "a" * 64
-        return [ImageRef(request.push[0], digest) if request.push else None for request, _ in builds]
+    def build(self, request: BuildRequest, log: Path) -> ImageRef | None:
+        self.maybe_fail("test_source" if request.tests else "build_image")
+        self.built.append(request)
+        for name in request.push:
+            repository, _, tag = name.rpartition(":")
+            self.images[repository, tag] = ImageRef(repository, "sha256:" + "a" * 64)
+            return self.images[repository, tag]
+        return None
 
     def find(self, repository: str, tag: str) -> ImageRef | None:
         return self.images.get((repository, tag))
 
     def copy(self, image: ImageRef, repository: str, tags: tuple[str, ...]) -> ImageRef:
-        if repository != image.repository:
-            self.maybe_fail("publish_image")
+        self.maybe_fail("publish_image")
         for tag in tags:
             self.images[repository, tag] = ImageRef(repository, image.digest)
         return ImageRef(repository, image.digest)

@@ -195,7 +195,14 @@ class Then:
         """One decision, one image, one rollout an environment, one end; no pod of a deployer is left."""
         keys = [entry.key.removeprefix(f"{released.name}/") for entry in self.entries_of(released.name)]
         assert len(keys) == len(set(keys))
-        for step in ("build_image", "publish_image", "staging.roll_out", "production.roll_out", "release"):
+        for step in (
+            "test_source",
+            "build_image",
+            "publish_image",
+            "staging.roll_out",
+            "production.roll_out",
+            "release",
+        ):
             assert keys.count(step) == 1, keys
         assert sum(entry.kind is Kind.DECISION for entry in self.entries_of(released.name)) == 1
         digests = {digest for tag, digest in self._stage.tags(SERVICE).items() if tag == released.name}

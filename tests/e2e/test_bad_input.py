@@ -40,7 +40,7 @@ def test_a_model_under_the_gate_is_not_released(given: Given, when: When, then: 
 @pytest.mark.parametrize(
     ("file", "old", "new", "reason", "step"),
     [
-        ("checks__test_labels_py", "TOP_K == 3", "TOP_K == 4", Reason.IMAGE_TESTS_FAILED, "build_image"),
+        ("checks__test_labels_py", "TOP_K == 3", "TOP_K == 4", Reason.IMAGE_TESTS_FAILED, "test_source"),
         (
             "serving_app__lifecycle_py",
             "from __future__ import annotations\n",

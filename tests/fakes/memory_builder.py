@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from nightferry.clients.image_builder import BuildRequest
@@ -40,23 +39,10 @@ class MemoryBuilder:
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 digest.update(f"{name} {path.relative_to(folder)}".encode() + path.read_bytes())
         digest.update(repr(sorted(request.arguments.items())).encode())
-        names = [_split(name) for name in request.push]
-        image = ImageRef(names[0][0], f"sha256:{digest.hexdigest()}")
-        self._registry.push(image, tuple(tag for _, tag in names if tag), dict(request.arguments))
+        name = request.push[0].rpartition(":")[0]
+        image = ImageRef(name, f"sha256:{digest.hexdigest()}")
+        self._registry.push(image, tuple(pushed.rpartition(":")[2] for pushed in request.push), dict(request.arguments))
         return image
-
-    def build_together(self, builds: Sequence[tuple[BuildRequest, Path]]) -> list[ImageRef | None]:
-        # As late as it can be with the real one: what stands beside a failure was already built and pushed.
-        made: list[ImageRef | None] = []
-        failures: list[NightferryError] = []
-        for request, log in builds:
-            try:
-                made.append(self.build(request, log))
-            except NightferryError as failure:
-                failures.append(failure)
-        if failures:
-            raise failures[0]
-        return made
 
     @staticmethod
     def _run(request: BuildRequest) -> None:
@@ -76,10 +62,3 @@ class MemoryBuilder:
                 tests = request.tests and number == len(steps) - 1
                 reason = Reason.IMAGE_TESTS_FAILED if tests else Reason.IMAGE_BUILD_FAILED
                 raise Permanent(reason, f"the step {step} failed")
-
-
-def _split(name: str) -> tuple[str, str]:
-    """`host:5000/digits:tag` as its repository and its tag, which may be empty."""
-    folder, _, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    return f"{folder}/{last}", tag

@@ -29,10 +29,8 @@ class Step:
 class BuildProgress:
     """Reads buildctl's lines one by one. What is not JSON is what buildctl itself says."""
 
-    def __init__(self, file: TextIO, told: set[str] | None = None) -> None:
-        """Write everything to `file`, and to our own log the steps that are not in `told`, which grows."""
+    def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._told = set() if told is None else told
         self._steps: dict[str, Step] = {}
         self.said: deque[str] = deque(maxlen=KEPT)
         """buildctl's own lines: its last word is the error."""
@@ -70,8 +68,7 @@ class BuildProgress:
             step.completed = True
             step.cached = bool(vertex.get("cached"))
             self._write(f"{step.name}: {'cached' if step.cached else 'done'}")
-            if not step.name.startswith(("[internal]", "[context")) and step.name not in self._told:
-                self._told.add(step.name)
+            if not step.name.startswith(("[internal]", "[context")):
                 log.info("%s%s", step.name[:200], " (cached)" if step.cached else "")
         elif vertex.get("started") and not step.completed:
             self._write(step.name)

@@ -6,9 +6,8 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nightferry.clients.build_failure import explain
@@ -27,50 +26,6 @@ and so wheels, know no earlier one."""
 
 END_SECONDS = 10
 """How long buildctl may take to end when it is told to."""
-
-
-class _Running:
-    """The buildctl processes of builds that stand and fall together."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._processes: set[subprocess.Popen[str]] = set()
-        self._ended = False
-        self.told: set[str] = set()
-        """Steps that the task's log has already."""
-
-    @contextmanager
-    def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
-        """This process is one of them while the block runs; it is ended when the block fails, or the others do."""
-        with self._lock:
-            self._processes.add(process)
-            late = self._ended
-        try:
-            if late:
-                process.terminate()
-            yield
-        except BaseException:
-            _end(process)
-            raise
-        finally:
-            with self._lock:
-                self._processes.discard(process)
-
-    def end(self) -> None:
-        """End those that run, and those that are about to."""
-        with self._lock:
-            self._ended = True
-            processes = list(self._processes)
-        for process in processes:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()  # buildctl tells the daemon to stop
-    try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
 
 
 class BuildKit:
@@ -105,28 +60,16 @@ class BuildKit:
 
     def build(self, request: BuildRequest, log: Path) -> ImageRef | None:
         """Build, and push what the request names. All output is appended to `log`. Raises as the protocol says."""
-        return self.build_together([(request, log)])[0]
-
-    def build_together(self, builds: Sequence[tuple[BuildRequest, Path]]) -> list[ImageRef | None]:
-        """Several builds at once: the daemon does once what they share. Raises as the protocol says."""
-        running = _Running()
-        with build_secrets() as secrets, ThreadPoolExecutor(len(builds)) as pool:
-            futures = [pool.submit(self._build, request, log, secrets, running) for request, log in builds]
-            try:
-                for future in sorted(wait(futures, return_when=FIRST_EXCEPTION).done, key=futures.index):
-                    future.result()
-            except BaseException:
-                running.end()
-                raise
-            return [future.result() for future in futures]
-
-    def _build(self, request: BuildRequest, log: Path, secrets: Sequence[str], running: _Running) -> ImageRef | None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with scratch("nightferry-build-") as private, log.open("a", encoding="utf-8") as file:
+        with ExitStack() as stack:
+            private = stack.enter_context(scratch("nightferry-build-"))
+            secrets = stack.enter_context(build_secrets())
             metadata = private / "metadata.json"
             command = [*self._client(), "build", *build_words(request, metadata), *secrets]
-            progress = BuildProgress(file, running.told)
-            if self._run(command, self._environment(private), progress, running) != 0:
+            with log.open("a", encoding="utf-8") as file:
+                progress = BuildProgress(file)
+                code = self._run(command, self._environment(private), progress)
+            if code != 0:
                 raise explain(progress, request, self._address, log)
             if not request.push:
                 return None
@@ -157,11 +100,19 @@ class BuildKit:
             config.write_text("{}", encoding="utf-8")
         return {**os.environ, "DOCKER_CONFIG": str(private)}
 
-    def _run(self, command: list[str], environment: dict[str, str], progress: BuildProgress, running: _Running) -> int:
-        with self._started(command, environment) as process, running.holding(process):
-            for line in process.stderr or ():
-                progress.feed(line)
-            return process.wait()
+    def _run(self, command: list[str], environment: dict[str, str], progress: BuildProgress) -> int:
+        with self._started(command, environment) as process:
+            try:
+                for line in process.stderr or ():
+                    progress.feed(line)
+                return process.wait()
+            except BaseException:
+                process.terminate()  # buildctl tells the daemon to stop
+                try:
+                    process.wait(END_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                raise
 
     @contextmanager
     def _started(self, command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
@@ -222,8 +173,6 @@ def _output(push: tuple[str, ...]) -> str:
     names = ",".join(push)
     insecure = all(is_loopback(name.partition("/")[0]) for name in push)
     options = ["type=image", f'"name={names}"', "push=true", "oci-mediatypes=true", "rewrite-timestamp=true"]
-    if push == (_repository(push[0]),):
-        options.append("push-by-digest=true")
     # Every layer of ours is compressed anew when its time stamps are rewritten, in each build. At gzip's default that
     # is most of a model-only build's time (6.3 s of 6.7 s measured, 3.3 s at level 1), for layers 8 % smaller.
     options.append("compression-level=1")
@@ -233,6 +182,6 @@ def _output(push: tuple[str, ...]) -> str:
 
 
 def _repository(name: str) -> str:
-    """`host:5000/digits:tag` without its tag, where it has one."""
+    """`host:5000/digits:tag` without its tag."""
     head, _, last = name.rpartition("/")
     return f"{head}/{last.partition(':')[0]}"

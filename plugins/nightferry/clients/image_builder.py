@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,8 +20,7 @@ class BuildRequest:
     """Named build contexts: `app`, `tests`, `model`."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     push: tuple[str, ...] = ()
-    """`repository:tag` names to push the result to, or one repository alone: it is there by its digest, without a tag.
-    None: nothing leaves the builder."""
+    """`repository:tag` names to push the result to; none: nothing leaves the builder."""
     tests: bool = False
     """The target's last step runs tests: when that step fails, the reason is image_tests_failed."""
 
@@ -37,12 +36,5 @@ class ImageBuilder(Protocol):
                 lines; image_unknown: the base image; registry_denied, disk_full)
             Temporary: (builder_unavailable, registry_unavailable; image_build_failed when a package index did not
                 answer)
-        """
-        ...
-
-    def build_together(self, builds: Sequence[tuple[BuildRequest, Path]]) -> list[ImageRef | None]:
-        """Several builds, each with its log, at once; what they share is done once. What each gives, in their order.
-
-        When one fails, the others are ended. Raises as `build`; of several failures the first in the builds' order.
         """
         ...

@@ -17,7 +17,7 @@ from nightferry.steps.build_image import RECIPE, build_image
 
 
 class BuildImageOperator(StepOperator):
-    """Finds the image of the decision's inputs, or has BuildKit test and build it."""
+    """Finds the image of the decision's inputs, or has BuildKit build it."""
 
     template_fields: Sequence[str] = (*StepOperator.template_fields, "model_folder")
 
@@ -48,5 +48,5 @@ class BuildImageOperator(StepOperator):
             dockerfile=now.root / RECIPE[0],
             clock=SystemClock(),
         )
-        did = "An image of the same inputs was there already" if built.reused else "Unit tests passed, image built"
+        did = "An image of the same inputs was there already" if built.reused else "Image built"
         return Outcome(f"{did}: {built.image}.", {"candidate_image": built.image, "reused": built.reused})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,10 +73,7 @@ def build_image(
     dockerfile: Path,
     clock: Clock,
 ) -> BuiltImage:
-    """Find the image of the decision's inputs, or build it while its unit tests run.
-
-    The image is pushed by digest alone. It gets the tag by which it is found only when the tests have passed, and
-    whichever fails ends the other.
+    """Find the image of the decision's inputs, or build and push it. Its unit tests run beside: see `test_source`.
 
     Args:
         decision: what was pinned.
@@ -85,13 +82,12 @@ def build_image(
         builder: BuildKit.
         registry: where candidates wait.
         source: the repository that the commit is in.
-        work: the releases' work folder; logs go to `logs/<release>-build.log` and `-tests.log` in it.
+        work: the releases' work folder; the build's log goes to `logs/<release>-build.log` in it.
         dockerfile: docker/serving/Dockerfile; its folder is the main build context.
         clock: for the time taken.
 
     Raises:
-        Permanent: (image_tests_failed, image_build_failed, image_unknown: the base image, registry_denied, disk_full,
-            source_path_missing)
+        Permanent: (image_build_failed, image_unknown: the base image, registry_denied, disk_full, source_path_missing)
         Temporary: (builder_unavailable, registry_unavailable, source_repository_unavailable)
     """
     start = clock.monotonic()
@@ -99,34 +95,22 @@ def build_image(
     if found is not None:
         log.info("The image of these inputs is there already: %s", found)
         return BuiltImage(image=str(found), reused=True, seconds=round(clock.monotonic() - start, 3))
-    logs, name = work / "logs", decision.release or decision.service
-    with _exported(decision.candidate, source, work) as contexts:
-        base = {"app": contexts / "app", "tests": contexts / "tests"}
-        arguments = {"BASE_IMAGE": decision.candidate.base_image}
+    record = work / "logs" / f"{decision.release or decision.service}-build.log"
+    with exported(decision.candidate, source, work) as contexts:
         request = BuildRequest(
             dockerfile,
             "serving",
-            {**base, "model": model_folder},
-            arguments | _labels(decision.candidate),
-            push=(spec.image.candidates,),
+            {**contexts, "model": model_folder},
+            {"BASE_IMAGE": decision.candidate.base_image} | _labels(decision.candidate),
+            push=(f"{spec.image.candidates}:{inputs_tag(decision.candidate)}",),
         )
-        builds = [(request, logs / f"{name}-build.log")]
-        # Without tests the stage that runs them has nothing to run.
-        if decision.candidate.source.tests is not None:
-            tests = BuildRequest(dockerfile, "test", base, arguments, tests=True)
-            builds.insert(0, (tests, logs / f"{name}-tests.log"))
-        log.info("Building the image and running the app's tests; all output goes to %s", _listed(builds))
-        untagged = builder.build_together(builds)[-1]
-    if untagged is None:
+        log.info("Building the image; all output goes to %s", record)
+        image = builder.build(request, record)
+    if image is None:
         raise RuntimeError("the builder pushed an image and did not say which")
-    image = registry.copy(untagged, spec.image.candidates, (inputs_tag(decision.candidate),))
     seconds = round(clock.monotonic() - start, 3)
     log.info("Built %s in %.1f s", image, seconds)
     return BuiltImage(image=str(image), reused=False, seconds=seconds)
-
-
-def _listed(builds: Sequence[tuple[BuildRequest, Path]]) -> str:
-    return " and ".join(str(record) for _, record in builds)
 
 
 def _find(candidate: Candidate, spec: ServiceSpec, registry: ImageRegistry) -> ImageRef | None:
@@ -136,15 +120,15 @@ def _find(candidate: Candidate, spec: ServiceSpec, registry: ImageRegistry) -> I
 
 
 @contextmanager
-def _exported(candidate: Candidate, source: SourceRepository, work: Path) -> Iterator[Path]:
-    """A folder with the app and its tests at the commit, removed afterwards."""
-    with scratch(f"{candidate.service}-", work / "builds") as contexts:
-        pinned = candidate.source
-        source.export(pinned.commit, pinned.path, contexts / "app")
+def exported(candidate: Candidate, source: SourceRepository, work: Path) -> Iterator[dict[str, Path]]:
+    """The build contexts `app` and `tests`: the folders at the commit, removed afterwards."""
+    with scratch(f"{candidate.service}-", work / "builds") as folder:
+        pinned, contexts = candidate.source, {"app": folder / "app", "tests": folder / "tests"}
+        source.export(pinned.commit, pinned.path, contexts["app"])
         if pinned.tests is None:
-            (contexts / "tests").mkdir()
+            contexts["tests"].mkdir()
         else:
-            source.export(pinned.commit, pinned.tests, contexts / "tests")
+            source.export(pinned.commit, pinned.tests, contexts["tests"])
         yield contexts
 
 

@@ -15,8 +15,8 @@ from nightferry.errors import NightferryError, Permanent
 from nightferry.steps import ledger as ledgers
 from nightferry.steps.history import release_entries
 
-STEPS = ("fetch_model", "check_model", "build_image", "test_image", "publish_image")
-"""What comes before the environments."""
+STEPS = ("test_source", "fetch_model", "check_model", "build_image", "test_image", "publish_image")
+"""What comes before the environments. The first goes on beside the next four."""
 
 
 def expected_steps(environments: Sequence[str]) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def test_who_comes_later_sees_what_was_before(airflow, ledger, clock):
     findings.of_run("one", look_back=True)
 
     assert findings.release == "digits-2026-11-21.2"
-    assert len(findings.entries) == 11
+    assert len(findings.entries) == 12
     assert {entry.release for entry in findings.entries} == {"digits-2026-11-21.2"}
 
 

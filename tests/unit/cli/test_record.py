@@ -23,7 +23,7 @@ def test_history_shows_decisions_newest_first_in_the_services_zone(capsys, ledge
 
     assert main(["history", "digits"]) == 0
     _, newest, older = capsys.readouterr().out.splitlines()
-    assert newest.startswith("2026-11-21 03:00:18 CET")
+    assert newest.startswith("2026-11-21 03:00:20 CET")
     assert "unchanged" in newest
     assert "released" in older
     assert RELEASE in older

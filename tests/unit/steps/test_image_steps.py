@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from nightferry.steps.test_image import (
     start_candidate,
     wait_ready,
 )
+from nightferry.steps.test_source import TestedSource
+from nightferry.steps.test_source import test_source as check_source
 
 from tests.fakes.a_release import a_decision, a_spec
 from tests.fakes.memory_builder import MemoryBuilder
@@ -78,6 +80,18 @@ class World:
             clock=self.clock,
         )
 
+    def test_source(self, decision: Decision | None = None) -> TestedSource:
+        return check_source(
+            decision=decision or self.decision(),
+            spec=self.spec,
+            builder=self.builder,
+            registry=self.registry,
+            source=self.source,
+            work=self.folder / "work",
+            dockerfile=self.folder / "Dockerfile",
+            clock=self.clock,
+        )
+
     def test(self, built: BuiltImage, probed: ProbeReport, environment: Mapping[str, str] | None = None) -> TestedImage:
         """What the operator does, with a prober that reports `probed`."""
         image, name = ImageRef.parse(built.image), candidate_name("digits-2026-11-21.1")
@@ -91,6 +105,7 @@ class World:
 
     def release(self, probed: ProbeReport = PASSED) -> ImageRef:
         decision = self.decision()
+        self.test_source(decision)
         tested = self.test(self.build(decision), probed)
         return publish_image(decision=decision, spec=self.spec, tested=tested, registry=self.registry)
 
@@ -118,12 +133,33 @@ def test_a_built_image_waits_among_the_candidates(world: World):
     assert world.released == set()
 
 
-def test_the_tests_know_nothing_of_the_model(world: World):
-    world.build()
-    tests, image = world.builder.requests
+def test_the_unit_tests_know_nothing_of_the_model(world: World):
+    assert world.test_source().how == "ran"
+    [tests] = world.builder.requests
     assert (tests.target, tests.tests, tests.push, set(tests.contexts)) == ("test", True, (), {"app", "tests"})
+    assert tests.arguments == {"BASE_IMAGE": world.decision().candidate.base_image}
+
+
+def test_the_image_is_built_of_app_and_model(world: World):
+    world.build()
+    [image] = world.builder.requests
     assert (image.target, image.tests, set(image.contexts)) == ("serving", False, {"app", "tests", "model"})
     assert image.arguments["BASE_IMAGE"] == world.decision().candidate.base_image
+
+
+def test_unit_tests_that_a_released_image_passed_are_not_run_again(world: World):
+    world.release()
+    world.builder.requests.clear()
+    assert world.test_source().how == "released"
+    assert world.builder.requests == []
+
+
+def test_unit_tests_of_a_candidate_are_run_although_it_was_built(world: World):
+    world.build()
+    world.dockerfile("; exit 1", "")
+    with pytest.raises(Permanent) as failure:
+        world.test_source()
+    assert failure.value.reason == Reason.IMAGE_TESTS_FAILED
 
 
 def test_a_second_build_builds_nothing(world: World):
@@ -164,42 +200,31 @@ def test_where_candidates_were_purged_the_released_image_is_used(world: World):
     assert (built.image, built.reused) == (str(published), True)
 
 
-def test_an_app_without_tests_skips_their_stage(world: World):
-    world.build(world.decision(tests=None))
-    assert [request.target for request in world.builder.requests] == ["serving"]
+def test_an_app_without_tests_has_none_to_run(world: World):
+    assert world.test_source(world.decision(tests=None)).how == "none"
+    assert world.builder.requests == []
 
 
 @pytest.mark.parametrize(
     ("test", "serving", "reason"),
     [("; exit 1", "", Reason.IMAGE_TESTS_FAILED), ("", "\nRUN exit 1", Reason.IMAGE_BUILD_FAILED)],
 )
-def test_what_does_not_build_leaves_nothing_that_is_found_again(world: World, test: str, serving: str, reason: Reason):
+def test_what_fails_its_tests_or_does_not_build_is_not_released(world: World, test: str, serving: str, reason: Reason):
     world.dockerfile(test, serving)
-    for _ in range(2):
-        with pytest.raises(Permanent) as failure:
-            world.release()
-        assert failure.value.reason == reason
-        assert world.registry.tags == {}
-        assert world.released == set()
+    with pytest.raises(Permanent) as failure:
+        world.release()
+    assert failure.value.reason == reason
+    assert world.released == set()
 
 
-def test_an_image_gets_its_tag_after_the_tests(world: World):
-    world.dockerfile("; exit 1", "")
-    with pytest.raises(Permanent):
-        world.build()
-    assert len(world.candidates) == 1, "the image was pushed while the tests ran"
-    assert world.registry.tags == {}
-    world.dockerfile("", "")
-    assert not world.build().reused
-
-
-@pytest.mark.parametrize("test", ["", "; exit 1"])
-def test_exported_sources_are_removed(world: World, test: str):
-    world.dockerfile(test, "")
+@pytest.mark.parametrize("work", [World.build, World.test_source])
+@pytest.mark.parametrize("broken", ["", "; exit 1"])
+def test_exported_sources_are_removed(world: World, work: Callable[[World], object], broken: str):
+    world.dockerfile(broken, f"\nRUN true{broken}")
     try:
-        world.build()
+        work(world)
     except Permanent:
-        assert test
+        assert broken
     assert list((world.folder / "work" / "builds").iterdir()) == []
 
 
