@@ -83,9 +83,9 @@ class RollOutOperator(DeployerPodOperator):
         return False
 
     def success(self, decision: Decision) -> LedgerEntry | None:
-        """The record's word that this task succeeded, on its first try: only then nobody else wrote it before.
+        """The record's word that this task succeeded; on its first try only.
 
-        Whoever clears the task wants it done again.
+        What is tried or cleared again is to be done again, whatever an earlier try wrote.
         """
         if not self._first_try:
             return None
