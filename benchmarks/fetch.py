@@ -1,6 +1,6 @@
 """Fetch a large model: Nightferry against raw downloads from the same storage account, in one run.
 
-    python benchmarks/fetch.py [--size 1GB] [--rounds 3]
+    python benchmarks/fetch.py [--size 1GB] [--rounds 5]
 
 A model of random bytes is published into a container of its own, and removed afterwards. Then each way fetches it in a
 process of its own, in turns: `fetch_model` (one stream, conditional on its ETag, hashed, verified, renamed),
@@ -196,7 +196,7 @@ def _size(text: str) -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--size", type=_size, default=10**9, help="of the model: 300MB, 1GB (default)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     # What the benchmark tells its own processes.
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--container", help=argparse.SUPPRESS)
