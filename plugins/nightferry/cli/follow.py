@@ -197,5 +197,6 @@ class Follower:
 
 def _aged(task: TaskState, seconds: float) -> TaskState:
     """The task so many seconds after Airflow told of it."""
-    runs = task.state == "running" and task.seconds is not None
-    return replace(task, seconds=(task.seconds or 0) + seconds) if runs else task
+    if task.state != "running" or task.seconds is None:
+        return task
+    return replace(task, seconds=task.seconds + seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nightferry import settings
-from nightferry.clients.clock import SystemClock
 from nightferry.clients.connect import source
 from nightferry.entities.decision import Decision
 from nightferry.hooks.buildkit import BUILDKIT, BuildKitHook
@@ -42,6 +41,5 @@ class TestSourceOperator(StepOperator):
             source=source(now, self.spec.source),
             work=now.work,
             dockerfile=now.root / RECIPE[0],
-            clock=SystemClock(),
         )
-        return Outcome(SAID[tested.how], {"tests": tested.how})
+        return Outcome(SAID[tested], {"tests": tested})

@@ -6,26 +6,18 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from nightferry.clients.clock import Clock
 from nightferry.clients.image_builder import BuildRequest, ImageBuilder
 from nightferry.clients.image_registry import ImageRegistry
 from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.decision import Decision
-from nightferry.entities.frozen import Frozen
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.build_image import exported, inputs_tag
 
 log = logging.getLogger(__name__)
 
 
-class TestedSource(Frozen):
-    """An app whose unit tests passed."""
-
-    __test__ = False  # the name starts like a test class's; pytest must not collect it
-
-    how: Literal["ran", "released", "none"]
-    """ran, released (an image of the same inputs was released: they passed then) or none (there are no tests)."""
-    seconds: float
+Tested = Literal["ran", "released", "none"]
+"""They ran and passed; an image of the same inputs was released, so they passed then; there are none."""
 
 
 def test_source(
@@ -37,8 +29,7 @@ def test_source(
     source: SourceRepository,
     work: Path,
     dockerfile: Path,
-    clock: Clock,
-) -> TestedSource:
+) -> Tested:
     """Run the unit tests of the decision's source. BuildKit knows those that passed on the same files before.
 
     Args:
@@ -49,27 +40,23 @@ def test_source(
         source: the repository that the commit is in.
         work: the releases' work folder; the tests' output goes to `logs/<release>-tests.log` in it.
         dockerfile: docker/serving/Dockerfile; its folder is the main build context.
-        clock: for the time taken.
 
     Raises:
         Permanent: (image_tests_failed, image_build_failed, image_unknown: the base image, registry_denied, disk_full,
             source_path_missing)
         Temporary: (builder_unavailable, registry_unavailable, source_repository_unavailable)
     """
-    start, candidate = clock.monotonic(), decision.candidate
-    how: Literal["ran", "released", "none"]
+    candidate = decision.candidate
     if candidate.source.tests is None:
-        how = "none"
-    elif registry.find(spec.image.repository, inputs_tag(candidate)):
-        how = "released"
-    else:
-        how = "ran"
-        record = work / "logs" / f"{decision.release or decision.service}-tests.log"
-        with exported(candidate, source, work) as contexts:
-            log.info("Running the app's unit tests; all output goes to %s", record)
-            arguments = {"BASE_IMAGE": candidate.base_image}
-            builder.build(BuildRequest(dockerfile, "test", contexts, arguments, tests=True), record)
-    return TestedSource(how=how, seconds=round(clock.monotonic() - start, 3))
+        return "none"
+    if registry.find(spec.image.repository, inputs_tag(candidate)):
+        return "released"
+    record = work / "logs" / f"{decision.release or decision.service}-tests.log"
+    with exported(candidate, source, work) as contexts:
+        log.info("Running the app's unit tests; all output goes to %s", record)
+        arguments = {"BASE_IMAGE": candidate.base_image}
+        builder.build(BuildRequest(dockerfile, "test", contexts, arguments, tests=True), record)
+    return "ran"
 
 
 test_source.__test__ = False  # type: ignore[attr-defined]  # a step's name; pytest must not collect it

@@ -24,7 +24,7 @@ from nightferry.steps.test_image import (
     start_candidate,
     wait_ready,
 )
-from nightferry.steps.test_source import TestedSource
+from nightferry.steps.test_source import Tested
 from nightferry.steps.test_source import test_source as check_source
 
 from tests.fakes.a_release import a_decision, a_spec
@@ -80,7 +80,7 @@ class World:
             clock=self.clock,
         )
 
-    def test_source(self, decision: Decision | None = None) -> TestedSource:
+    def test_source(self, decision: Decision | None = None) -> Tested:
         return check_source(
             decision=decision or self.decision(),
             spec=self.spec,
@@ -89,7 +89,6 @@ class World:
             source=self.source,
             work=self.folder / "work",
             dockerfile=self.folder / "Dockerfile",
-            clock=self.clock,
         )
 
     def test(self, built: BuiltImage, probed: ProbeReport, environment: Mapping[str, str] | None = None) -> TestedImage:
@@ -134,7 +133,7 @@ def test_a_built_image_waits_among_the_candidates(world: World):
 
 
 def test_the_unit_tests_know_nothing_of_the_model(world: World):
-    assert world.test_source().how == "ran"
+    assert world.test_source() == "ran"
     [tests] = world.builder.requests
     assert (tests.target, tests.tests, tests.push, set(tests.contexts)) == ("test", True, (), {"app", "tests"})
     assert tests.arguments == {"BASE_IMAGE": world.decision().candidate.base_image}
@@ -150,7 +149,7 @@ def test_the_image_is_built_of_app_and_model(world: World):
 def test_unit_tests_that_a_released_image_passed_are_not_run_again(world: World):
     world.release()
     world.builder.requests.clear()
-    assert world.test_source().how == "released"
+    assert world.test_source() == "released"
     assert world.builder.requests == []
 
 
@@ -201,7 +200,7 @@ def test_where_candidates_were_purged_the_released_image_is_used(world: World):
 
 
 def test_an_app_without_tests_has_none_to_run(world: World):
-    assert world.test_source(world.decision(tests=None)).how == "none"
+    assert world.test_source(world.decision(tests=None)) == "none"
     assert world.builder.requests == []
 
 
