@@ -14,7 +14,7 @@ from pathlib import Path
 from nightferry import settings as settings_of
 from nightferry.clients import connect
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.steps.load_services import load_service
+from nightferry.steps.services.load_services import load_service
 
 ROOT = Path(__file__).resolve().parents[1]
 NIGHTFERRY = str(ROOT / ".venv" / "bin" / "nightferry")

@@ -28,11 +28,11 @@ from typing import Any
 
 from nightferry import settings
 from nightferry.clients import connect
-from nightferry.clients.azure_errors import azure_errors
-from nightferry.clients.azure_models import AzureModels
+from nightferry.clients.azure.errors import azure_errors
+from nightferry.clients.azure.models import AzureModels
 from nightferry.entities.model_version import ModelManifest
 from nightferry.errors import NightferryError
-from nightferry.steps.fetch_model import fetch_model
+from nightferry.steps.model.fetch_model import fetch_model
 
 AIM_THROUGHPUT = 0.9
 AIM_MEMORY = 100e6

@@ -31,18 +31,18 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup, chain, get_
 from nightferry import settings
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
-from nightferry.operators.build_image import BuildImageOperator
-from nightferry.operators.check_model import CheckModelOperator
 from nightferry.operators.decide import DecideOperator
 from nightferry.operators.failures import RETRYING
-from nightferry.operators.fetch_model import FetchModelOperator
-from nightferry.operators.publish_image import PublishImageOperator
+from nightferry.operators.image.build_image import BuildImageOperator
+from nightferry.operators.image.publish_image import PublishImageOperator
+from nightferry.operators.image.test_image import TestImageOperator
+from nightferry.operators.image.test_source import TestSourceOperator
+from nightferry.operators.model.check_model import CheckModelOperator
+from nightferry.operators.model.fetch_model import FetchModelOperator
+from nightferry.operators.pods.roll_out import RollOutOperator, VerifyOperator
 from nightferry.operators.record import RecordOperator
-from nightferry.operators.roll_out import RollOutOperator, VerifyOperator
-from nightferry.operators.test_image import TestImageOperator
-from nightferry.operators.test_source import TestSourceOperator
 from nightferry.operators.watcher import WatcherOperator
-from nightferry.steps.load_services import load_service, load_services
+from nightferry.steps.services.load_services import load_service, load_services
 
 PREFIX = "release_"
 PARAMETERS = {

@@ -13,8 +13,8 @@ import datetime as dt
 from airflow.sdk import DAG, CronTriggerTimetable
 from nightferry import settings
 from nightferry.operators.failures import RETRYING
-from nightferry.operators.retire import RetireOperator
-from nightferry.steps.load_services import load_services
+from nightferry.operators.pods.retire import RetireOperator
+from nightferry.steps.services.load_services import load_services
 
 
 def places() -> dict[tuple[str, str], list[str]]:

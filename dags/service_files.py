@@ -6,7 +6,7 @@ A bad file takes down nothing but its own service: release.py makes the DAGs of 
 from __future__ import annotations
 
 from nightferry import settings
-from nightferry.steps.load_services import load_services
+from nightferry.steps.services.load_services import load_services
 
 
 class ServiceFilesInvalid(Exception):

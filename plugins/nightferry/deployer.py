@@ -33,13 +33,13 @@ from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
 from nightferry.manifests.service import preview_name
 from nightferry.settings import Settings
-from nightferry.steps.fetch_golden import fetch_golden
-from nightferry.steps.model_folder import read_manifest
-from nightferry.steps.probe_service import probe_service
-from nightferry.steps.reach_release import REACH_SECONDS, Probe, ask_version
-from nightferry.steps.retire_releases import retire_releases
-from nightferry.steps.roll_out import roll_out
-from nightferry.steps.verify_release import verify_at_once, verify_release
+from nightferry.steps.judging.probe_service import probe_service
+from nightferry.steps.judging.reach_release import REACH_SECONDS, Probe, ask_version
+from nightferry.steps.model.fetch_golden import fetch_golden
+from nightferry.steps.model.model_folder import read_manifest
+from nightferry.steps.rollout.retire_releases import retire_releases
+from nightferry.steps.rollout.roll_out import roll_out
+from nightferry.steps.rollout.verify_release import verify_at_once, verify_release
 
 log = logging.getLogger("nightferry.deployer")
 

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from nightferry import settings as settings_of
-from nightferry.clients.airflow_api import AirflowApi
+from nightferry.clients.airflow.api import AirflowApi
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 

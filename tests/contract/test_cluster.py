@@ -37,7 +37,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield MemoryCluster(namespace="scratch")
         return
     from kubernetes import client, config
-    from nightferry.clients.kube_cluster import KubeCluster
+    from nightferry.clients.kube.cluster import KubeCluster
 
     api = config.new_client_from_config(str(admin_kubeconfig()), persist_config=False)
     name = f"nf-test-{uuid.uuid4().hex[:8]}"

@@ -13,12 +13,12 @@ from nightferry import settings
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.container_runner import ContainerRunner
-from nightferry.clients.docker_runner import DockerRunner, connect_docker
+from nightferry.clients.docker_engine.runner import DockerRunner, connect_docker
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.steps.test_image import READY, start_candidate, wait_ready
+from nightferry.steps.image.test_image import READY, start_candidate, wait_ready
 
 from tests.fakes import http_registry
 from tests.fakes.memory_registry import MemoryRegistry

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from nightferry import settings
 from nightferry.clients import connect
-from nightferry.clients.buildkit import BuildKit
+from nightferry.clients.buildkit.builder import BuildKit
 from nightferry.clients.image_builder import BuildRequest, ImageBuilder
 from nightferry.clients.image_registry import ImageRegistry
-from nightferry.clients.registry_auth import Credentials
+from nightferry.clients.registry.auth import Credentials
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -6,7 +6,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from nightferry.clients.azure_ledger import AzureLedger
+from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.ledger_store import LedgerStore
 
 from tests.fakes.memory_ledger import MemoryLedger

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from nightferry.clients.azure_models import AzureModels
-from nightferry.clients.azure_stream import PIECE
+from nightferry.clients.azure.models import AzureModels
+from nightferry.clients.azure.stream import PIECE
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.entities.model_version import manifest_sha256
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.model_folder import read_manifest
+from nightferry.steps.model.model_folder import read_manifest
 
 from tests.fakes.memory_models import MemoryModels
 from tests.fakes.model_versions import manifest_of, write_version

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nightferry.clients.git_source import GitSource
+from nightferry.clients.git.source import GitSource
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 

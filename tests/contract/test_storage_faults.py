@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.core.exceptions import ServiceResponseError
 from nightferry import settings
-from nightferry.clients import azure_stream, connect
-from nightferry.clients.azure_ledger import AzureLedger
-from nightferry.clients.azure_models import AzureModels
-from nightferry.clients.azure_stream import PIECE
+from nightferry.clients import connect
+from nightferry.clients.azure import stream as azure_stream
+from nightferry.clients.azure.ledger import AzureLedger
+from nightferry.clients.azure.models import AzureModels
+from nightferry.clients.azure.stream import PIECE
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
-from nightferry.steps.fetch_model import fetch_model
-from nightferry.steps.model_folder import read_manifest
+from nightferry.steps.model.fetch_model import fetch_model
+from nightferry.steps.model.model_folder import read_manifest
 
 from tests.fakes.model_versions import write_version
 

@@ -13,8 +13,8 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from nightferry.entities.deployer_end import LAST_WORD
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.operators.quick_pods import QuickPodManager
-from nightferry.operators.retire import RetireOperator
+from nightferry.operators.pods.quick_pods import QuickPodManager
+from nightferry.operators.pods.retire import RetireOperator
 
 from tests.dags.world import CONNECTIONS
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nightferry import settings
 from nightferry.errors import Permanent, Temporary
-from nightferry.operators.deployer_pod import DeployerPodOperator
+from nightferry.operators.pods.deployer_pod import DeployerPodOperator
 
 from tests.dags.bag import parsed
 

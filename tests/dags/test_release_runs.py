@@ -10,8 +10,8 @@ from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps.ledger import verify
-from nightferry.steps.record import expected_steps
+from nightferry.steps.record.ledger import verify
+from nightferry.steps.record.record import expected_steps
 
 from tests.dags.bag import parsed
 from tests.dags.world import World

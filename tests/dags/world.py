@@ -16,9 +16,9 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError, Permanent
-from nightferry.steps.ledger import Chain
-from nightferry.steps.model_folder import read_manifest
-from nightferry.steps.rollout_record import ROLL_OUT, VERIFY, record_success, record_trouble
+from nightferry.steps.model.model_folder import read_manifest
+from nightferry.steps.record.ledger import Chain
+from nightferry.steps.record.rollout_record import ROLL_OUT, VERIFY, record_success, record_trouble
 
 from tests.dags.bag import parsed
 from tests.fakes.memory_docker import MemoryDocker
@@ -84,7 +84,7 @@ class World:
         patch.setattr("nightferry.hooks.storage.StorageHook.ledger_store", lambda hook: self.ledger)
         patch.setattr("nightferry.hooks.registry.RegistryHook.registry", lambda hook: self)
         patch.setattr("nightferry.hooks.buildkit.BuildKitHook.builder", lambda hook, registry: self)
-        for module in ("decide", "build_image", "test_source"):
+        for module in ("decide", "image.build_image", "image.test_source"):
             patch.setattr(f"nightferry.operators.{module}.source", lambda settings, source: self)
         patch.setattr(DockerHook, "api_client", self.docker)
         # Between two looks at the tasks `dag.test()` sleeps for a second.

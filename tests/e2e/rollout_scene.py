@@ -18,16 +18,16 @@ from typing import Any
 import yaml
 from nightferry import settings as settings_of
 from nightferry.clients import connect
-from nightferry.clients.azure_ledger import AzureLedger
+from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.image_builder import BuildRequest
-from nightferry.clients.kube_cluster import KubeCluster
+from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment, ModelSource
 from nightferry.manifests import names
-from nightferry.steps.publish_model import publish_model
-from nightferry.steps.service_address import service_address
+from nightferry.steps.model.publish_model import publish_model
+from nightferry.steps.services.service_address import service_address
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "digits"

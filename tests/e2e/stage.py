@@ -22,16 +22,16 @@ from typing import Any
 import requests
 from nightferry import settings as settings_of
 from nightferry.clients import connect
-from nightferry.clients.airflow_api import AirflowApi
-from nightferry.clients.kube_cluster import KubeCluster
-from nightferry.clients.kube_connection import open_cluster
+from nightferry.clients.airflow.api import AirflowApi
+from nightferry.clients.kube.cluster import KubeCluster
+from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.manifests import names
 from nightferry.sandbox.layout import Layout, Owner
-from nightferry.sandbox.supervision import Supervisor
-from nightferry.steps.load_services import load_service
-from nightferry.steps.service_address import service_address
+from nightferry.sandbox.supervise.supervision import Supervisor
+from nightferry.steps.services.load_services import load_service
+from nightferry.steps.services.service_address import service_address
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "e2e-digits"

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from nightferry import settings as settings_of
-from nightferry.sandbox import leftovers, status
+from nightferry.sandbox import status
 from nightferry.sandbox.layout import BRIDGE, Layout, Owner
+from nightferry.sandbox.machine import leftovers
 
 pytestmark = pytest.mark.sandbox
 

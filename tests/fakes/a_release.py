@@ -10,8 +10,8 @@ from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.steps import ledger as ledgers
-from nightferry.steps.record import expected_steps, record_release, record_step
+from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.record import expected_steps, record_release, record_step
 
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from nightferry.clients import connect
-from nightferry.clients.azure_models import AzureModels
+from nightferry.clients.azure.models import AzureModels
 from nightferry.settings import Settings
 
 STEP = 64 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.clients.airflow_api import Run, TaskState
+from nightferry.clients.airflow.api import Run, TaskState
 from nightferry.errors import NightferryError
 
 

@@ -12,10 +12,10 @@ from nightferry.entities.probe_report import Fault, ProbeReport
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment
 from nightferry.manifests import names
-from nightferry.steps.ledger import Chain
-from nightferry.steps.probe_service import PASSPORT
-from nightferry.steps.roll_out import RolledOut, roll_out
-from nightferry.steps.verify_release import Verified, verify_release
+from nightferry.steps.judging.probe_service import PASSPORT
+from nightferry.steps.record.ledger import Chain
+from nightferry.steps.rollout.roll_out import RolledOut, roll_out
+from nightferry.steps.rollout.verify_release import Verified, verify_release
 
 from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.memory_ledger import MemoryLedger

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from nightferry import __version__
-from nightferry.cli import models, record, release, sample, sandbox, services
+from nightferry.cli import models, record, sample, sandbox, services
 from nightferry.cli.arguments import Parser, Subparsers
+from nightferry.cli.releasing import release
 
 DESCRIPTION = "Ship AI services at night, and know afterwards what shipped and why."
 EPILOG = """\

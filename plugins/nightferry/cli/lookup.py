@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import NightferryError
 from nightferry.settings import Settings
-from nightferry.steps.load_services import load_service
+from nightferry.steps.services.load_services import load_service
 
 
 def spec_of(settings: Settings, service: str) -> ServiceSpec:

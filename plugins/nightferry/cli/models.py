@@ -16,7 +16,7 @@ from nightferry.clients import connect
 from nightferry.clients.model_repository import ModelListing
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
-from nightferry.steps.publish_model import PublishedModel, publish_model
+from nightferry.steps.model.publish_model import PublishedModel, publish_model
 
 PUBLISH_EXAMPLES = """\
   python examples/digits/train.py --out /tmp/model && nightferry models publish digits /tmp/model

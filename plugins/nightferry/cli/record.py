@@ -11,17 +11,17 @@ from nightferry.cli.arguments import Subparsers, command, group, service_argumen
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.lookup import spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
-from nightferry.cli.release_view import ReleaseView, print_release, view_of
+from nightferry.cli.releasing.release_view import ReleaseView, print_release, view_of
 from nightferry.clients import connect
-from nightferry.clients.kube_connection import open_cluster
+from nightferry.clients.kube.connection import open_cluster
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import NightferryError, Permanent
 from nightferry.settings import Settings
-from nightferry.steps import ledger as ledgers
-from nightferry.steps.history import HistoryLine, history, release_entries
-from nightferry.steps.service_address import service_address
+from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.history import HistoryLine, history, release_entries
+from nightferry.steps.services.service_address import service_address
 
 HISTORY_EXAMPLES = """\
   nightferry history digits            the last 20 decisions, newest first

@@ -17,7 +17,7 @@ from nightferry.cli.exit_codes import OK
 from nightferry.cli.lookup import spec_of
 from nightferry.cli.models import upload
 from nightferry.cli.record import address_of
-from nightferry.cli.release import wait
+from nightferry.cli.releasing.release import wait
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.service_client import ServiceClient

@@ -13,8 +13,8 @@ from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, size, table
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.sandbox import privileges
 from nightferry.sandbox.layout import Layout, Owner
+from nightferry.sandbox.machine import privileges
 from nightferry.sandbox.progress import Progress
 
 UP_EXAMPLES = """\

@@ -9,7 +9,7 @@ from nightferry.cli.arguments import Subparsers, command, group
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, table
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.steps.load_services import load_services
+from nightferry.steps.services.load_services import load_services
 
 CHECK_EXAMPLES = """\
   nightferry services check          exit code 0: every service file is sound

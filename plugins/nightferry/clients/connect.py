@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nightferry.clients.azure_ledger import AzureLedger
-from nightferry.clients.azure_models import AzureModels
-from nightferry.clients.git_source import GitSource
-from nightferry.clients.kube_cluster import KubeCluster
-from nightferry.clients.kube_connection import open_cluster
+from nightferry.clients.azure.ledger import AzureLedger
+from nightferry.clients.azure.models import AzureModels
+from nightferry.clients.git.source import GitSource
+from nightferry.clients.kube.cluster import KubeCluster
+from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ModelSource, Source
 from nightferry.errors import Permanent
@@ -18,9 +18,9 @@ from nightferry.settings import Settings
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
-    from nightferry.clients.buildkit import BuildKit
-    from nightferry.clients.docker_runner import DockerRunner
-    from nightferry.clients.oci_registry import OciRegistry
+    from nightferry.clients.buildkit.builder import BuildKit
+    from nightferry.clients.docker_engine.runner import DockerRunner
+    from nightferry.clients.registry.oci import OciRegistry
 
 
 def storage(settings: Settings) -> BlobServiceClient:
@@ -83,14 +83,14 @@ def cluster(settings: Settings, namespace: str) -> KubeCluster:
 
 def registry(settings: Settings) -> OciRegistry:
     """The image registries, with the credentials of NIGHTFERRY_REGISTRY_AUTH_FILE where it is given."""
-    from nightferry.clients.oci_registry import OciRegistry
+    from nightferry.clients.registry.oci import OciRegistry
 
     return OciRegistry(_file(settings, "REGISTRY_AUTH_FILE"))
 
 
 def builder(settings: Settings) -> BuildKit:
     """BuildKit. Raises Permanent (setting_missing)."""
-    from nightferry.clients.buildkit import BuildKit
+    from nightferry.clients.buildkit.builder import BuildKit
 
     return BuildKit(
         settings.get("BUILDCTL", "buildctl") or "buildctl",
@@ -102,7 +102,7 @@ def builder(settings: Settings) -> BuildKit:
 
 def container_runner(settings: Settings) -> DockerRunner:
     """The Docker engine. Raises Permanent (docker_unavailable: it refuses) and Temporary (docker_unavailable)."""
-    from nightferry.clients.docker_runner import DockerRunner, connect_docker
+    from nightferry.clients.docker_engine.runner import DockerRunner, connect_docker
 
     return DockerRunner(connect_docker(settings.get("DOCKER_HOST") or "unix:///var/run/docker.sock"))
 

@@ -35,7 +35,7 @@ class BuildKitHook(BaseHook):
         Raises:
             Permanent: (setting_missing) there is no such connection.
         """
-        from nightferry.clients.buildkit import BuildKit
+        from nightferry.clients.buildkit.builder import BuildKit
 
         now, credentials = settings.load(), registry.credentials()
         tls = now.get("BUILDKIT_TLS")

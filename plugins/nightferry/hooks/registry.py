@@ -11,7 +11,7 @@ from airflow.sdk import BaseHook
 
 from nightferry import settings
 from nightferry.clients.image_registry import ImageRegistry
-from nightferry.clients.registry_auth import Credentials
+from nightferry.clients.registry.auth import Credentials
 from nightferry.hooks.connections import connection
 
 REGISTRY = "nightferry_registry"
@@ -35,7 +35,7 @@ class RegistryHook(BaseHook):
         Raises:
             Permanent: (setting_missing) there is no such connection.
         """
-        from nightferry.clients.oci_registry import OciRegistry
+        from nightferry.clients.registry.oci import OciRegistry
 
         return OciRegistry(auth_file=self.auth_file(), credentials=self.credentials())
 

@@ -47,12 +47,12 @@ class StorageHook(BaseHook):
 
     def models(self, source: ModelSource) -> ModelRepository:
         """The repository of one service's models. Raises as `service_client`."""
-        from nightferry.clients.azure_models import AzureModels
+        from nightferry.clients.azure.models import AzureModels
 
         return AzureModels(self.service_client, source.container, source.prefix)
 
     def ledger_store(self) -> LedgerStore:
         """Where the ledger is kept. Raises as `service_client`."""
-        from nightferry.clients.azure_ledger import AzureLedger
+        from nightferry.clients.azure.ledger import AzureLedger
 
         return AzureLedger(self.service_client, settings.load().get("LEDGER", "ledger") or "ledger")

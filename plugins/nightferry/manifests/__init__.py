@@ -1,0 +1,1 @@
+"""The Kubernetes objects of a service; those of a cluster are in `cluster/` as YAML."""

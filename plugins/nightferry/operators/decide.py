@@ -16,9 +16,9 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import actor, decision_key, release_request
-from nightferry.steps.build_image import recipe_digest
-from nightferry.steps.close_release import close_left_open
-from nightferry.steps.decide import decide
+from nightferry.steps.deciding.decide import decide
+from nightferry.steps.image.build_image import recipe_digest
+from nightferry.steps.record.close_release import close_left_open
 
 
 class DecideOperator(BaseOperator, SkipMixin):

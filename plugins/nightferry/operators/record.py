@@ -14,8 +14,8 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import FAILURE, reported
 from nightferry.operators.run_facts import actor, decision_key
-from nightferry.steps.close_release import DECIDE, KILLED, Ended, Failure, close_release, record_undecided
-from nightferry.steps.record import expected_steps
+from nightferry.steps.record.close_release import DECIDE, KILLED, Ended, Failure, close_release, record_undecided
+from nightferry.steps.record.record import expected_steps
 
 SUCCEEDED, FAILED = "success", "failed"
 

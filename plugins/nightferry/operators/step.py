@@ -17,8 +17,8 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import DECISION, read_decision
-from nightferry.steps.fetch_model import fetch_model
-from nightferry.steps.record import record_step
+from nightferry.steps.model.fetch_model import fetch_model
+from nightferry.steps.record.record import record_step
 
 
 @dataclass(frozen=True)

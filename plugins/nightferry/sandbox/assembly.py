@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.sandbox import parts as kept_parts
 from nightferry.sandbox.layout import Layout
-from nightferry.sandbox.parts import Part
 from nightferry.sandbox.progress import Progress, StepGivenUp
-from nightferry.sandbox.supervision import Supervisor
+from nightferry.sandbox.supervise import parts as kept_parts
+from nightferry.sandbox.supervise.parts import Part
+from nightferry.sandbox.supervise.supervision import Supervisor
 
 PAUSE = 0.15
 """Seconds between two questions to a part that starts."""

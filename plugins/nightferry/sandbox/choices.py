@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nightferry.sandbox import airflow_parts, engine, secrets_files, store_parts
+from nightferry.sandbox import secrets_files
+from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.layout import Layout
+from nightferry.sandbox.stores import engine
+from nightferry.sandbox.stores import parts as store_parts
 from nightferry.settings import PREFIX, Settings
 
 

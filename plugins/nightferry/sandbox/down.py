@@ -6,10 +6,10 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from nightferry.sandbox import leftovers, mounts, network, ownership
 from nightferry.sandbox.layout import Layout
+from nightferry.sandbox.machine import leftovers, mounts, network, ownership
 from nightferry.sandbox.progress import Progress
-from nightferry.sandbox.supervision import Supervisor
+from nightferry.sandbox.supervise.supervision import Supervisor
 
 STARTERS = ("kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns")
 """Parts that would start again what is ended next."""

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nightferry.sandbox import cgroups, parts
 from nightferry.sandbox.layout import Layout
-from nightferry.sandbox.parts import Known
-from nightferry.sandbox.supervision import Process, Supervisor
+from nightferry.sandbox.machine import cgroups
+from nightferry.sandbox.supervise import parts
+from nightferry.sandbox.supervise.parts import Known
+from nightferry.sandbox.supervise.supervision import Process, Supervisor
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

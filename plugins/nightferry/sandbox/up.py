@@ -13,38 +13,23 @@ from pathlib import Path
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.sandbox import (
-    airflow_parts,
-    base_image,
-    binaries,
-    cache,
-    cgroups,
-    choices,
-    cluster_objects,
-    firewall,
-    images,
-    kubernetes_parts,
-    leftovers,
-    network,
-    ownership,
-    packages,
-    pki,
-    ports,
-    secrets_files,
-    state,
-    storage_containers,
-    store_parts,
-    toolchain,
-)
+from nightferry.sandbox import choices, secrets_files, state
+from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
-from nightferry.sandbox.buildkit import Buildkit
-from nightferry.sandbox.environment import base_environment
+from nightferry.sandbox.build import base_image, binaries, cache, images, toolchain
+from nightferry.sandbox.build.buildkit import Buildkit
 from nightferry.sandbox.graph import Step, run_all
-from nightferry.sandbox.kube_api import KubeApi
+from nightferry.sandbox.kubernetes import cluster_objects, pki
+from nightferry.sandbox.kubernetes import parts as kubernetes_parts
 from nightferry.sandbox.layout import Layout
+from nightferry.sandbox.machine import cgroups, firewall, leftovers, network, ownership, packages, ports
+from nightferry.sandbox.machine.environment import base_environment
 from nightferry.sandbox.progress import Progress
 from nightferry.sandbox.state import State
-from nightferry.sandbox.supervision import Supervisor
+from nightferry.sandbox.stores import containers as storage_containers
+from nightferry.sandbox.stores import parts as store_parts
+from nightferry.sandbox.supervise.kube_api import KubeApi
+from nightferry.sandbox.supervise.supervision import Supervisor
 from nightferry.settings import Settings
 
 FIRST_GIGABYTES = 5.0

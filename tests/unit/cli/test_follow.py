@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
-from nightferry.cli.follow import ASK_SECONDS, SILENCE_SECONDS, STIR_SECONDS, Findings, Follower, progress_of
-from nightferry.cli.progress import Lines, show_progress, steps_table
-from nightferry.clients.airflow_api import TaskState
+from nightferry.cli.releasing.follow import ASK_SECONDS, SILENCE_SECONDS, STIR_SECONDS, Findings, Follower, progress_of
+from nightferry.cli.releasing.progress import Lines, show_progress, steps_table
+from nightferry.clients.airflow.api import TaskState
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps.record import record_failure, record_step
+from nightferry.steps.record.record import record_failure, record_step
 
 from tests.fakes.a_release import a_decision, a_spec, decided, released
 from tests.fakes.memory_airflow import MemoryAirflow

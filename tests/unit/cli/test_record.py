@@ -8,7 +8,7 @@ import pytest
 from nightferry.cli import main, record
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.record import record_failure, record_release, record_step
+from nightferry.steps.record.record import record_failure, record_release, record_step
 
 from tests.fakes.a_release import IMAGE, a_decision, decided, released
 from tests.fakes.memory_cluster import MemoryCluster

@@ -6,11 +6,12 @@ import json
 
 import pytest
 from nightferry import settings as settings_of
-from nightferry.cli import main, release
+from nightferry.cli import main
+from nightferry.cli.releasing import release
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.record import record_failure, record_release
+from nightferry.steps.record.record import record_failure, record_release
 
 from tests.fakes.a_release import a_decision, a_spec, decided, released
 from tests.fakes.memory_airflow import MemoryAirflow

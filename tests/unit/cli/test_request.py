@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nightferry.cli.request import start
+from nightferry.cli.releasing.request import start
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary

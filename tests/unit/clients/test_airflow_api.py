@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from nightferry.clients.airflow_api import AirflowApi, Run
+from nightferry.clients.airflow.api import AirflowApi, Run
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.settings import Settings

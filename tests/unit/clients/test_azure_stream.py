@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from nightferry.clients import azure_stream
-from nightferry.clients.azure_stream import PIECE, hashing_file
+from nightferry.clients.azure import stream as azure_stream
+from nightferry.clients.azure.stream import PIECE, hashing_file
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

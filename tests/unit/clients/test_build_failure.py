@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-from nightferry.clients.build_failure import explain
-from nightferry.clients.build_progress import BuildProgress
+from nightferry.clients.buildkit.failure import explain
+from nightferry.clients.buildkit.progress import BuildProgress
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from nightferry.clients import build_secrets
+from nightferry.clients.buildkit import secrets as build_secrets
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
-from nightferry.clients.docker_runner import DockerRunner
+from nightferry.clients.docker_engine.runner import DockerRunner
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -13,8 +13,8 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 from nightferry import settings
 from nightferry.clients.cluster import ClusterConflict
-from nightferry.clients.kube_cluster import KubeCluster
-from nightferry.clients.kube_connection import open_cluster
+from nightferry.clients.kube.cluster import KubeCluster
+from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nightferry.clients.oci_registry import OciRegistry
-from nightferry.clients.registry_auth import Credentials, is_loopback
-from nightferry.clients.registry_session import split
+from nightferry.clients.registry.auth import Credentials, is_loopback
+from nightferry.clients.registry.oci import OciRegistry
+from nightferry.clients.registry.session import split
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -10,15 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from nightferry.clients import azure_stream, connect
-from nightferry.clients.azure_ledger import AzureLedger
-from nightferry.clients.azure_models import AzureModels
+from nightferry.clients import connect
+from nightferry.clients.azure import stream as azure_stream
+from nightferry.clients.azure.ledger import AzureLedger
+from nightferry.clients.azure.models import AzureModels
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.settings import Settings
-from nightferry.steps import ledger as ledgers
+from nightferry.steps.record import ledger as ledgers
 
 from tests.fakes.still_clock import StillClock
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.sandbox import binaries, cache
+from nightferry.sandbox.build import binaries, cache
 from nightferry.sandbox.progress import Progress, StepFailed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,7 +96,7 @@ def test_two_processes_compile_once(calls: Path) -> None:
     compiler(calls.parent, last="sleep 0.5")
     root = calls.parent
     script = (
-        "import io,sys;from pathlib import Path;from nightferry.sandbox import binaries;"
+        "import io,sys;from pathlib import Path;from nightferry.sandbox.build import binaries;"
         "from nightferry.sandbox.progress import Progress;root=Path(sys.argv[1]);binaries.SPACE_GIGABYTES=0;"
         "binaries.ensure(Progress(io.StringIO()),root,root/'logs',['buildctl'],root/'go')"
     )

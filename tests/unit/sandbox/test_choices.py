@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from nightferry import settings as settings_of
-from nightferry.sandbox import choices, engine, ports, secrets_files, state
+from nightferry.sandbox import choices, secrets_files, state
 from nightferry.sandbox.choices import Choices
 from nightferry.sandbox.layout import Layout, Owner
+from nightferry.sandbox.machine import ports
 from nightferry.sandbox.state import State
+from nightferry.sandbox.stores import engine
 from nightferry.settings import Settings
 
 PORTS = {port.name: port.usual for port in ports.PORTS}

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from nightferry.sandbox.cluster_objects import MANIFESTS, objects, storage_secret
-from nightferry.sandbox.kube_api import object_path
+from nightferry.sandbox.kubernetes.cluster_objects import MANIFESTS, objects, storage_secret
+from nightferry.sandbox.supervise.kube_api import object_path
 
 
 def of_kind(kind: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.sandbox.firewall import CLUSTER_CHAINS, removal
+from nightferry.sandbox.machine.firewall import CLUSTER_CHAINS, removal
 
 SAVED = """\
 *filter

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 from nightferry.errors import NightferryError
-from nightferry.sandbox import base_image, images
-from nightferry.sandbox.buildkit import Buildkit
+from nightferry.sandbox.build import base_image, images
+from nightferry.sandbox.build.buildkit import Buildkit
 from nightferry.sandbox.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[3]

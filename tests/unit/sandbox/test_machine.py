@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from nightferry.errors import Permanent
-from nightferry.sandbox import cgroups, mounts, ownership, privileges
 from nightferry.sandbox.layout import MARKER, Layout
+from nightferry.sandbox.machine import cgroups, mounts, ownership, privileges
 
 
 def test_one_command_at_a_time(layout: Layout) -> None:

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from nightferry.sandbox import orphans
 from nightferry.sandbox.layout import MARKER
+from nightferry.sandbox.machine import orphans
 
 HOME = Path("/nowhere/sandbox-of-a-test")
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -85,10 +85,10 @@ def test_a_session_of_another_program_with_the_same_number_is_left_alone(
 
 def test_this_process_and_its_parents_are_not_found() -> None:
     code = (
-        "import os, sys; from pathlib import Path; from nightferry.sandbox import orphans; "
+        "import os, sys; from pathlib import Path; from nightferry.sandbox.machine import orphans; "
         f"sys.exit(len(orphans.find(Path({str(HOME)!r}))))"
     )
-    environment = {**os.environ, MARKER: str(HOME), "PYTHONPATH": str(Path(orphans.__file__).parents[2])}
+    environment = {**os.environ, MARKER: str(HOME), "PYTHONPATH": str(Path(orphans.__file__).parents[3])}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
@@ -115,12 +115,13 @@ left = int(part.stdout.readline())
 other = subprocess.Popen({SLEEP!r}, process_group=0)
 part.kill()
 part.wait()
-again = subprocess.Popen([sys.executable, "-m", "nightferry.sandbox.restart", sys.executable, "-c", "print('again')"],
+again = subprocess.Popen([sys.executable, "-m", "nightferry.sandbox.supervise.restart",
+                          sys.executable, "-c", "print('again')"],
                          process_group=0, stdout=subprocess.PIPE, text=True)
 print(again.communicate()[0].strip(), left, other.pid, other.poll(), flush=True)
 time.sleep(60)
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(orphans.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(orphans.__file__).parents[3])}
     session = start([sys.executable, "-c", script], start_new_session=True, env=environment)
     assert session.stdout is not None
     said, left, other, other_ended = session.stdout.readline().split()

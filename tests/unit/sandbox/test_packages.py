@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nightferry.sandbox import packages
+from nightferry.sandbox.machine import packages
 
 ASKED = """echo "$*" >> "$ROOT/calls"
 if [ -e "$ROOT/policy" ]; then "$ROOT/policy" docker start; echo "policy $?" >> "$ROOT/calls"; fi"""

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from nightferry.sandbox import kubeconfigs, pki
+from nightferry.sandbox.kubernetes import kubeconfigs, pki
+from nightferry.sandbox.kubernetes.pki import LEAVES, Pki
 from nightferry.sandbox.layout import Layout
-from nightferry.sandbox.pki import LEAVES, Pki
 
 FEW = tuple(leaf for leaf in LEAVES if leaf.name in {"apiserver", "airflow", "kubelet"})
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.sandbox import ports
-from nightferry.sandbox.ports import Port, choose, free
+from nightferry.sandbox.machine import ports
+from nightferry.sandbox.machine.ports import Port, choose, free
 
 
 @pytest.fixture

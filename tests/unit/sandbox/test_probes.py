@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from nightferry.sandbox import asking, probes
 from nightferry.sandbox.layout import Layout
-from nightferry.sandbox.parts import Part, keep, kept
-from nightferry.sandbox.probes import AirflowHeartbeat, Command, Dns, Http, Node, UnixHttp
+from nightferry.sandbox.supervise import asking, probes
+from nightferry.sandbox.supervise.parts import Part, keep, kept
+from nightferry.sandbox.supervise.probes import AirflowHeartbeat, Command, Dns, Http, Node, UnixHttp
 
 Serve = Callable[[int, object], str]
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 from nightferry.errors import Permanent
-from nightferry.sandbox import leftovers, orphans, parts
 from nightferry.sandbox.assembly import Assembly
-from nightferry.sandbox.environment import base_environment
 from nightferry.sandbox.layout import MARKER, Layout
-from nightferry.sandbox.parts import Part
-from nightferry.sandbox.probes import Command, Http
+from nightferry.sandbox.machine import leftovers, orphans
+from nightferry.sandbox.machine.environment import base_environment
 from nightferry.sandbox.progress import Progress
 from nightferry.sandbox.status import status
-from nightferry.sandbox.supervision import Supervisor, configuration
+from nightferry.sandbox.supervise import parts
+from nightferry.sandbox.supervise.parts import Part
+from nightferry.sandbox.supervise.probes import Command, Http
+from nightferry.sandbox.supervise.supervision import Supervisor, configuration
 
 TRUE = Command(("true",))
 AWKWARD = "100% of it's =+/, \\;#$HOME"

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from nightferry.sandbox import cache, toolchain
+from nightferry.sandbox.build import cache, toolchain
 from nightferry.sandbox.progress import Progress, StepFailed
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,7 +6,7 @@ import pytest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests.deployment import deployment
-from nightferry.steps.await_ready import await_ready
+from nightferry.steps.rollout.await_ready import await_ready
 
 from tests.fakes.memory_cluster import Behaviour, MemoryCluster
 from tests.fakes.rollout_world import image, plan

@@ -9,7 +9,7 @@ import pytest
 from nightferry.entities.ledger_entry import canonical
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.check_model import check_model
+from nightferry.steps.model.check_model import check_model
 
 from tests.fakes.model_versions import linear_onnx, write_version
 from tests.fakes.service_specs import digits_spec

@@ -7,7 +7,7 @@ from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import Permanent
-from nightferry.steps.close_release import (
+from nightferry.steps.record.close_release import (
     KILLED,
     Ended,
     Failure,
@@ -15,9 +15,9 @@ from nightferry.steps.close_release import (
     close_release,
     record_undecided,
 )
-from nightferry.steps.ledger import Chain
-from nightferry.steps.record import expected_steps, record_step
-from nightferry.steps.rollout_record import ROLL_OUT, record_trouble
+from nightferry.steps.record.ledger import Chain
+from nightferry.steps.record.record import expected_steps, record_step
+from nightferry.steps.record.rollout_record import ROLL_OUT, record_trouble
 
 from tests.fakes.a_release import IMAGE, a_decision, a_spec, decided
 from tests.fakes.memory_ledger import MemoryLedger

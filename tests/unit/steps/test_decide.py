@@ -11,11 +11,11 @@ from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps import ledger as ledgers
-from nightferry.steps.decide import decide
-from nightferry.steps.history import history
-from nightferry.steps.model_folder import read_manifest
-from nightferry.steps.record import expected_steps, record_failure, record_release, record_step
+from nightferry.steps.deciding.decide import decide
+from nightferry.steps.model.model_folder import read_manifest
+from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.history import history
+from nightferry.steps.record.record import expected_steps, record_failure, record_release, record_step
 
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_models import MemoryModels

@@ -11,7 +11,7 @@ import pytest
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.fetch_golden import fetch_golden
+from nightferry.steps.model.fetch_golden import fetch_golden
 
 from tests.fakes.memory_models import MemoryModels
 

@@ -14,9 +14,9 @@ import pytest
 from nightferry.entities.model_version import MANIFEST, PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.steps import fetch_model as fetching
-from nightferry.steps.fetch_model import fetch_model
-from nightferry.steps.model_folder import read_manifest
+from nightferry.steps.model import fetch_model as fetching
+from nightferry.steps.model.fetch_model import fetch_model
+from nightferry.steps.model.model_folder import read_manifest
 
 from tests.fakes.memory_models import MemoryModels
 from tests.fakes.model_versions import manifest_of, write_version

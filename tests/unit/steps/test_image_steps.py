@@ -12,9 +12,9 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.probe_report import Fault, ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.steps.build_image import BuiltImage, build_image, inputs_tag, recipe_digest
-from nightferry.steps.publish_image import publish_image
-from nightferry.steps.test_image import (
+from nightferry.steps.image.build_image import BuiltImage, build_image, inputs_tag, recipe_digest
+from nightferry.steps.image.publish_image import publish_image
+from nightferry.steps.image.test_image import (
     LOG_LINES,
     TestedImage,
     candidate_name,
@@ -24,8 +24,8 @@ from nightferry.steps.test_image import (
     start_candidate,
     wait_ready,
 )
-from nightferry.steps.test_source import Tested
-from nightferry.steps.test_source import test_source as check_source
+from nightferry.steps.image.test_source import Tested
+from nightferry.steps.image.test_source import test_source as check_source
 
 from tests.fakes.a_release import a_decision, a_spec
 from tests.fakes.memory_builder import MemoryBuilder

@@ -10,7 +10,7 @@ import pytest
 from nightferry.entities.ledger_entry import GENESIS, Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps import ledger as ledgers
+from nightferry.steps.record import ledger as ledgers
 
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock

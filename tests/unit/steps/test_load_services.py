@@ -10,7 +10,7 @@ import yaml
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.settings import project_root
-from nightferry.steps.load_services import load_service, load_services
+from nightferry.steps.services.load_services import load_service, load_services
 
 from tests.fakes.service_specs import digits_content
 

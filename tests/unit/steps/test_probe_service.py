@@ -23,7 +23,7 @@ from nightferry.entities.probe_report import (
     Fault,
     ProbeReport,
 )
-from nightferry.steps.probe_service import probe_service
+from nightferry.steps.judging.probe_service import probe_service
 
 from tests.fakes import golden_models
 from tests.fakes.still_clock import StillClock

@@ -9,7 +9,7 @@ import pytest
 from nightferry.entities.model_version import manifest_sha256
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps.publish_model import publish_model
+from nightferry.steps.model.publish_model import publish_model
 
 from tests.fakes.memory_models import MemoryModels
 from tests.fakes.model_versions import write_version

@@ -11,9 +11,9 @@ from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps import ledger as ledgers
-from nightferry.steps.history import history, release_entries
-from nightferry.steps.record import expected_steps, record_failure, record_release, record_step
+from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.history import history, release_entries
+from nightferry.steps.record.record import expected_steps, record_failure, record_release, record_step
 
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock

@@ -6,7 +6,7 @@ import pytest
 from nightferry.entities.probe_report import Fault
 from nightferry.errors import Permanent
 from nightferry.manifests import names
-from nightferry.steps.retire_releases import Retired, retire_releases
+from nightferry.steps.rollout.retire_releases import Retired, retire_releases
 
 from tests.fakes.rollout_world import Killed, World
 

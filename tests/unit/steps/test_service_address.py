@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps.service_address import service_address
+from nightferry.steps.services.service_address import service_address
 
 from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.rollout_world import World

@@ -1,0 +1,202 @@
+"""Follow a run: what Airflow says about its tasks, what the ledger says they found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nightferry.cli.releasing.release_view import step_of
+from nightferry.clients.airflow.api import Airflow, Run, TaskState
+from nightferry.clients.clock import Clock
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import Permanent, Temporary
+from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.record import expected_steps
+
+SILENCE_SECONDS = 180.0
+"""How long Airflow or the storage may be silent while a run is followed: a restart of either is no reason to leave."""
+
+ASK_SECONDS = 2.0
+"""How often Airflow is asked while the record has nothing new: its answer costs more than a look at the record."""
+STIR_SECONDS = 1.5
+"""How long after news on the record Airflow is asked at every look: tasks end and begin then."""
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """A step as it stands now."""
+
+    step: str
+    state: str
+    """waiting, queued, running, retrying, succeeded, failed, skipped (a decision not to release) or
+    not_run (an earlier step failed)."""
+    seconds: float | None
+    found: str
+    """The newest sentence that the record has about the step."""
+
+
+_STATES = {
+    "success": "succeeded",
+    "failed": "failed",
+    "running": "running",
+    "restarting": "running",
+    "deferred": "running",
+    "queued": "queued",
+    "scheduled": "queued",
+    "up_for_retry": "retrying",
+    "up_for_reschedule": "retrying",
+    "upstream_failed": "not_run",
+    "skipped": "skipped",
+    "removed": "skipped",
+}
+
+
+class Findings:
+    """The ledger's entries about one run. Made before the run is started, it misses none."""
+
+    def __init__(self, store: LedgerStore, service: str) -> None:
+        self._store = store
+        self._service = service
+        self._chain = ledgers.Chain(store, service)
+        self._next = self._chain.head.sequence + 1 if self._chain.head else 1
+        self._key = ""
+        self.entries: list[LedgerEntry] = []
+
+    def of_run(self, run: str, *, look_back: bool) -> None:
+        """Say which run it is about; `look_back`: it may have written already before this was made."""
+        self._key = f"run:{run}"
+        if not look_back:
+            return
+        older: list[LedgerEntry] = []
+        for entry in self._chain:
+            older.append(entry)
+            if self._decides(entry) or len(older) >= ledgers.KEY_BOUND:
+                break
+        for entry in reversed(older):
+            self._take(entry)
+
+    @property
+    def release(self) -> str | None:
+        """The release that the run makes; None before it is decided and when there is none."""
+        return self.decision.release if self.decision else None
+
+    @property
+    def decision(self) -> LedgerEntry | None:
+        """What was decided; None before."""
+        decisions = [entry for entry in self.entries if entry.kind is Kind.DECISION]
+        return decisions[-1] if decisions else None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the record is complete: there is no release, or it has ended."""
+        last = self.entries[-1] if self.entries else None
+        return last is not None and (last.kind is Kind.RELEASE or last.release is None)
+
+    def read_on(self) -> bool:
+        """Take in what was written since; whether there was something. Raises as `LedgerStore.read`."""
+        first = self._next
+        while True:
+            name = LedgerEntry.name(self._service, self._next)
+            try:
+                content = self._store.read(name)
+            except KeyError:
+                return self._next > first
+            self._take(ledgers.parse(name, content))
+            self._next += 1
+
+    def _decides(self, entry: LedgerEntry) -> bool:
+        return entry.kind is Kind.DECISION and (entry.key == self._key or entry.key.startswith(f"{self._key}/"))
+
+    def _take(self, entry: LedgerEntry) -> None:
+        if self._decides(entry) or (entry.release and entry.release == self.release):
+            self.entries.append(entry)
+
+
+def progress_of(
+    spec: ServiceSpec, tasks: Sequence[TaskState], entries: Sequence[LedgerEntry]
+) -> tuple[StepProgress, ...]:
+    """The steps of a release in their order, each with what Airflow and the record say."""
+    of_airflow = {task.task: task for task in tasks}
+    found: dict[str, LedgerEntry] = {}
+    for entry in entries:
+        step = {Kind.DECISION: "decide", Kind.RELEASE: "record"}.get(entry.kind) or step_of(entry)
+        found[step] = entry
+    names = ("decide", *expected_steps([environment.name for environment in spec.environments]), "record")
+    return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)
+
+
+def _progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> StepProgress:
+    state = _STATES.get(task.state or "", "waiting") if task else "waiting"
+    if state in ("not_run", "skipped"):
+        return StepProgress(name, state, None, "")
+    # After a crash Airflow knows only its last try, which found everything done.
+    recorded = found.data.get("seconds") if found and found.kind is not Kind.RELEASE else None
+    took = [value for value in (task.seconds if task else None, recorded) if value is not None]
+    return StepProgress(name, state, max(took, default=None), found.sentence if found else "")
+
+
+class Follower:
+    """Follows one run to its end."""
+
+    def __init__(
+        self, airflow: Airflow, dag: str, run: str, spec: ServiceSpec, findings: Findings, clock: Clock
+    ) -> None:
+        self._airflow = airflow
+        self._dag = dag
+        self._run = run
+        self._clock = clock
+        self._heard = self._stirred = clock.monotonic()
+        self._asked = self._heard - ASK_SECONDS
+        self._tasks: list[TaskState] = []
+        self.spec = spec
+        self.findings = findings
+        self.steps: tuple[StepProgress, ...] = progress_of(spec, [], [])
+        self.run = Run(run, "queued")
+        self.trouble = ""
+        """What keeps it from seeing more, for people; empty when nothing does."""
+
+    def look(self) -> bool:
+        """Look once; whether the run has ended.
+
+        Raises:
+            Temporary: (airflow_unavailable, storage_unavailable) for longer than a restart takes.
+            Permanent: (airflow_denied, storage_denied, ledger_broken, request_invalid: the run was deleted)
+        """
+        try:
+            if self.findings.read_on():
+                self._stirred = self._clock.monotonic()
+            asks = self._is_time()
+            if asks:
+                # In this order: what a run that has ended wrote is on the record already.
+                run = self._airflow.run(self._dag, self._run)
+                self._tasks = self._airflow.tasks(self._dag, self._run) if run else []
+                self._asked = self._clock.monotonic()
+                self.findings.read_on()
+        except Temporary as fault:
+            if self._clock.monotonic() - self._heard > SILENCE_SECONDS:
+                raise
+            self.trouble = fault.sentence
+            return False
+        if asks:
+            if run is None:
+                raise Permanent(Reason.REQUEST_INVALID, f"The run {self._run} was deleted in Airflow.")
+            self.run = run
+        self._heard, self.trouble = self._clock.monotonic(), ""
+        since = self._heard - self._asked
+        self.steps = progress_of(self.spec, [_aged(task, since) for task in self._tasks], self.findings.entries)
+        return self.run.ended
+
+    def _is_time(self) -> bool:
+        """Whether Airflow is to be asked too."""
+        now = self._clock.monotonic()
+        return self.findings.closed or now - self._stirred <= STIR_SECONDS or now - self._asked >= ASK_SECONDS
+
+
+def _aged(task: TaskState, seconds: float) -> TaskState:
+    """The task so many seconds after Airflow told of it."""
+    if task.state != "running" or task.seconds is None:
+        return task
+    return replace(task, seconds=task.seconds + seconds)

@@ -1,0 +1,4 @@
+"""Airflow's REST API, as the command line speaks it.
+
+Airflow's own packages are not imported here.
+"""

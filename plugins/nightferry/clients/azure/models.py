@@ -1,0 +1,182 @@
+"""The model repository in Azure Blob Storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightferry.clients.azure.errors import azure_errors, quiet
+from nightferry.clients.azure.listing import age, described, read_listing
+from nightferry.clients.azure.stream import hashing_file, stream_blob
+from nightferry.clients.azure.upload import upload_version
+from nightferry.clients.full_disk import full_disk
+from nightferry.clients.model_repository import ModelListing, OnBytes
+from nightferry.entities.manifest_file import ManifestFault, parse_manifest
+from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel, manifest_sha256
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from azure.storage.blob import BlobProperties, BlobServiceClient
+
+
+class AzureModels:
+    """A ModelRepository: `<container>/<prefix>/<version>/…`."""
+
+    def __init__(self, service: BlobServiceClient, container: str, prefix: str) -> None:
+        quiet()
+        self._storage = service.primary_hostname
+        self._container = service.get_container_client(container)
+        self._prefix = prefix
+        self._where = f"azure-blob://{container}/{prefix}"
+
+    def listings(self) -> Sequence[ModelListing]:
+        """Complete versions, newest first. One listing serves, as publishing describes the version in metadata."""
+        found = []
+        for version, blob in self._manifests():
+            listing = described(version, blob.metadata)
+            if listing is None:
+                with self._errors():
+                    content = bytes(self._container.download_blob(blob.name).readall())
+                listing = read_listing(version, content, blob.last_modified)
+            found.append(listing)
+        return sorted(found, key=age, reverse=True)
+
+    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
+        """The named version, or the newest, with the ETag of each of its blobs."""
+        version = version or self._newest()
+        blobs = self._blobs(version)
+        if MANIFEST not in blobs:
+            raise Permanent(Reason.MODEL_UNKNOWN, self._unknown(version, blobs))
+        content = self._read_manifest(version, _etag(blobs[MANIFEST]))
+        manifest = self._parsed(version, content)
+        for file in manifest.files:
+            blob = blobs.get(file.name)
+            if blob is None or blob.size != file.size:
+                raise Permanent(
+                    Reason.MODEL_INCOMPLETE,
+                    f"Model {version} in {self._where} is incomplete: {file.name} "
+                    f"{'is missing' if blob is None else f'has {blob.size} bytes'}, while {MANIFEST} lists it with "
+                    f"{file.size} bytes; publish the model under a new version.",
+                )
+        pinned = PinnedModel(
+            version=version,
+            sha256=manifest_sha256(content),
+            created=manifest.created,
+            size=manifest.size,
+            etags={name: _etag(blobs[name]) for name in (MANIFEST, *(file.name for file in manifest.files))},
+        )
+        return pinned, manifest
+
+    def download(self, pinned: PinnedModel, name: str, target: Path, on_bytes: OnBytes | None = None) -> str:
+        """Stream one file to `target`, conditional on the pinned ETag at every range; its sha256."""
+        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+
+        blob = self._container.get_blob_client(f"{self._prefix}/{pinned.version}/{name}")
+        with self._errors(), full_disk(target.parent), hashing_file(target) as (write, sha256):
+
+            def sink(piece: bytes) -> None:
+                write(piece)
+                if on_bytes:
+                    on_bytes(len(piece))
+
+            try:
+                stream_blob(blob, pinned.etags[name], sink)
+            except (ResourceModifiedError, ResourceNotFoundError) as error:
+                if getattr(error, "error_code", None) == "ContainerNotFound":
+                    raise
+                raise self._overwritten(pinned.version, name) from error
+            return sha256()
+
+    def publish(
+        self, folder: Path, manifest: ModelManifest, content: bytes, on_bytes: OnBytes | None = None
+    ) -> tuple[str, ...]:
+        """Upload what is missing of the version, model.json last."""
+        blobs = self._blobs(manifest.version)
+        if MANIFEST in blobs:
+            if self._read_manifest(manifest.version, _etag(blobs[MANIFEST])) == content:
+                return ()
+            raise Permanent(
+                Reason.MODEL_EXISTS,
+                f"Model {manifest.version} is in {self._where} already, with other content; versions never change: "
+                "publish under a new name.",
+            )
+        with self._errors():
+            place = f"{self._prefix}/{manifest.version}"
+            return upload_version(self._container, place, folder, manifest, content, blobs, on_bytes)
+
+    def _newest(self) -> str:
+        listings = self.listings()
+        if not listings:
+            raise Permanent(
+                Reason.MODEL_NONE,
+                f"There is no complete model in {self._where}; publish one with `nightferry models publish`.",
+            )
+        return listings[0].version
+
+    def _manifests(self) -> list[tuple[str, BlobProperties]]:
+        with self._errors():
+            blobs = self._container.list_blobs(name_starts_with=f"{self._prefix}/", include=["metadata"])
+            found = []
+            for blob in blobs:
+                version, _, name = blob.name.removeprefix(f"{self._prefix}/").partition("/")
+                if name == MANIFEST:
+                    found.append((version, blob))
+            return found
+
+    def _blobs(self, version: str) -> dict[str, BlobProperties]:
+        place = f"{self._prefix}/{version}/"
+        with self._errors():
+            blobs = self._container.list_blobs(name_starts_with=place, include=["metadata"])
+            return {blob.name.removeprefix(place): blob for blob in blobs}
+
+    def _read_manifest(self, version: str, etag: str) -> bytes:
+        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+
+        pieces: list[bytes] = []
+        with self._errors():
+            try:
+                stream_blob(
+                    self._container.get_blob_client(f"{self._prefix}/{version}/{MANIFEST}"), etag, pieces.append
+                )
+            except (ResourceModifiedError, ResourceNotFoundError) as error:
+                raise self._overwritten(version, MANIFEST) from error
+        return b"".join(pieces)
+
+    def _parsed(self, version: str, content: bytes) -> ModelManifest:
+        try:
+            manifest = parse_manifest(content)
+            if manifest.version != version:
+                raise ManifestFault(f"{MANIFEST} says that it is version {manifest.version}")
+        except ManifestFault as fault:
+            raise Permanent(
+                Reason.MODEL_MANIFEST_INVALID,
+                f"Model {version} in {self._where}: {fault}; publish it again under a new version.",
+            ) from fault
+        return manifest
+
+    def _unknown(self, version: str, blobs: dict[str, BlobProperties]) -> str:
+        if blobs:
+            return (
+                f"Model {version} in {self._where} is not complete: it has no {MANIFEST}, which is uploaded last; "
+                "finish it with `nightferry models publish`."
+            )
+        return f"There is no model {version} in {self._where}; `nightferry models list` shows the ones there are."
+
+    def _overwritten(self, version: str, name: str) -> Permanent:
+        return Permanent(
+            Reason.MODEL_OVERWRITTEN,
+            f"{name} of model {version} in {self._where} was overwritten or removed after it was decided on; versions "
+            "never change: publish the model under a new version and start the release again.",
+        )
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return azure_errors(self._storage, self._container.container_name)
+
+
+def _etag(blob: BlobProperties) -> str:
+    """As a condition wants it: listings give it without its quotes."""
+    return f'"{blob.etag.strip(chr(34))}"'

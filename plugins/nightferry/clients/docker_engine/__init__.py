@@ -1,0 +1,1 @@
+"""A Docker engine, which runs candidates for their tests."""

@@ -1,0 +1,1 @@
+"""The tasks that test the source, and build, test and publish the image."""

@@ -1,0 +1,1 @@
+"""The tasks that fetch and check the model."""

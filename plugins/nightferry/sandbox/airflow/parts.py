@@ -1,0 +1,110 @@
+"""Airflow's four processes, on SQLite, as the repository's airflow.cfg says and with what belongs to this sandbox."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.metadata import distributions
+from pathlib import Path
+
+from nightferry.sandbox import secrets_files
+from nightferry.sandbox.layout import Layout
+from nightferry.sandbox.progress import Progress, run_logged
+from nightferry.sandbox.supervise.parts import Part
+from nightferry.sandbox.supervise.probes import AirflowHeartbeat, Http
+
+STARTUP_SECONDS = 180.0
+"""On a small machine that compiles and starts everything else at the same time."""
+
+
+def url(ports: Mapping[str, int]) -> str:
+    """Airflow's address."""
+    return f"http://127.0.0.1:{ports['airflow']}"
+
+
+def environment(layout: Layout, ports: Mapping[str, int], given: Mapping[str, str]) -> dict[str, str]:
+    """What Airflow's processes need to know. Secrets are in files that it names.
+
+    Args:
+        given: the NIGHTFERRY_… settings that the user gave: tasks must see them too.
+    """
+    home = layout.home / "airflow"
+    return {
+        **given,
+        "NIGHTFERRY_ROOT": str(layout.root),
+        "NIGHTFERRY_HOME": str(layout.home),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_CONFIG": str(layout.root / "airflow.cfg"),
+        "AIRFLOW__API__PORT": str(ports["airflow"]),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__BASE_URL": url(ports),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url(ports)}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "users.json"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_FILE_PATH": str(layout.secrets / "airflow-connections.json"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def all_parts(layout: Layout, ports: Mapping[str, int], given: Mapping[str, str]) -> list[Part]:
+    """The API server, the scheduler, the DAG processor and the triggerer."""
+    secrets_files.write_airflow_users(layout)
+    settings = environment(layout, ports, given)
+    # The scheduler's and triggerer's log servers listen on every address of the machine and cannot be told otherwise;
+    # the API server reads the log files themselves.
+    arguments = {
+        "api-server": ["api-server"],
+        "scheduler": ["scheduler", "--skip-serve-logs"],
+        "dag-processor": ["dag-processor"],
+        "triggerer": ["triggerer", "--skip-serve-logs"],
+    }
+    components = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+    return [
+        Part(
+            name=f"airflow-{name}",
+            command=(sys.executable, "-m", "nightferry.sandbox.supervise.restart", *_airflow(), *words),
+            environment=settings,
+            probe=AirflowHeartbeat(url(ports), components[name])
+            if name in components
+            else Http(f"{url(ports)}/api/v2/version"),
+            address=url(ports) if name == "api-server" else "",
+            owned=True,
+            deadline=STARTUP_SECONDS,
+            stop_seconds=10,
+        )
+        for name, words in arguments.items()
+    ]
+
+
+def _airflow() -> list[str]:
+    return [sys.executable, str(Path(sys.executable).with_name("airflow"))]
+
+
+def migrate(layout: Layout, ports: Mapping[str, int], base: Mapping[str, str], progress: Progress) -> None:
+    """Make Airflow's database, or bring it to the installed version. Skipped where that version made it.
+
+    Args:
+        base: the environment that all parts share.
+    """
+    home = layout.folder("airflow", owned=True)
+    done = home / "migrated"
+    version = "\n".join(
+        sorted(f"{d.name}=={d.version}" for d in distributions() if d.name.startswith("apache-airflow"))
+    )
+    if (home / "airflow.db").exists() and done.exists() and done.read_text(encoding="utf-8") == version:
+        return
+    done.unlink(missing_ok=True)
+    command = [*as_owner(layout), *_airflow(), "db", "migrate"]
+    with progress.step("make Airflow's database", log=layout.log("airflow-database"), expected=12):
+        run_logged(command, layout.log("airflow-database"), {**base, **environment(layout, ports, {})})
+    layout.write(done, version, owned=True)
+
+
+def as_owner(layout: Layout) -> list[str]:
+    """The words before a command that make it the owner's process."""
+    if os.geteuid() == layout.owner.uid:
+        return []
+    return ["setpriv", f"--reuid={layout.owner.uid}", f"--regid={layout.owner.gid}", "--init-groups", "--"]

@@ -1,0 +1,1 @@
+"""What the sandbox makes once and keeps: compiled programs, toolchains, images."""

@@ -1,0 +1,1 @@
+"""Parts that keep or make things: the registry, Azurite, BuildKit, a Docker engine."""

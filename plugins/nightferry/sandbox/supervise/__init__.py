@@ -1,0 +1,1 @@
+"""Parts under the supervisor: started, asked whether they work, started again."""

@@ -1,0 +1,1 @@
+"""Whether there is a release, why, and of what."""

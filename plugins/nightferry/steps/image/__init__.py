@@ -1,0 +1,1 @@
+"""An image: its source tested, built, tested itself, published."""

@@ -1,0 +1,87 @@
+"""The record as people read it: one line for each decision, one release with all its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
+from nightferry.entities.release_id import ReleaseId
+from nightferry.errors import Permanent
+from nightferry.steps.record.ledger import Chain
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One decision, and what came of it."""
+
+    time: str
+    """When it was decided (UTC, RFC 3339)."""
+    release: str | None
+    """None: nothing was to be released."""
+    decided: Reason
+    """Why it was decided so."""
+    outcome: Reason | None
+    """How the release ended: `released` or why it failed; None while it runs, or when there is none."""
+    sentence: str
+    actor: str
+    model: str | None
+    """The model's version; None when the decision failed before it was known."""
+    source: str | None
+    """The commit."""
+    ended: str | None
+    """When the release ended."""
+
+
+def history(store: LedgerStore, service: str) -> Iterator[HistoryLine]:
+    """The decisions of a service, newest first, read as far as they are asked for. Raises as `LedgerStore.names`."""
+    closing: dict[str, LedgerEntry] = {}
+    for entry in Chain(store, service):
+        if entry.kind is Kind.RELEASE and entry.release:
+            closing.setdefault(entry.release, entry)
+        elif entry.kind is Kind.DECISION:
+            yield _line(entry, closing.pop(entry.release or "", None))
+
+
+def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
+    """All entries of a release, oldest first, the decision that began it among them.
+
+    Raises:
+        Permanent: (release_unknown) the record has no such release.
+    """
+    try:
+        service = ReleaseId.parse(release).service
+    except ValueError as fault:
+        raise Permanent(
+            Reason.RELEASE_UNKNOWN, f"{release!r} is not the name of a release; they look like digits-2026-11-21.1."
+        ) from fault
+    entries = []
+    for entry in Chain(store, service):
+        if entry.release == release:
+            entries.append(entry)
+            if entry.kind is Kind.DECISION:
+                break
+    if not entries:
+        raise Permanent(
+            Reason.RELEASE_UNKNOWN,
+            f"The record has no release {release}; `nightferry history {service}` lists the ones there are.",
+        )
+    return entries[::-1]
+
+
+def _line(decision: LedgerEntry, closing: LedgerEntry | None) -> HistoryLine:
+    candidate: dict[str, Any] = decision.data.get("candidate") or {}
+    return HistoryLine(
+        time=decision.time,
+        release=decision.release,
+        decided=decision.reason,
+        outcome=closing.reason if closing else None,
+        sentence=(closing or decision).sentence,
+        actor=decision.actor,
+        model=candidate.get("model", {}).get("version"),
+        source=candidate.get("source", {}).get("commit"),
+        ended=closing.time if closing else None,
+    )

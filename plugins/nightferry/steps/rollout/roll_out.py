@@ -1,0 +1,173 @@
+"""Roll out: a Deployment of the release beside the one in use, asked through its preview, then the switch.
+
+Everything that was done is read from the cluster, so doing it again after any interruption goes on where it stopped
+and ends in the same one rollout. What fails before the switch takes away what this release made, and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from nightferry.clients.clock import Clock
+from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.frozen import Frozen
+from nightferry.entities.reason import Reason
+from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.manifests import names, policies
+from nightferry.manifests import service as services
+from nightferry.manifests.deployment import deployment as deployment_of
+from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, refuse_faults
+from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
+from nightferry.steps.rollout.await_ready import await_ready, counted
+from nightferry.steps.rollout.remove_release import remove_release
+from nightferry.steps.rollout.settle_releases import mark_served, mark_switching, settle
+from nightferry.steps.rollout.switch_service import in_use, refuse_superseded, switch_forward
+
+log = logging.getLogger(__name__)
+
+
+class RolledOut(Frozen):
+    """A rollout that is done."""
+
+    release: str
+    previous: str
+    """The release that was in use before; empty for none."""
+    pods: int
+    seconds: float
+    done_before: bool
+    """An earlier attempt had done it."""
+
+
+def roll_out(
+    plan: RolloutPlan,
+    *,
+    cluster: Cluster,
+    address: Address,
+    prepare: Callable[[], Probe],
+    ask: AskVersion,
+    ledger: LedgerStore,
+    clock: Clock,
+) -> RolledOut:
+    """Bring the plan's release into use in its environment.
+
+    Args:
+        plan: what to roll out, and where.
+        cluster: the environment's namespace.
+        address: gives `http://…` of the preview Service, once that exists.
+        prepare: fetches the golden examples, and gives what asks them, and the contract, of an address.
+        ask: asks /version of an address.
+        ledger: where the rollout is recorded.
+        clock: for waits and times.
+
+    Raises:
+        Permanent: (rollout_superseded, rollout_not_ready, rollout_refused, verify_golden_wrong, verify_wrong_release,
+            image_contract_broken, cluster_denied, storage_denied)
+        Temporary: (cluster_unavailable, verify_unreachable, rollout_not_ready, storage_unavailable)
+    """
+    start = clock.monotonic()
+    attempt = _Attempt(plan, cluster, clock)
+    try:
+        current = in_use(cluster.get("Service", plan.service))
+        done_before = current == plan.release
+        if not done_before:
+            refuse_superseded(current, plan.release, cluster.namespace)
+            probe = prepare()  # without golden examples nothing is to be touched
+            attempt.bring_up()
+            attempt.check(address(), probe, ask)
+        previous = attempt.switch()
+    except BaseException as fault:
+        attempt.undo(ledger, fault)
+        raise
+    settle(cluster, plan.service, plan.release, plan.environment.warm_minutes, clock)
+    pods = cluster.get("Deployment", names.object_name(plan.release)) or {}
+    done = RolledOut(
+        release=plan.release,
+        previous=previous,
+        pods=int((pods.get("status") or {}).get("readyReplicas") or 0),
+        seconds=round(clock.monotonic() - start, 1),
+        done_before=done_before,
+    )
+    record_success(ledger, clock, plan, ROLL_OUT, _sentence(plan, done), done.to_json())
+    return done
+
+
+class _Attempt:
+    """One attempt at a rollout, up to the switch."""
+
+    def __init__(self, plan: RolloutPlan, cluster: Cluster, clock: Clock) -> None:
+        self._plan, self._cluster, self._clock = plan, cluster, clock
+        self._mark = ""
+
+    def bring_up(self) -> None:
+        """Make the release's objects where they are not there yet, and wait for its pods."""
+        plan, cluster = self._plan, self._cluster
+        cluster.apply(policies.network_policy(plan.service))
+        made = self._deployment()
+        for companion in policies.companions(made, plan.environment.autoscale):
+            cluster.apply(companion)
+        cluster.apply(services.preview(plan.service, names.identity(plan)))
+        pods = await_ready(
+            cluster, plan.service, plan.release, seconds=plan.environment.ready_seconds, clock=self._clock
+        )
+        log.info("%s is ready in %s with %s.", plan.release, cluster.namespace, counted(len(pods)))
+
+    def _deployment(self) -> Manifest:
+        plan, cluster = self._plan, self._cluster
+        name = names.object_name(plan.release)
+        found = cluster.get("Deployment", name)
+        if found is None:
+            log.info("Making Deployment %s in %s from %s.", name, cluster.namespace, plan.image)
+            return cluster.apply(deployment_of(plan))
+        if names.annotations_of(found).get(names.IMAGE) != plan.image:
+            raise Permanent(
+                Reason.ROLLOUT_REFUSED,
+                f"Deployment {name} in {cluster.namespace} exists with another image than {plan.image}; "
+                "a release has one image: find out who made it.",
+            )
+        if not found["spec"].get("replicas", 1):  # it was in use once and scaled to zero since
+            wanted = deployment_of(plan)["spec"]["replicas"]
+            return cluster.patch("Deployment", name, {"spec": {"replicas": wanted}}) or found
+        return found
+
+    def check(self, address: str, probe: Probe, ask: AskVersion) -> None:
+        """Ask the new pods, which nobody uses yet, through their preview."""
+        await_release(address, names.passport(self._plan), ask, self._clock)
+        report = probe(address)
+        refuse_faults(address, report)
+        log.info("%s answers %d checks rightly at %s.", self._plan.release, report.checked, address)
+
+    def switch(self) -> str:
+        """Point the Service to the release; the one before."""
+        plan, cluster = self._plan, self._cluster
+        current = in_use(cluster.get("Service", plan.service))
+        if current != plan.release:
+            if current:
+                mark_served(cluster, current, self._clock)
+            self._mark = mark_switching(cluster, plan.release, self._clock)
+        return switch_forward(cluster, plan.service, names.identity(plan), plan.environment, self._clock)
+
+    def undo(self, ledger: LedgerStore, fault: BaseException) -> None:
+        """Take away what this release made, unless users are sent to it, and record why."""
+        plan = self._plan
+        removed = False
+        try:
+            removed = remove_release(self._cluster, plan.service, plan.release, self._clock, mark=self._mark)
+        except NightferryError as second:
+            log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
+        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed})
+
+
+def _named(plan: RolloutPlan, fault: BaseException) -> NightferryError:
+    if isinstance(fault, NightferryError):
+        return fault
+    if isinstance(fault, Exception):
+        return Temporary(Reason.INTERNAL_ERROR, f"The rollout of {plan.release} met {type(fault).__name__}: {fault}")
+    return Temporary(Reason.INTERRUPTED, f"The rollout of {plan.release} was interrupted; it can be repeated.")
+
+
+def _sentence(plan: RolloutPlan, done: RolledOut) -> str:
+    before = f" (before: {done.previous})" if done.previous else ""
+    return f"{plan.environment.name} serves {plan.release}{before} from {counted(done.pods)}."

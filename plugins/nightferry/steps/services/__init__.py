@@ -1,0 +1,1 @@
+"""Service files: which services there are, and where their users call them."""

@@ -1,0 +1,101 @@
+"""Read the service files: each once; a wrong one is a problem of its own and does not hinder the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from nightferry.entities.frozen import problems
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import Permanent
+from nightferry.steps.services.service_yaml import ServiceFileFault, read_service_yaml
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class ServiceProblem:
+    """A service file that cannot be used."""
+
+    path: Path
+    reason: Reason
+    sentence: str
+    service: str
+    """The name in the file, else the file's own."""
+
+
+@dataclass(frozen=True)
+class LoadedServices:
+    """What a folder of service files holds."""
+
+    specs: dict[str, tuple[ServiceSpec, Path]] = field(default_factory=dict)
+    """By the service's name, in the files' order."""
+    problems: list[ServiceProblem] = field(default_factory=list)
+
+
+def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]) -> LoadedServices:
+    """Read every `*.yaml` and `*.yml` of the folders.
+
+    Args:
+        folders: where the service files are; one that is not there holds none.
+        environment: the values of `${NIGHTFERRY_…}` (`Settings.expandable`).
+    """
+    loaded = LoadedServices()
+    contents: list[tuple[Path, dict[str, Any]]] = []
+    for path in (
+        path for folder in _each(folders) for path in sorted(folder.glob("*.y*ml")) if path.suffix in SUFFIXES
+    ):
+        try:
+            contents.append((path, read_service_yaml(path, environment)))
+        except ServiceFileFault as fault:
+            loaded.problems.append(_invalid(path, path.stem, str(fault)))
+    named = defaultdict(list)
+    for path, content in contents:
+        named[str(content.get("service", path.stem))].append(path)
+    for path, content in contents:
+        name = str(content.get("service", path.stem))
+        if len(named[name]) > 1:
+            loaded.problems.append(_duplicated(path, name, named[name]))
+            continue
+        try:
+            loaded.specs[name] = ServiceSpec.model_validate(content), path
+        except ValidationError as fault:
+            loaded.problems.append(_invalid(path, name, "; ".join(problems(fault))))
+    return loaded
+
+
+def load_service(folders: Path | Sequence[Path], environment: Mapping[str, str], name: str) -> ServiceSpec:
+    """One service.
+
+    Raises:
+        Permanent: (service_unknown, service_duplicated, service_file_invalid)
+    """
+    loaded = load_services(folders, environment)
+    if name in loaded.specs:
+        return loaded.specs[name][0]
+    for problem in loaded.problems:
+        if problem.service == name:
+            raise Permanent(problem.reason, problem.sentence)
+    known = ", ".join(loaded.specs) or "none"
+    where = " or ".join(map(str, _each(folders)))
+    raise Permanent(Reason.SERVICE_UNKNOWN, f"There is no service {name!r} in {where}; the services are: {known}.")
+
+
+def _each(folders: Path | Sequence[Path]) -> Sequence[Path]:
+    return (folders,) if isinstance(folders, Path) else folders
+
+
+def _invalid(path: Path, name: str, what: str) -> ServiceProblem:
+    return ServiceProblem(path, Reason.SERVICE_FILE_INVALID, f"{path}: {what}.", name)
+
+
+def _duplicated(path: Path, name: str, paths: list[Path]) -> ServiceProblem:
+    files = " and ".join(str(path) for path in paths)
+    sentence = f"The service {name} is described by {files}; keep one of them. None is used until then."
+    return ServiceProblem(path, Reason.SERVICE_DUPLICATED, sentence, name)
