@@ -8,13 +8,13 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from nightferry.entities.frozen import Frozen
+from nightferry.entities.frozen import Recorded
 from nightferry.entities.model_version import PinnedModel, Sha256
 
 GitId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 
-class PinnedSource(Frozen):
+class PinnedSource(Recorded):
     """The app's code at one commit."""
 
     repository: str
@@ -27,7 +27,7 @@ class PinnedSource(Frozen):
     tests: str | None = None
 
 
-class Candidate(Frozen):
+class Candidate(Recorded):
     """Everything that decides the content of a release's image."""
 
     service: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import StringConstraints, field_validator
 
 from nightferry.entities.candidate import Candidate, GitId
-from nightferry.entities.frozen import Frozen
+from nightferry.entities.frozen import Frozen, Recorded
 from nightferry.entities.model_version import VersionName
-from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
 
 
 class ReleaseRequest(Frozen):
@@ -22,14 +22,15 @@ class ReleaseRequest(Frozen):
     """Release even when nothing changed."""
 
 
-class Decision(Frozen):
-    """Release or not, why, and with what. Made in one place, read everywhere."""
+class Decision(Recorded):
+    """Release or not, why, and with what. Made in one place, read everywhere: whatever runs later reads this, and
+    not today's service file."""
 
     key: str
-    """What was decided on: `night:<local date>` or `run:<run id>`; one decision a key."""
+    """What was decided on: `slot:<time>` or `run:<run id>`; one decision a key."""
     service: str
     go: bool
-    reason: Reason
+    reason: str
     sentence: str
     actor: str
     """Who asked: a person, or `schedule`."""
@@ -39,3 +40,25 @@ class Decision(Frozen):
     request: ReleaseRequest
     in_use: str | None = None
     """The release that was in use in production."""
+    image: str | None = None
+    """The image to roll out again, where only settings changed and nothing is built."""
+    spec: dict[str, Any] | None = None
+    """The service file's content, its settings filled in; None in decisions of before."""
+
+    @field_validator("request", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        """A newer version's request may hold more than this one knows."""
+        if not isinstance(value, dict):
+            return value
+        return {name: given for name, given in value.items() if name in ReleaseRequest.model_fields}
+
+    @property
+    def service_spec(self) -> ServiceSpec | None:
+        """The service as it was decided; None in decisions of before."""
+        return ServiceSpec.model_validate(self.spec) if self.spec else None
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments that the release goes through, in order; empty in decisions of before."""
+        return tuple(str(one["name"]) for one in (self.spec or {}).get("environments") or ())

@@ -17,6 +17,12 @@ class Frozen(BaseModel):
         return self.model_dump(mode="json")
 
 
+class Recorded(Frozen):
+    """A value that is read back from the record: a newer version may have written more than this one knows."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def problems(error: ValidationError) -> list[str]:
     """The faults that pydantic found, one line each: `schedule.timezone: unknown time zone …`."""
     lines = []

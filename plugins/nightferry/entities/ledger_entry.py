@@ -24,6 +24,7 @@ class Kind(StrEnum):
     ROLLOUT = "rollout"
     VERIFICATION = "verification"
     RELEASE = "release"
+    WITHDRAWAL = "withdrawal"
 
 
 def canonical(value: dict[str, Any]) -> bytes:

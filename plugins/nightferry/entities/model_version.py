@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
-from nightferry.entities.frozen import Frozen
+from nightferry.entities.frozen import Frozen, Recorded
 
 VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", max_length=80)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -97,7 +97,7 @@ class ModelManifest(Frozen):
         return sum(file.size for file in self.files)
 
 
-class PinnedModel(Frozen):
+class PinnedModel(Recorded):
     """A model version as `decide` saw it: its identity, and the ETag of every blob, on which later reads depend."""
 
     version: str

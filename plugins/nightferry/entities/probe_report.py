@@ -16,8 +16,8 @@ EXIT_NOT_STARTED = 12
 class Fault(Frozen):
     """One thing that was not as it should be."""
 
-    kind: Literal["start", "contract", "passport", "golden"]
-    """start: not ready in time · contract: another answer than the HTTP contract says · passport: another release or
+    kind: Literal["start", "silent", "contract", "passport", "golden"]
+    """start: not ready in time · silent: it stopped answering · contract: another answer than the HTTP contract says · passport: another release or
     model answers · golden: a golden example got a wrong answer."""
     sentence: str
 
@@ -32,10 +32,10 @@ class ProbeReport(Frozen):
 
     @property
     def exit_code(self) -> int:
-        """The prober's exit code; the first of start, contract (or passport) and golden counts."""
+        """The prober's exit code; the first of start, contract (or silent, or passport) and golden counts."""
         kinds = {fault.kind for fault in self.faults}
         if "start" in kinds:
             return EXIT_NOT_STARTED
-        if kinds & {"contract", "passport"}:
+        if kinds & {"silent", "contract", "passport"}:
             return EXIT_CONTRACT
         return EXIT_GOLDEN if kinds else EXIT_OK

@@ -19,7 +19,9 @@ class Reason(StrEnum):
     NEW_PLATFORM = "new_platform"
     FIRST_RELEASE = "first_release"
     FORCED = "forced"
+    NEW_SETTINGS = "new_settings"
     UNCHANGED = "unchanged"
+    SCHEDULE_MOVED = "schedule_moved"
 
     # Results
     SUCCEEDED = "succeeded"
@@ -29,6 +31,9 @@ class Reason(StrEnum):
     ROLLED_OUT = "rolled_out"
     VERIFIED = "verified"
     RELEASED = "released"
+    WITHDRAWN = "withdrawn"
+    RESULT_MISSING = "result_missing"
+    DECISION_OUTDATED = "decision_outdated"
 
     # Service file and request
     SERVICE_FILE_INVALID = "service_file_invalid"
@@ -88,4 +93,6 @@ class Reason(StrEnum):
 
     # Ledger
     LEDGER_BROKEN = "ledger_broken"
+    LEDGER_MISSING = "ledger_missing"
+    LEDGER_BEHIND = "ledger_behind"
     RELEASE_UNKNOWN = "release_unknown"

@@ -1,4 +1,4 @@
-"""What the deployer pod is told: one release, one environment."""
+"""What a rollout needs to know: one release, one environment, read from the record."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ class RolloutPlan(Frozen):
 
     service: str
     release: str
+    order: int
+    """The sequence of the decision that ordered the release: its fence."""
     image: str
     """`repository@sha256:…`, the digest that was tested."""
     model: PinnedModel

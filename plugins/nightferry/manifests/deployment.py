@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_spec import Environment
 from nightferry.manifests import names
 
 USER = 65532
@@ -12,21 +13,25 @@ DRAIN_SECONDS = 5
 """A pod that ends goes on answering this long, until every node knows not to send it more."""
 
 
-def deployment(plan: RolloutPlan) -> dict[str, Any]:
-    """The Deployment; its pods keep to Pod Security `restricted`."""
+def deployment(plan: RolloutPlan, replicas: int | None = None) -> dict[str, Any]:
+    """The Deployment; its pods keep to Pod Security `restricted`.
+
+    Args:
+        plan: the release and its environment.
+        replicas: how many pods it starts with; None: as many as the service file says.
+    """
     environment = plan.environment
     labels = names.labels(plan.service, plan.release)
-    autoscale = environment.autoscale
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
             "name": names.object_name(plan.release),
             "labels": labels,
-            "annotations": names.identity(plan),
+            "annotations": names.identity(plan) | {names.ORDER: str(plan.order)},
         },
         "spec": {
-            "replicas": autoscale.minimum if autoscale else environment.replicas,
+            "replicas": replicas or wanted_replicas(environment),
             "revisionHistoryLimit": 1,
             "progressDeadlineSeconds": environment.ready_seconds,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
@@ -37,6 +42,11 @@ def deployment(plan: RolloutPlan) -> dict[str, Any]:
             },
         },
     }
+
+
+def wanted_replicas(environment: Environment) -> int:
+    """How many pods a release has where nothing was scaled."""
+    return environment.autoscale.minimum if environment.autoscale else environment.replicas
 
 
 def _pod(plan: RolloutPlan) -> dict[str, Any]:

@@ -20,6 +20,9 @@ SOURCE = "nightferry.dev/source"
 IDENTITY = (RELEASE, IMAGE, MODEL, MODEL_SHA256, SOURCE)
 """The annotations that say what a release is made of: on its Deployment, and on the Service that points to it."""
 
+ORDER = "nightferry.dev/order"
+"""The sequence of the entry on the record that ordered what the object is: on a Deployment the release's decision, on
+the Service what moved it last. Nothing that was ordered earlier moves the Service any more."""
 PREVIOUS = "nightferry.dev/previous"
 """On the Service: the release that it pointed to before."""
 SWITCHED = "nightferry.dev/switched"

@@ -24,15 +24,9 @@ def network_policy(service: str) -> Manifest:
     }
 
 
-def companions(deployment: Manifest, autoscale: Autoscale | None) -> list[Manifest]:
-    """The objects that live and die with a release's Deployment (its uid has to be known)."""
-    found = [_disruption_budget(deployment)]
-    if autoscale:
-        found.append(_autoscaler(deployment, autoscale))
-    return found
-
-
-def _disruption_budget(deployment: Manifest) -> Manifest:
+def disruption_budget(deployment: Manifest) -> Manifest:
+    """What keeps a node from ending too many of a release's pods; it goes with the Deployment, whose uid has to be
+    known."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -42,7 +36,8 @@ def _disruption_budget(deployment: Manifest) -> Manifest:
     }
 
 
-def _autoscaler(deployment: Manifest, autoscale: Autoscale) -> Manifest:
+def autoscaler(deployment: Manifest, autoscale: Autoscale) -> Manifest:
+    """What scales the release in use; one kept warm has none, since without users it would shrink."""
     target = {"type": "Utilization", "averageUtilization": autoscale.cpu_percent}
     return {
         "apiVersion": "autoscaling/v2",

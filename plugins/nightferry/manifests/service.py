@@ -1,4 +1,4 @@
-"""The two Services: the stable one that users call, and the preview of a release that nobody uses yet."""
+"""The two Services: the stable one that users call, and the candidate beside it, which nobody uses yet."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Any
 from nightferry.entities.service_spec import Environment
 from nightferry.manifests import names
 
+NOBODY = "none"
+"""The release that a stable Service selects while there is none to send users to."""
 _PORTS = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
 _DNS_LABEL = "service.beta.kubernetes.io/azure-dns-label-name"
 
 
-def preview_name(service: str) -> str:
-    """What the preview Service of a service is called."""
-    return f"{service}-preview"
+def candidate_name(service: str) -> str:
+    """What the Service beside the stable one is called."""
+    return f"{service}-candidate"
 
 
-def preview(service: str, identity: Mapping[str, str]) -> dict[str, Any]:
-    """The preview of a release."""
+def candidate(service: str, identity: Mapping[str, str]) -> dict[str, Any]:
+    """The Service of a release that is beside the one in use and not yet in it."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
-            "name": preview_name(service),
+            "name": candidate_name(service),
             "labels": names.labels(service),
             "annotations": dict(identity),
         },
@@ -41,7 +43,7 @@ def unused(service: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": service, "labels": names.labels(service)},
-        "spec": {"selector": names.selector(service, "none"), "ports": _PORTS},
+        "spec": {"selector": names.selector(service, NOBODY), "ports": _PORTS},
     }
 
 
@@ -53,7 +55,8 @@ def stable(
     notes: Mapping[str, str],
     found: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The stable Service pointing to a release; applied only if the Service is still as it was `found`.
+    """The stable Service pointing to a release, or with no identity to none; applied only if the Service is still as it
+    was `found`.
 
     `notes` are the annotations that tell how it came to this release (`names.PREVIOUS` and its like).
     A NodePort is left out on purpose: the cluster keeps the one that it gave, and with it the users' address.
@@ -71,7 +74,7 @@ def stable(
         },
         "spec": {
             "type": environment.service_type or "LoadBalancer",
-            "selector": names.selector(service, identity[names.RELEASE]),
+            "selector": names.selector(service, identity.get(names.RELEASE, NOBODY)),
             "ports": _PORTS,
         },
     }

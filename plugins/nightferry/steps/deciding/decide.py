@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
@@ -16,25 +18,22 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
-from nightferry.steps.deciding.weigh import weigh
+from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.state import state_of
 
-NIGHT = "night:"
-"""Begins the key of a scheduled decision; the local date follows."""
 CLOCKS = dt.timedelta(minutes=10)
 """How far the clocks of Airflow's machines may be apart."""
 
 
 @dataclass(frozen=True)
-class _Past:
-    """What the record says about the time before."""
+class Weighed:
+    """What every rule says about one question."""
 
-    in_use: str | None = None
-    """The release in use in production."""
-    candidate: Candidate | None = None
-    """What that one is made of."""
-    number: int = 0
-    """The number of the day's last release; 0 for none."""
+    decision: Decision
+    """What the first rule that has a word decides."""
+    words: tuple[tuple[str, Word | None], ...]
+    """Each rule's name, in order, and its word."""
 
 
 def decide(
@@ -50,16 +49,18 @@ def decide(
     recipe: str,
     clock: Clock,
     asked: dt.datetime | None = None,
+    slot: dt.datetime | None = None,
 ) -> Decision:
-    """Pin the model and the source, weigh them against the release in use, and write the decision down.
+    """Pin the model, the source and the service file, weigh them against the release in use, and write the decision
+    down.
 
     Done again with the same key it returns the decision that was made. A failure to pin is written down as well, and
     the next try may decide anew.
 
     Args:
-        spec: the service.
+        spec: the service, its settings filled in.
         request: what was asked for; unset means the newest.
-        key: what is decided on, `night:<local date>` or `run:<run id>`.
+        key: what is decided on, `slot:<time>` or `run:<run id>`.
         actor: who asked.
         models: the service's model repository.
         source: the app's source repository.
@@ -68,65 +69,102 @@ def decide(
         recipe: sha256 of the Dockerfile and the test requirements.
         clock: the time.
         asked: when the run was asked for. Its decision is not older, so the record is not searched further back.
+        slot: the moment of the schedule that asks; None where a person does.
 
     Raises:
-        Permanent: (model_…, source_…, storage_denied, ledger_broken)
+        Permanent: (model_…, source_…, storage_denied, ledger_broken, ledger_missing)
         Temporary: (storage_unavailable, source_repository_unavailable)
     """
-    chain = ledgers.Chain(ledger, spec.service)
-    made = _made(chain, key, asked)
+    since = asked or slot
+    made = _made(ledgers.Chain(ledger, spec.service), key, since)
     if made:
-        return made
+        return Decision.model_validate(made.data)
     try:
-        candidate = _pin(spec, request, models, source, base_image, recipe)
+        candidate = pin(spec, request, models, source, base_image, recipe)
     except Permanent as error:
         _write_failure(spec, request, key, actor, error, ledger, clock)
         raise
-    while True:
-        decision = _weighed(spec, request, key, actor, candidate, chain, clock)
-        entry = ledgers.append_to(
-            ledger,
-            clock,
-            chain,
-            kind=Kind.DECISION,
-            key=key,
-            release=decision.release,
-            actor=actor,
-            reason=decision.reason,
-            sentence=decision.sentence,
-            data=decision.to_json(),
-        )
-        if entry:
-            return decision
-        # Someone else wrote first: it may be this very decision, or one that took the number.
-        chain = ledgers.Chain(ledger, spec.service)
-        made = _made(chain, key, asked)
+
+    def make(chain: ledgers.Chain) -> LedgerEntry | dict[str, Any]:
+        # Someone else may have written meanwhile: this very decision, or one that took the number.
+        made = _made(chain, key, since)
         if made:
             return made
+        decision = weigh(spec, request, candidate, chain, clock, key=key, actor=actor, slot=slot).decision
+        return {
+            "kind": Kind.DECISION,
+            "key": key,
+            "release": decision.release,
+            "actor": actor,
+            "reason": decision.reason,
+            "sentence": decision.sentence,
+            "data": decision.to_json(),
+        }
+
+    return Decision.model_validate(ledgers.append_with(ledger, clock, spec.service, make).data)
 
 
-def _made(chain: ledgers.Chain, key: str, asked: dt.datetime | None) -> Decision | None:
-    entry = chain.find(key, _before(key, asked))
-    return Decision.model_validate(entry.data) if entry else None
+def weigh(
+    spec: ServiceSpec,
+    request: ReleaseRequest,
+    candidate: Candidate,
+    chain: ledgers.Chain,
+    clock: Clock,
+    *,
+    key: str,
+    actor: str,
+    slot: dt.datetime | None = None,
+) -> Weighed:
+    """Ask every rule; nothing is written. Raises as `state_of`."""
+    state = state_of(chain)
+    before = _decision(chain, state.compared.get(state.in_use or ""))
+    question = Question(
+        spec=spec,
+        request=request,
+        candidate=candidate,
+        state=state,
+        before=before,
+        image=state.images.get(state.in_use or ""),
+        last=_decision(chain, state.last_decision or None),
+        now=clock.now(),
+        slot=slot,
+    )
+    words = [(rule.__name__, rule(question)) for rule in RULES]
+    word = _first(words)
+    today = clock.now().astimezone(spec.timezone).date()
+    number = state.numbers.get(today.isoformat(), 0) + 1
+    decision = Decision(
+        key=key,
+        service=spec.service,
+        go=word.go,
+        reason=word.reason,
+        sentence=word.sentence,
+        actor=actor,
+        release=str(ReleaseId(spec.service, today, number)) if word.go else None,
+        candidate=candidate if word.image is None or before is None else before.candidate,
+        request=request,
+        in_use=state.in_use,
+        image=word.image,
+        spec=spec.to_json(),
+    )
+    return Weighed(decision, tuple(words))
 
 
-def _before(key: str, asked: dt.datetime | None) -> ledgers.Stop | None:
-    """Ends a search where entries are older than what is decided on, however long ago that was."""
-    if key.startswith(NIGHT):
-        first = _surely_before(dt.date.fromisoformat(key.removeprefix(NIGHT)))
-    elif asked:
-        first = ledgers.utc(asked - CLOCKS)
-    else:
-        return None
-    return lambda entry: entry.time < first
+def _first(words: Sequence[tuple[str, Word | None]]) -> Word:
+    return next(word for _, word in words if word)  # `unchanged`, the last one, always has one
 
 
-def _surely_before(day: dt.date) -> str:
-    """A time before the day begins in any zone: none is further than 14 hours from UTC."""
-    return ledgers.utc(dt.datetime.combine(day, dt.time(), dt.UTC) - dt.timedelta(days=1))
+def _decision(chain: ledgers.Chain, sequence: int | None) -> Decision | None:
+    return Decision.model_validate(chain.at(sequence).data) if sequence else None
 
 
-def _pin(
+def _made(chain: ledgers.Chain, key: str, since: dt.datetime | None) -> LedgerEntry | None:
+    """The decision with this key; an entry older than the question ends the search, however long ago that was."""
+    first = ledgers.utc(since - CLOCKS) if since else ""
+    return chain.find(key, (lambda entry: entry.time < first) if since else None)
+
+
+def pin(
     spec: ServiceSpec,
     request: ReleaseRequest,
     models: ModelRepository,
@@ -134,6 +172,7 @@ def _pin(
     base_image: str,
     recipe: str,
 ) -> Candidate:
+    """The newest model and commit, or those that were asked for. Raises as `decide`."""
     model, manifest = models.pin(request.model)
     if manifest.service != spec.service:
         raise Permanent(
@@ -143,59 +182,6 @@ def _pin(
         )
     pinned = source.pin(request.commit or spec.source.ref, spec.source.path, spec.source.tests)
     return Candidate(service=spec.service, model=model, source=pinned, base_image=base_image, recipe=recipe)
-
-
-def _weighed(
-    spec: ServiceSpec,
-    request: ReleaseRequest,
-    key: str,
-    actor: str,
-    candidate: Candidate,
-    chain: ledgers.Chain,
-    clock: Clock,
-) -> Decision:
-    today = clock.now().astimezone(spec.timezone).date()
-    past = _past(chain, today)
-    reason, sentence = weigh(candidate, past.candidate, past.in_use, force=request.force)
-    go = reason is not Reason.UNCHANGED
-    return Decision(
-        key=key,
-        service=spec.service,
-        go=go,
-        reason=reason,
-        sentence=sentence,
-        actor=actor,
-        release=str(ReleaseId(spec.service, today, past.number + 1)) if go else None,
-        candidate=candidate,
-        request=request,
-        in_use=past.in_use,
-    )
-
-
-def _past(chain: ledgers.Chain, today: dt.date) -> _Past:
-    in_use: tuple[str | None, Candidate] | None = None
-    number = 0
-    since = _surely_before(today)
-    for entry in chain:
-        if in_use and (number or entry.time < since):
-            break
-        in_use = in_use or _in_use(entry)
-        # Numbers grow from decision to decision, so the newest of the day has the last one.
-        if entry.kind is Kind.DECISION and entry.release and not number:
-            release = ReleaseId.parse(entry.release)
-            number = release.number if release.date == today else 0
-    release_in_use, candidate = in_use or (None, None)
-    return _Past(release_in_use, candidate, number)
-
-
-def _in_use(entry: LedgerEntry) -> tuple[str | None, Candidate] | None:
-    """The release in use, where an entry tells it: one that ended well, or a decision that nothing had changed."""
-    if entry.kind is Kind.RELEASE and entry.reason is Reason.RELEASED:
-        return entry.release, Candidate.model_validate(entry.data["candidate"])
-    if entry.kind is Kind.DECISION and entry.reason is Reason.UNCHANGED:
-        unchanged = Decision.model_validate(entry.data)
-        return unchanged.in_use, unchanged.candidate
-    return None
 
 
 def _write_failure(

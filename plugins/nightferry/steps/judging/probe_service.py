@@ -77,7 +77,7 @@ def probe_service(
             break
         except Unanswered as error:
             sentence = f"The service stopped answering, {TRIES} times: {error}."
-            faults = [Fault(kind="contract", sentence=sentence)]
+            faults = [Fault(kind="silent", sentence=sentence)]
             if left:
                 clock.sleep(PAUSE_SECONDS)
     return ProbeReport(faults=tuple(faults), checked=checked, seconds=round(clock.monotonic() - start, 3))

@@ -23,6 +23,7 @@ AskVersion = Callable[[str], Any]
 """GET /version of an address as JSON; None when there is no such answer."""
 _REASONS = {
     "start": Reason.VERIFY_UNREACHABLE,
+    "silent": Reason.VERIFY_UNREACHABLE,
     "contract": Reason.IMAGE_CONTRACT_BROKEN,
     "golden": Reason.VERIFY_GOLDEN_WRONG,
     "passport": Reason.VERIFY_WRONG_RELEASE,
@@ -86,6 +87,6 @@ def refuse_faults(address: str, report: ProbeReport) -> None:
         Temporary: (verify_unreachable)
     """
     for fault in report.faults:
-        kind = Temporary if fault.kind == "start" else Permanent
+        kind = Temporary if fault.kind in ("start", "silent") else Permanent
         others = f" ({len(report.faults)} faults in all.)" if len(report.faults) > 1 else ""
         raise kind(_REASONS[fault.kind], f"At {address}: {fault.sentence}{others}")

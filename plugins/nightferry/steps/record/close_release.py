@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
+from nightferry.entities.fact_key import step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
+from nightferry.entities.release_steps import IMAGE_STEPS
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.record import record_failure, record_release, record_step
+from nightferry.steps.record.state import decision_of, state_of
 
 DECIDE = "decide"
 KINDS = {"roll_out": Kind.ROLLOUT, "verify": Kind.VERIFICATION}
@@ -69,28 +72,52 @@ def close_release(
     """
     if decision.release is None:
         return None
+    known = release_entries(ledger, decision.release)
+    ended = [_by_hand(step, known, decision) for step in ended]
     broken = next((step for step in ended if step.failure), None)
-    known = release_entries(ledger, decision.release) if broken else []
     for step in ended:
         kind = KINDS.get(step.step.rpartition(".")[2], Kind.STEP)
-        if step.failure:
+        if step.failure and not any(_says(entry, step) for entry in known):
             before = [entry for entry in known if entry.key.startswith(f"{decision.release}/{step.step}/failed")]
-            if before and (before[-1].reason, before[-1].sentence) == (step.failure.reason, step.failure.sentence):
-                continue  # whoever did the step wrote it already
             error = step.failure.error()
-            record_failure(ledger, clock, decision, step.step, error, kind=kind, attempt=len(before) + 1)
-        elif not step.begun and broken:
+            written = record_failure(ledger, clock, decision, step.step, error, kind=kind, attempt=len(before) + 1)
+            known.append(written)
+        elif not step.begun and broken and not _tells(known, step.step):
             record_step(
                 ledger,
                 clock,
                 decision,
-                f"{step.step}/skipped",
+                step.step,
                 sentence=f"Not begun, because {broken.step} failed.",
                 data={"step": step.step},
                 reason=Reason.UPSTREAM_FAILED,
                 kind=kind,
+                skipped=True,
             )
-    return record_release(ledger, clock, decision, [environment.name for environment in spec.environments])
+    return record_release(ledger, clock, decision, [environment.name for environment in spec.environments], known)
+
+
+def _by_hand(step: Ended, known: Sequence[LedgerEntry], decision: Decision) -> Ended:
+    """A step that Airflow calls done and that left nothing on the record was marked so by hand."""
+    image_step = step.step in IMAGE_STEPS and decision.image is not None
+    if not step.begun or step.failure or image_step or _tells(known, step.step):
+        return step
+    sentence = (
+        f"{step.step} was marked as done in Airflow, but left no result on the record. Clear it there and let it run."
+    )
+    return Ended(step.step, begun=True, failure=Failure(Reason.RESULT_MISSING, sentence, permanent=True))
+
+
+def _tells(known: Sequence[LedgerEntry], step: str) -> bool:
+    """Whether the record has anything about a step."""
+    return any(step_of(entry.key) == step for entry in known)
+
+
+def _says(entry: LedgerEntry, step: Ended) -> bool:
+    """Whether an entry tells of the step's failure already: whoever did the step wrote it, under the step's own name or
+    another's of the same environment (the pod that rolls out verifies as well)."""
+    same = step_of(entry.key) == step.step or step_of(entry.key).rpartition(".")[0] == step.step.rpartition(".")[0] != ""
+    return bool(step.failure) and same and (entry.reason, entry.sentence) == (step.failure.reason, step.failure.sentence)
 
 
 def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: Clock) -> LedgerEntry | None:
@@ -108,13 +135,12 @@ def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: 
     Raises:
         Temporary: (storage_unavailable)   Permanent: (storage_denied, ledger_broken)
     """
-    for entry in ledgers.Chain(ledger, spec.service):
-        if entry.kind is Kind.RELEASE or entry.key == key:
-            return None
-        if entry.kind is Kind.DECISION and entry.release:
-            left = Decision.model_validate(entry.data)
-            return record_release(ledger, clock, left, [environment.name for environment in spec.environments])
-    return None
+    chain = ledgers.Chain(ledger, spec.service)
+    state = state_of(chain)
+    left = decision_of(chain, state, state.open)
+    if left is None or left.key == key:
+        return None
+    return record_release(ledger, clock, left, [environment.name for environment in spec.environments])
 
 
 def record_undecided(

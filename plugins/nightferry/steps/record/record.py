@@ -9,19 +9,14 @@ from typing import Any
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
+from nightferry.entities.fact_key import FAILED, RELEASE, SKIPPED, WITHDRAWAL, WITHDRAWN, FactKey, of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
+from nightferry.entities.release_steps import expected_steps
+from nightferry.entities.service_state import LAST
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries
-
-STEPS = ("test_source", "fetch_model", "check_model", "build_image", "test_image", "publish_image")
-"""What comes before the environments. The first goes on beside the next four."""
-
-
-def expected_steps(environments: Sequence[str]) -> tuple[str, ...]:
-    """All steps of a release through these environments, in order."""
-    return (*STEPS, *(f"{name}.{step}" for name in environments for step in ("roll_out", "verify")))
 
 
 def record_step(
@@ -35,6 +30,7 @@ def record_step(
     data: dict[str, Any] | None = None,
     reason: Reason = Reason.SUCCEEDED,
     kind: Kind = Kind.STEP,
+    skipped: bool = False,
 ) -> LedgerEntry:
     """Write that a step succeeded, under the key `<release>/<step>`; once, however often the step runs.
 
@@ -48,13 +44,14 @@ def record_step(
         data: facts for programs.
         reason: the reason code.
         kind: the entry's kind.
+        skipped: it was not begun; the key is `<release>/<step>/skipped`.
     """
     return ledgers.append(
         ledger,
         clock,
         service=decision.service,
         kind=kind,
-        key=f"{decision.release}/{step}",
+        key=str(FactKey(str(decision.release), step, SKIPPED if skipped else "")),
         release=decision.release,
         actor=decision.actor,
         reason=reason,
@@ -79,7 +76,7 @@ def record_failure(
         clock,
         service=decision.service,
         kind=kind,
-        key=f"{decision.release}/{step}/failed" + (f"/{attempt}" if attempt else ""),
+        key=str(FactKey(str(decision.release), step, FAILED, attempt)),
         release=decision.release,
         actor=decision.actor,
         reason=error.reason,
@@ -89,26 +86,33 @@ def record_failure(
 
 
 def record_release(
-    ledger: LedgerStore, clock: Clock, decision: Decision, environments: Sequence[str]
+    ledger: LedgerStore,
+    clock: Clock,
+    decision: Decision,
+    environments: Sequence[str],
+    entries: Sequence[LedgerEntry] | None = None,
 ) -> LedgerEntry | None:
     """Write how the release ended, as far as its entries in the ledger say; None when nothing was to be released.
 
-    Released: every step of every environment succeeded. Failed: with the newest failure's reason. Otherwise the
-    release was interrupted. When a failed release is taken up again and ends differently, that is written too.
+    Withdrawn: with the reason of its withdrawal, whatever was before. Released: every step of every environment
+    succeeded. Failed: with the newest failure's reason. Otherwise the release was interrupted. An ending that changes
+    later (a failed release is taken up again, a released one is withdrawn) is written too. `environments` counts where
+    the decision names none; `entries` are the release's, where they were read already.
     """
     if decision.release is None:
         return None
-    entries = release_entries(ledger, decision.release)
+    environments = decision.environments or environments
+    entries = release_entries(ledger, decision.release) if entries is None else entries
     reason, sentence = _outcome(decision, environments, entries)
-    closings = [entry for entry in entries if entry.kind is Kind.RELEASE]
-    if closings and closings[-1].reason is reason:
+    closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
+    if closings and (closings[-1].reason, closings[-1].sentence) == (reason, sentence):
         return closings[-1]
     return ledgers.append(
         ledger,
         clock,
         service=decision.service,
         kind=Kind.RELEASE,
-        key=f"{decision.release}/release" + (f"/{len(closings) + 1}" if closings else ""),
+        key=str(FactKey(decision.release, RELEASE, attempt=len(closings) + 1 if closings else None)),
         release=decision.release,
         actor=decision.actor,
         reason=reason,
@@ -117,16 +121,40 @@ def record_release(
     )
 
 
-def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[LedgerEntry]) -> tuple[Reason, str]:
+def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[LedgerEntry]) -> tuple[str, str]:
+    withdrawn = _withdrawn(decision, environments, entries)
+    if withdrawn:
+        return withdrawn
     done = {entry.key for entry in entries}
-    missing = [step for step in expected_steps(environments) if f"{decision.release}/{step}" not in done]
+    steps = expected_steps(environments, image=decision.image is None)
+    missing = [step for step in steps if str(FactKey(str(decision.release), step)) not in done]
     if not missing:
         model, commit = decision.candidate.model.version, decision.candidate.source.commit[:8]
         return Reason.RELEASED, f"{decision.release} is in use: model {model}, source {commit}."
-    failures = [entry for entry in entries if "/failed" in entry.key and _step(entry) in missing]
+    failures = [entry for entry in entries if _failed(entry) and step_of(entry.key) in missing]
     if failures:
-        return failures[-1].reason, f"{_step(failures[-1])} failed: {failures[-1].sentence}"
+        return failures[-1].reason, f"{step_of(failures[-1].key)} failed: {failures[-1].sentence}"
     return Reason.INTERRUPTED, f"The release ended before {missing[0]} was done; start it again."
+
+
+def _withdrawn(
+    decision: Decision, environments: Sequence[str], entries: Sequence[LedgerEntry]
+) -> tuple[str, str] | None:
+    """The ending of a release that was ordered out of use somewhere: the last environment's word counts most."""
+    by_key = {entry.key: entry for entry in entries}
+    for where in sorted(environments, key=lambda name: name != LAST):
+        order = by_key.get(str(FactKey(str(decision.release), of_environment(where, WITHDRAWAL))))
+        back = by_key.get(str(FactKey(str(decision.release), of_environment(where, WITHDRAWN))))
+        if order and back:
+            return order.reason, f"{order.sentence} {back.sentence}"
+        if order:
+            return order.reason, f"{order.sentence} That is not done yet."
+    return None
+
+
+def _failed(entry: LedgerEntry) -> bool:
+    key = FactKey.parse(entry.key)
+    return key is not None and key.outcome == FAILED
 
 
 def _facts(
@@ -139,11 +167,6 @@ def _facts(
         "candidate": decision.candidate.to_json(),
         "inputs_digest": decision.candidate.inputs_digest,
         "environments": list(environments),
-        "seconds": {_step(entry): entry.data["seconds"] for entry in entries if "seconds" in entry.data},
+        "seconds": {step_of(entry.key): entry.data["seconds"] for entry in entries if "seconds" in entry.data},
         "total_seconds": round((clock.now() - began).total_seconds()),
     }
-
-
-def _step(entry: LedgerEntry) -> str:
-    """`build_image` of the keys `<release>/build_image` and `<release>/build_image/failed/2`."""
-    return entry.key.split("/")[1]

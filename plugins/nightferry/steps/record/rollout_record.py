@@ -8,6 +8,7 @@ from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.fact_key import FAILED, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
@@ -16,6 +17,7 @@ from nightferry.steps.record import ledger as ledgers
 
 ROLL_OUT = ("roll_out", Kind.ROLLOUT, Reason.ROLLED_OUT)
 VERIFY = ("verify", Kind.VERIFICATION, Reason.VERIFIED)
+WITHDRAW = (WITHDRAWN, Kind.WITHDRAWAL, Reason.WITHDRAWN)
 Task = tuple[str, Kind, Reason]
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,15 @@ def record_success(
 ) -> LedgerEntry:
     """Write that the task succeeded, once, under `<release>/<environment>.<task>`."""
     step, kind, reason = task
-    name = f"{plan.environment.name}.{step}"
-    return _append(ledger, clock, plan, kind, name, name, reason, sentence, data)
+    return _append(ledger, clock, plan, kind, FactKey(plan.release, _name(plan, step)), reason, sentence, data)
+
+
+def record_order(ledger: LedgerStore, clock: Clock, plan: RolloutPlan, why: NightferryError) -> LedgerEntry:
+    """Write the order to take the release out of use, once, before any traffic is moved: it is the fence."""
+    where = plan.environment.name
+    sentence = f"{plan.release} is to be taken out of use in {where}: {why.sentence}"
+    key = FactKey(plan.release, _name(plan, WITHDRAWAL))
+    return _append(ledger, clock, plan, Kind.WITHDRAWAL, key, why.reason, sentence, {})
 
 
 def record_trouble(
@@ -37,20 +46,24 @@ def record_trouble(
     A ledger that cannot be written to must not hide what went wrong: that is then only said.
     """
     step, kind, _ = task
-    name = f"{plan.environment.name}.{step}"
     data = {"permanent": isinstance(fault, Permanent), **data}
     try:
-        before = _failures(ledger, plan, f"{plan.release}/{name}/failed/")
-        _append(ledger, clock, plan, kind, f"{name}/failed/{before + 1}", name, fault.reason, fault.sentence, data)
+        key = FactKey(plan.release, _name(plan, step), FAILED, _failures(ledger, plan, _name(plan, step)) + 1)
+        _append(ledger, clock, plan, kind, key, fault.reason, fault.sentence, data)
     except NightferryError as silent:
         log.warning("The ledger does not have this failure: %s", silent.sentence)
 
 
-def _failures(ledger: LedgerStore, plan: RolloutPlan, prefix: str) -> int:
-    """How many failures under this prefix the release has already."""
+def _name(plan: RolloutPlan, step: str) -> str:
+    return of_environment(plan.environment.name, step)
+
+
+def _failures(ledger: LedgerStore, plan: RolloutPlan, step: str) -> int:
+    """How many failures of this step the release has already."""
     began = ledgers.of_release(plan.release)
     entries = islice(ledgers.Chain(ledger, plan.service), ledgers.KEY_BOUND)
-    return sum(entry.key.startswith(prefix) for entry in takewhile(lambda entry: not began(entry), entries))
+    keys = (FactKey.parse(entry.key) for entry in takewhile(lambda entry: not began(entry), entries))
+    return sum(key is not None and (key.release, key.step, key.outcome) == (plan.release, step, FAILED) for key in keys)
 
 
 def _append(
@@ -58,19 +71,18 @@ def _append(
     clock: Clock,
     plan: RolloutPlan,
     kind: Kind,
-    key: str,
-    step: str,
-    reason: Reason,
+    key: FactKey,
+    reason: str,
     sentence: str,
     data: dict[str, Any],
 ) -> LedgerEntry:
-    facts = {"step": step, "environment": plan.environment.name, "namespace": plan.environment.namespace}
+    facts = {"step": key.step, "environment": plan.environment.name, "namespace": plan.environment.namespace}
     return ledgers.append(
         ledger,
         clock,
         service=plan.service,
         kind=kind,
-        key=f"{plan.release}/{key}",
+        key=str(key),
         release=plan.release,
         actor=plan.actor,
         reason=reason,

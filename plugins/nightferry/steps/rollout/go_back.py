@@ -1,60 +1,124 @@
-"""Take a release back: the Service points to the one before again, and the failed one is removed."""
+"""Take a release out of use because it is wrong: users get the one before again.
+
+The order is written on the record first, and its sequence is the fence of the movement; then the Service is pointed
+back; then it is written that this was done. A storage that does not answer keeps nobody from going back: the fence
+stays as it is then, and whoever looks next completes the record from the Service.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
-from contextlib import suppress
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.errors import NightferryError
 from nightferry.manifests import names, policies
+from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_success, record_trouble
+from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.await_ready import await_ready
 from nightferry.steps.rollout.remove_release import remove_release
-from nightferry.steps.rollout.settle_releases import settle
-from nightferry.steps.rollout.switch_service import in_use, switch_back
+from nightferry.steps.rollout.settle_releases import annotate, settle
+from nightferry.steps.rollout.switch_service import in_use, switch_back, utc
 
+_LOOK = dt.timedelta(hours=1)
+"""How long the pods of a first release that was wrong stay, so that a person can look at them."""
 log = logging.getLogger(__name__)
 
 
-def go_back(plan: RolloutPlan, *, cluster: Cluster, clock: Clock) -> str:
+def go_back(
+    plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
+) -> str:
     """Take the plan's release out of use; what was done, as a sentence.
 
-    Done again after an interruption it goes on where it stopped. Where the release before is gone there is nothing
-    to go back to, and the release stays in use rather than leaving users with nothing.
+    Done again after an interruption it goes on where it stopped. Where a release that users were served well by has
+    nothing to go back to, it stays in use rather than leaving users with nothing; one that was never right leaves the
+    traffic, and nothing is deleted.
 
     Raises:
         Permanent: (rollout_not_ready: the release before does not come up again, rollout_refused)
         Temporary: (cluster_unavailable, rollout_not_ready)
     """
+    where, stable = plan.environment.name, cluster.get("Service", plan.service)
+    if stable is None or not (in_use(stable) == plan.release or _withdrawn(stable) == plan.release):
+        return f"{where} serves {in_use(stable) or 'nothing'}; nothing was changed."
+    if in_use(stable) == plan.release:
+        kept = _nowhere_to_go(plan, cluster, ledger, stable)
+        if kept:
+            return kept
+    order = _order(plan, why, ledger, clock)
+    try:
+        sentence, back = _move(plan, cluster, clock, order)
+    except NightferryError as fault:
+        record_trouble(ledger, clock, plan, WITHDRAW, fault, {})
+        raise
+    if back is None:
+        return sentence
+    try:
+        record_success(ledger, clock, plan, WITHDRAW, sentence, {"to": back})
+    except NightferryError as silent:  # whoever looks next completes the record
+        log.warning("The ledger does not have this yet: %s", silent.sentence)
+    return sentence
+
+
+def _nowhere_to_go(plan: RolloutPlan, cluster: Cluster, ledger: LedgerStore, stable: Manifest) -> str:
+    """Why the release has to stay in use; empty when there is another place for its users."""
+    where, previous = plan.environment.name, names.annotations_of(stable).get(names.PREVIOUS, "")
+    if previous:
+        if cluster.get("Deployment", names.object_name(previous)) is None:
+            return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to."
+        return ""
+    try:
+        traffic = read_state(ledger, plan.service).traffic.get(where)
+    except NightferryError:  # not known to have been right once
+        return f"{where} keeps {plan.release}: whether it was right before cannot be looked up."
+    if traffic and traffic.release == plan.release and traffic.verified:
+        return f"{where} keeps {plan.release}: there is nothing to go back to."
+    return ""
+
+
+def _order(plan: RolloutPlan, why: NightferryError, ledger: LedgerStore, clock: Clock) -> int | None:
+    try:
+        return record_order(ledger, clock, plan, why).sequence
+    except NightferryError as silent:
+        log.warning("The ledger does not have this order yet: %s", silent.sentence)
+        return None
+
+
+def _move(plan: RolloutPlan, cluster: Cluster, clock: Clock, order: int | None) -> tuple[str, str | None]:
+    """Point the Service back where it still points to the release, and clear up.
+
+    Returns:
+        What was done, as a sentence, and the release that users get now: empty for none, None where nothing was moved
+        because another release is in use.
+    """
     where = plan.environment.name
     stable = cluster.get("Service", plan.service)
     if stable is not None and in_use(stable) == plan.release:
         previous = names.annotations_of(stable).get(names.PREVIOUS, "")
-        if previous:
-            deployment = wake(plan, cluster=cluster, release=previous, clock=clock)
-            if deployment is None:
-                return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to."
-            switch_back(cluster, plan.service, plan.release, names.identity_of(deployment), plan.environment, clock)
-        else:
-            with suppress(ClusterConflict):  # another was faster; what stands there now decides
-                cluster.delete("Service", plan.service, stable["metadata"]["resourceVersion"])
+        woken = wake(plan, cluster=cluster, release=previous, clock=clock) if previous else None
+        if previous and woken is None:
+            return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to.", None
+        identity = names.identity_of(woken) if woken else {}
+        switch_back(cluster, plan.service, plan.release, identity, plan.environment, clock, order)
         stable = cluster.get("Service", plan.service)
-    return _clean_up(plan, cluster, clock, stable)
-
-
-def _clean_up(plan: RolloutPlan, cluster: Cluster, clock: Clock, stable: Manifest | None) -> str:
-    """Remove the release if it is out of use because it was taken back; what stands now, as a sentence."""
-    where = plan.environment.name
     current = in_use(stable)
-    if stable is None:
-        remove_release(cluster, plan.service, plan.release, clock, although_served=True)
-        return f"{plan.release} was the first and was removed; {where} serves nothing."
-    if current == plan.release or names.annotations_of(stable).get(names.WITHDRAWN) != plan.release:
-        return f"{where} serves {current or 'nothing'}; nothing was changed."
-    settle(cluster, plan.service, current, plan.environment.warm_minutes, clock)
+    if stable is None or current == plan.release or _withdrawn(stable) != plan.release:
+        return f"{where} serves {current or 'nothing'}; nothing was changed.", None
+    if not current:
+        # Kept for a look at it; whoever retires releases lets its pods go.
+        annotate(cluster, plan.release, {names.WARM_UNTIL: utc(clock.now() + _LOOK)})
+        return f"{plan.release} was the first and is out of the traffic; {where} serves nothing.", ""
+    settle(cluster, plan, current, clock)
     remove_release(cluster, plan.service, plan.release, clock, although_served=True)
-    return f"{where} serves {current} again, and {plan.release} was removed."
+    return f"{where} serves {current} again, and {plan.release} was removed.", current
+
+
+def _withdrawn(stable: Manifest) -> str:
+    """The release that was taken back from the Service last; empty for none."""
+    return names.annotations_of(stable).get(names.WITHDRAWN, "")
 
 
 def wake(plan: RolloutPlan, *, cluster: Cluster, release: str, clock: Clock) -> Manifest | None:
@@ -73,8 +137,7 @@ def wake(plan: RolloutPlan, *, cluster: Cluster, release: str, clock: Clock) -> 
     found = cluster.patch("Deployment", name, changes)
     if found is None:
         return None
-    for companion in policies.companions(found, plan.environment.autoscale):
-        cluster.apply(companion)
+    cluster.apply(policies.disruption_budget(found))
     await_ready(cluster, plan.service, release, seconds=plan.environment.ready_seconds, clock=clock)
     log.info("%s is ready in %s.", release, cluster.namespace)
     return found

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def remove_release(
     cluster: Cluster, service: str, release: str, clock: Clock, *, mark: str = "", although_served: bool = False
 ) -> bool:
-    """Remove the release's Deployment, and its preview; whether nothing of it is left.
+    """Remove the release's Deployment, and its candidate; whether nothing of it is left.
 
     Args:
         mark: what this attempt wrote by `mark_switching`, so that it knows its own mark from another's.
@@ -45,7 +45,7 @@ def remove_release(
             break
     else:
         return False
-    _remove_preview(cluster, service, release)
+    _remove_candidate(cluster, service, release)
     _remove_unused(cluster, service, stable)
     return True
 
@@ -58,16 +58,17 @@ def _being_switched(annotations: dict[str, str], mark: str, clock: Clock) -> boo
     return clock.now() - since < _SWITCH_TAKES
 
 
-def _remove_preview(cluster: Cluster, service: str, release: str) -> None:
-    preview = cluster.get("Service", services.preview_name(service))
-    if preview and names.annotations_of(preview).get(names.RELEASE) == release:
+def _remove_candidate(cluster: Cluster, service: str, release: str) -> None:
+    candidate = cluster.get("Service", services.candidate_name(service))
+    if candidate and names.annotations_of(candidate).get(names.RELEASE) == release:
         with suppress(ClusterConflict):  # it points to another release by now
-            cluster.delete("Service", services.preview_name(service), preview["metadata"]["resourceVersion"])
+            cluster.delete("Service", services.candidate_name(service), candidate["metadata"]["resourceVersion"])
 
 
 def _remove_unused(cluster: Cluster, service: str, stable: Manifest | None) -> None:
-    """Of a service that never had a release, nothing stays."""
-    if stable and not in_use(stable):
+    """Of a service that never had a release, nothing stays. One that has served stays, whatever became of it: its
+    address is the users'."""
+    if stable and not in_use(stable) and names.SWITCHED not in names.annotations_of(stable):
         with suppress(ClusterConflict):
             cluster.delete("Service", service, stable["metadata"]["resourceVersion"])
             stable = None

@@ -12,7 +12,7 @@ from nightferry.entities.frozen import Frozen
 from nightferry.entities.release_id import ReleaseId
 from nightferry.manifests import names
 from nightferry.steps.rollout.settle_releases import deployments_of
-from nightferry.steps.rollout.switch_service import in_use, newer
+from nightferry.steps.rollout.switch_service import in_use
 
 KEEP = 5
 """Releases to go back to."""
@@ -37,19 +37,20 @@ def retire_releases(cluster: Cluster, service: str, clock: Clock, keep: int = KE
     Raises:
         Permanent: (cluster_denied)   Temporary: (cluster_unavailable)
     """
-    current = in_use(cluster.get("Service", service))
-    if not current:
+    stable = cluster.get("Service", service)
+    current = in_use(stable)
+    if stable is None:
         return Retired()
     found = deployments_of(cluster, service)
     others = {release: one for release, one in found.items() if release != current}
     served = {release: one for release, one in others.items() if names.SERVED in names.annotations_of(one)}
-    kept = sorted(served, key=ReleaseId.parse, reverse=True)[:keep]
+    kept = sorted(served, key=lambda release: _age(release, served[release]), reverse=True)[:keep]
     scaled, removed = [], []
     for release, deployment in sorted(others.items()):
         cold = _cold(deployment, clock)
         with suppress(ClusterConflict):
             if (release in served and release not in kept and cold) or (
-                release not in served and newer(current, release)
+                release not in served and _left_over(release, deployment, stable)
             ):
                 cluster.delete("Deployment", deployment["metadata"]["name"], deployment["metadata"]["resourceVersion"])
                 removed.append(release)
@@ -58,9 +59,29 @@ def retire_releases(cluster: Cluster, service: str, clock: Clock, keep: int = KE
                 scaled.append(release)
     retired = Retired(scaled=tuple(scaled), removed=tuple(removed))
     log.info(
-        "%s serves %s; scaled to zero: %s; removed: %s.", cluster.namespace, current, *map(_names, (scaled, removed))
+        "%s serves %s; scaled to zero: %s; removed: %s.", cluster.namespace, current or "nobody", *map(_names, (scaled, removed))
     )
     return retired
+
+
+def _age(release: str, deployment: Manifest) -> tuple[str, int, ReleaseId]:
+    """Orders releases by when users were sent to them."""
+    notes = names.annotations_of(deployment)
+    return notes[names.SERVED], _order(notes), ReleaseId.parse(release)
+
+
+def _left_over(release: str, deployment: Manifest, stable: Manifest) -> bool:
+    """Whether a release that never came into use never will: what is in use now was ordered later."""
+    theirs, ours = _order(names.annotations_of(deployment)), _order(names.annotations_of(stable))
+    if theirs and ours:
+        return theirs < ours
+    current = in_use(stable)  # made by an earlier version, whose releases follow their dates
+    return bool(current) and ReleaseId.parse(current) > ReleaseId.parse(release)
+
+
+def _order(notes: dict[str, str]) -> int:
+    written = notes.get(names.ORDER, "")
+    return int(written) if written.isdigit() else 0
 
 
 def _cold(deployment: Manifest, clock: Clock) -> bool:

@@ -1,4 +1,6 @@
-"""Roll out: a Deployment of the release beside the one in use, asked through its preview, then the switch.
+"""Roll out: a Deployment of the release beside the one in use, asked through its candidate Service, then the switch, and
+then a look at what users get. Whoever moves the traffic answers for it: it fetches everything that it needs to judge
+beforehand, and goes back by itself when what it sees is wrong.
 
 Everything that was done is read from the cluster, so doing it again after any interruption goes on where it stopped
 and ends in the same one rollout. What fails before the switch takes away what this release made, and nothing else.
@@ -19,121 +21,133 @@ from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
+from nightferry.manifests.deployment import wanted_replicas
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, refuse_faults
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import await_ready, counted
+from nightferry.steps.rollout.fence import Orders, refuse_superseded
+from nightferry.steps.rollout.own_objects import apply_own, refuse_alien
 from nightferry.steps.rollout.remove_release import remove_release
 from nightferry.steps.rollout.settle_releases import mark_served, mark_switching, settle
-from nightferry.steps.rollout.switch_service import in_use, refuse_superseded, switch_forward
+from nightferry.steps.rollout.switch_service import in_use, switch_forward
 
 log = logging.getLogger(__name__)
 
 
 class RolledOut(Frozen):
-    """A rollout that is done."""
+    """A rollout that is done: users are sent to the release."""
 
     release: str
     previous: str
     """The release that was in use before; empty for none."""
     pods: int
     seconds: float
-    done_before: bool
-    """An earlier attempt had done it."""
 
 
 def roll_out(
     plan: RolloutPlan,
     *,
     cluster: Cluster,
-    address: Address,
+    candidate: Address,
     prepare: Callable[[], Probe],
     ask: AskVersion,
     ledger: LedgerStore,
+    orders: Orders,
     clock: Clock,
 ) -> RolledOut:
-    """Bring the plan's release into use in its environment.
+    """Bring the plan's release into use in its environment; `verify_release` is to follow in the same process.
 
     Args:
         plan: what to roll out, and where.
         cluster: the environment's namespace.
-        address: gives `http://…` of the preview Service, once that exists.
+        candidate: gives `http://…` of the candidate Service, once that exists.
         prepare: fetches the golden examples, and gives what asks them, and the contract, of an address.
         ask: asks /version of an address.
         ledger: where the rollout is recorded.
+        orders: what the record knows of orders.
         clock: for waits and times.
 
     Raises:
         Permanent: (rollout_superseded, rollout_not_ready, rollout_refused, verify_golden_wrong, verify_wrong_release,
-            image_contract_broken, cluster_denied, storage_denied)
+            image_contract_broken, ledger_behind, cluster_denied, storage_denied)
         Temporary: (cluster_unavailable, verify_unreachable, rollout_not_ready, storage_unavailable)
     """
     start = clock.monotonic()
-    attempt = _Attempt(plan, cluster, clock)
+    attempt = _Attempt(plan, cluster, orders, clock)
     try:
-        current = in_use(cluster.get("Service", plan.service))
-        done_before = current == plan.release
-        if not done_before:
-            refuse_superseded(current, plan.release, cluster.namespace)
+        stable = cluster.get("Service", plan.service)
+        if in_use(stable) != plan.release:
+            refuse_superseded(stable, plan.release, plan.order, orders)
             probe = prepare()  # without golden examples nothing is to be touched
-            attempt.bring_up()
-            attempt.check(address(), probe, ask)
+            attempt.bring_up(in_use(stable))
+            attempt.check(candidate(), probe, ask)
         previous = attempt.switch()
     except BaseException as fault:
         attempt.undo(ledger, fault)
         raise
-    settle(cluster, plan.service, plan.release, plan.environment.warm_minutes, clock)
+    settle(cluster, plan, plan.release, clock)
     pods = cluster.get("Deployment", names.object_name(plan.release)) or {}
     done = RolledOut(
         release=plan.release,
         previous=previous,
         pods=int((pods.get("status") or {}).get("readyReplicas") or 0),
         seconds=round(clock.monotonic() - start, 1),
-        done_before=done_before,
     )
     record_success(ledger, clock, plan, ROLL_OUT, _sentence(plan, done), done.to_json())
+    log.info("%s is in use in %s (%.1f s).", done.release, plan.environment.name, done.seconds)
     return done
 
 
 class _Attempt:
     """One attempt at a rollout, up to the switch."""
 
-    def __init__(self, plan: RolloutPlan, cluster: Cluster, clock: Clock) -> None:
-        self._plan, self._cluster, self._clock = plan, cluster, clock
+    def __init__(self, plan: RolloutPlan, cluster: Cluster, orders: Orders, clock: Clock) -> None:
+        self._plan, self._cluster, self._orders, self._clock = plan, cluster, orders, clock
         self._mark = ""
 
-    def bring_up(self) -> None:
+    def bring_up(self, current: str) -> None:
         """Make the release's objects where they are not there yet, and wait for its pods."""
         plan, cluster = self._plan, self._cluster
-        cluster.apply(policies.network_policy(plan.service))
-        made = self._deployment()
-        for companion in policies.companions(made, plan.environment.autoscale):
-            cluster.apply(companion)
-        cluster.apply(services.preview(plan.service, names.identity(plan)))
+        apply_own(cluster, plan.service, policies.network_policy(plan.service))
+        made = self._deployment(current)
+        apply_own(cluster, plan.service, policies.disruption_budget(made))
+        apply_own(cluster, plan.service, services.candidate(plan.service, names.identity(plan)))
         pods = await_ready(
             cluster, plan.service, plan.release, seconds=plan.environment.ready_seconds, clock=self._clock
         )
         log.info("%s is ready in %s with %s.", plan.release, cluster.namespace, counted(len(pods)))
 
-    def _deployment(self) -> Manifest:
+    def _deployment(self, current: str) -> Manifest:
         plan, cluster = self._plan, self._cluster
         name = names.object_name(plan.release)
+        wanted = self._replicas(current)
         found = cluster.get("Deployment", name)
         if found is None:
             log.info("Making Deployment %s in %s from %s.", name, cluster.namespace, plan.image)
-            return cluster.apply(deployment_of(plan))
+            return cluster.apply(deployment_of(plan, wanted))
+        refuse_alien(found, plan.service)
         if names.annotations_of(found).get(names.IMAGE) != plan.image:
             raise Permanent(
                 Reason.ROLLOUT_REFUSED,
                 f"Deployment {name} in {cluster.namespace} exists with another image than {plan.image}; "
                 "a release has one image: find out who made it.",
             )
-        if not found["spec"].get("replicas", 1):  # it was in use once and scaled to zero since
-            wanted = deployment_of(plan)["spec"]["replicas"]
+        if found["spec"].get("replicas", 1) < wanted:  # scaled to zero since, or the one in use has grown
             return cluster.patch("Deployment", name, {"spec": {"replicas": wanted}}) or found
         return found
 
+    def _replicas(self, current: str) -> int:
+        """How many pods the release starts with: where load decides, as many as the one in use has grown to."""
+        environment = self._plan.environment
+        wanted = wanted_replicas(environment)
+        if not environment.autoscale or not current:
+            return wanted
+        found = self._cluster.get("Deployment", names.object_name(current))
+        has = int(found["spec"].get("replicas", 1)) if found else 0
+        return max(wanted, min(has, environment.autoscale.maximum))
+
     def check(self, address: str, probe: Probe, ask: AskVersion) -> None:
-        """Ask the new pods, which nobody uses yet, through their preview."""
+        """Ask the new pods, which nobody uses yet, through their candidate Service."""
         await_release(address, names.passport(self._plan), ask, self._clock)
         report = probe(address)
         refuse_faults(address, report)
@@ -147,7 +161,7 @@ class _Attempt:
             if current:
                 mark_served(cluster, current, self._clock)
             self._mark = mark_switching(cluster, plan.release, self._clock)
-        return switch_forward(cluster, plan.service, names.identity(plan), plan.environment, self._clock)
+        return switch_forward(cluster, plan, self._orders, self._clock)
 
     def undo(self, ledger: LedgerStore, fault: BaseException) -> None:
         """Take away what this release made, unless users are sent to it, and record why."""

@@ -2,7 +2,7 @@
 
 The cluster holds the truth, never this process: the Service itself says which release it points to, and it is
 changed only from the very state that was read. So whoever is killed at whichever line, and however often it is done
-again, the Service points to exactly one release, and an older one never takes over from a newer one.
+again, the Service points to exactly one release, and what was ordered earlier never takes over.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
+from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names
 from nightferry.manifests import service as services
+from nightferry.steps.rollout.fence import Orders, refuse_superseded
+from nightferry.steps.rollout.own_objects import refuse_alien
 
 _TRIES = 10
 log = logging.getLogger(__name__)
@@ -33,70 +36,65 @@ def in_use(service: Manifest | None) -> str:
     if service is None:
         return ""
     metadata = service["metadata"]
-    where = f"Service {metadata['name']} in {metadata.get('namespace', 'the namespace')}"
-    if (metadata.get("labels") or {}).get(names.MANAGED_BY) != "nightferry":
-        raise Permanent(
-            Reason.ROLLOUT_REFUSED, f"{where} exists and is not Nightferry's; remove it or rename the service."
-        )
+    refuse_alien(service, metadata["name"])
     release = names.annotations_of(service).get(names.RELEASE, "")
     try:
         return str(ReleaseId.parse(release)) if release else ""
     except ValueError as fault:
         raise Permanent(
             Reason.ROLLOUT_REFUSED,
-            f"{where} carries the annotation {names.RELEASE}={release!r}, which names no release; mend it by hand.",
+            f"Service {metadata['name']} in {metadata.get('namespace', 'the namespace')} carries the annotation "
+            f"{names.RELEASE}={release!r}, which names no release; mend it by hand.",
         ) from fault
 
 
-def newer(release: str, than: str) -> bool:
-    """Whether `release` is a newer release than `than`, which may be empty."""
-    return bool(release) and (not than or ReleaseId.parse(release) > ReleaseId.parse(than))
-
-
-def refuse_superseded(current: str, release: str, namespace: str) -> None:
-    """Raise Permanent (rollout_superseded) when `current`, which is in use, is newer than `release`."""
-    if newer(current, release):
-        raise Permanent(
-            Reason.ROLLOUT_SUPERSEDED,
-            f"{release} is older than {current}, which {namespace} already serves; nothing was changed.",
-        )
-
-
-def switch_forward(
-    cluster: Cluster, service: str, identity: Mapping[str, str], environment: Environment, clock: Clock
-) -> str:
-    """Point the Service to a newer release, or leave it where it already does so.
+def switch_forward(cluster: Cluster, plan: RolloutPlan, orders: Orders, clock: Clock) -> str:
+    """Point the Service to the plan's release, or leave it where it already does so.
 
     Returns:
         The release that it pointed to before; empty for none.
 
     Raises:
-        Permanent: (rollout_superseded, rollout_refused)
+        Permanent: (rollout_superseded, rollout_refused, ledger_behind)
         Temporary: (cluster_unavailable)
     """
-    release = identity[names.RELEASE]
     for _ in range(_TRIES):
-        found = cluster.get("Service", service) or cluster.create(services.unused(service))
+        found = cluster.get("Service", plan.service) or cluster.create(services.unused(plan.service))
         if found is None:  # someone else made it just now
             continue
         current = in_use(found)
-        if current == release:
+        if current == plan.release:
             return names.annotations_of(found).get(names.PREVIOUS, "")
-        refuse_superseded(current, release, cluster.namespace)
-        if _point(cluster, found, identity, environment, {names.PREVIOUS: current}, clock):
+        refuse_superseded(found, plan.release, plan.order, orders)
+        notes = {names.PREVIOUS: current, names.ORDER: str(plan.order)}
+        if _point(cluster, found, names.identity(plan), plan.environment, notes, clock):
             return current
-    raise _too_busy(cluster, service)
+    raise _too_busy(cluster, plan.service)
 
 
 def switch_back(
-    cluster: Cluster, service: str, failed: str, identity: Mapping[str, str], environment: Environment, clock: Clock
+    cluster: Cluster,
+    service: str,
+    failed: str,
+    identity: Mapping[str, str],
+    environment: Environment,
+    clock: Clock,
+    order: int | None,
 ) -> bool:
-    """Point the Service from the release `failed` to an earlier one; False when it does not point to `failed`."""
+    """Point the Service from the release `failed` to an earlier one, or with no identity to none; False when it does
+    not point to `failed`.
+
+    Args:
+        order: the sequence of the withdrawal on the record; None while the record cannot be written to, and then the
+            Service keeps its fence.
+    """
     for _ in range(_TRIES):
         found = cluster.get("Service", service)
         if found is None or in_use(found) != failed:
             return False
-        if _point(cluster, found, identity, environment, {names.WITHDRAWN: failed}, clock):
+        fence = str(order) if order else names.annotations_of(found).get(names.ORDER, "")
+        notes = {names.WITHDRAWN: failed} | ({names.ORDER: fence} if fence else {})
+        if _point(cluster, found, identity, environment, notes, clock):
             return True
     raise _too_busy(cluster, service)
 
@@ -116,7 +114,7 @@ def _point(
         cluster.apply(services.stable(service, identity, environment, notes=notes, found=found))
     except ClusterConflict:
         return False
-    log.info("%s in %s now goes to %s.", service, cluster.namespace, identity[names.RELEASE])
+    log.info("%s in %s now goes to %s.", service, cluster.namespace, identity.get(names.RELEASE, "nobody"))
     return True
 
 

@@ -1,9 +1,13 @@
-"""Verify: users get this release, from these pods, and it knows its golden examples. Otherwise go back."""
+"""Verify: users get this release, from these pods, and it knows its golden examples. Otherwise go back.
+
+Only what was seen is a verdict. A cluster, a storage or a record that does not answer says nothing about the release:
+it stays where it is, unverified, and is looked at again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -27,14 +31,15 @@ from nightferry.steps.judging.reach_release import (
 )
 from nightferry.steps.record.rollout_record import VERIFY, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import counted, pods_of
+from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.go_back import go_back
 from nightferry.steps.rollout.retire_releases import retire_releases
 from nightferry.steps.rollout.settle_releases import settle
-from nightferry.steps.rollout.switch_service import in_use, refuse_superseded
+from nightferry.steps.rollout.switch_service import in_use
 
 POLL_SECONDS = 0.2
-AT_ONCE_SECONDS = 5.0
-"""How long the first look may wait: if something is wrong, users wait so much longer until traffic goes back."""
+VERDICTS = {Reason.VERIFY_WRONG_RELEASE, Reason.VERIFY_GOLDEN_WRONG, Reason.IMAGE_CONTRACT_BROKEN}
+"""What was seen of the release, and is wrong with it."""
 log = logging.getLogger(__name__)
 
 
@@ -53,76 +58,36 @@ def verify_release(
     *,
     cluster: Cluster,
     address: Address,
-    prepare: Callable[[], Probe],
+    probe: Probe,
     ask: AskVersion,
     ledger: LedgerStore,
+    orders: Orders,
     clock: Clock,
-    last_try: bool = False,
 ) -> Verified:
-    """Check what users of the environment get; on a failure the release before is put into use again.
+    """Check what users of the environment get; if that is wrong, the release before is put into use again.
 
     Args:
         plan: what should be in use.
         cluster: the environment's namespace.
         address: gives `http://…` of the stable Service.
-        prepare: fetches the golden examples, and gives what asks them, and the contract, of an address.
+        probe: asks the golden examples, and the contract, of an address; what it needs was fetched before.
         ask: asks /version of an address.
         ledger: where the verification is recorded.
+        orders: what the record knows of orders.
         clock: for waits and times.
-        last_try: nobody will try again, so go back on a temporary failure too.
 
     Raises:
-        Permanent: (verify_wrong_release, verify_golden_wrong, image_contract_broken, rollout_superseded,
-            cluster_denied, storage_denied)
-        Temporary: (verify_unreachable, cluster_unavailable, storage_unavailable)
+        Permanent: (verify_wrong_release, verify_golden_wrong, verify_unreachable, image_contract_broken: it was taken
+            out of use, as far as that could be done; rollout_superseded, cluster_denied)
+        Temporary: (verify_unreachable, cluster_unavailable, storage_unavailable) it could not be looked at.
     """
     start = clock.monotonic()
     try:
-        pods, checked = _check(plan, cluster, address, prepare(), ask, clock, REACH_SECONDS)
+        pods, checked = _check(plan, cluster, address, probe, ask, orders, clock)
     except NightferryError as fault:
-        _failed(plan, cluster, ledger, clock, fault, last_try)
-        raise
-    return _record(plan, cluster, ledger, clock, pods, checked, start)
-
-
-def verify_at_once(
-    plan: RolloutPlan,
-    *,
-    cluster: Cluster,
-    address: Address,
-    prepare: Callable[[], Probe],
-    ask: AskVersion,
-    ledger: LedgerStore,
-    clock: Clock,
-) -> Verified | None:
-    """The same check right after the rollout, by whoever rolled out, where a pod more would only cost time.
-
-    What is right is recorded. What is not, or not yet after a few seconds, is left as it is for the verification's
-    own task, which looks again and goes back.
-
-    Returns:
-        None when something was not right.
-    """
-    start = clock.monotonic()
-    try:
-        pods, checked = _check(plan, cluster, address, prepare(), ask, clock, AT_ONCE_SECONDS)
-        return _record(plan, cluster, ledger, clock, pods, checked, start)
-    except NightferryError as fault:
-        log.info("Not verified yet, which is the next task's work: %s", fault.sentence)
-        return None
-
-
-def _record(
-    plan: RolloutPlan,
-    cluster: Cluster,
-    ledger: LedgerStore,
-    clock: Clock,
-    pods: Sequence[PodState],
-    checked: int,
-    start: float,
-) -> Verified:
+        raise _judged(plan, cluster, ask, ledger, clock, fault) from fault
     # What an interrupted rollout left undone.
-    settle(cluster, plan.service, plan.release, plan.environment.warm_minutes, clock)
+    settle(cluster, plan, plan.release, clock)
     with suppress(NightferryError):  # whatever still runs too long is retired later
         retire_releases(cluster, plan.service, clock)
     seconds = round(clock.monotonic() - start, 1)
@@ -134,19 +99,48 @@ def _record(
     return done
 
 
-def _failed(
-    plan: RolloutPlan, cluster: Cluster, ledger: LedgerStore, clock: Clock, fault: NightferryError, last_try: bool
-) -> None:
-    action = "It will be tried again." if not last_try else ""
-    if fault.reason is Reason.ROLLOUT_SUPERSEDED:
+def _judged(
+    plan: RolloutPlan,
+    cluster: Cluster,
+    ask: AskVersion,
+    ledger: LedgerStore,
+    clock: Clock,
+    fault: NightferryError,
+) -> NightferryError:
+    """Go back where the fault is a verdict, and write down what was found; the fault as it is to be raised."""
+    action = "It will be looked at again."
+    if fault.reason == Reason.ROLLOUT_SUPERSEDED:
         action = "Nothing was changed."
-    elif isinstance(fault, Permanent) or last_try:
+    elif _is_verdict(plan, cluster, ask, fault):
         try:
-            action = go_back(plan, cluster=cluster, clock=clock)
+            action = go_back(plan, fault, cluster=cluster, ledger=ledger, clock=clock)
         except NightferryError as second:
             action = f"Going back failed: {second.sentence}"
+        fault = Permanent(fault.reason, fault.sentence)
     log.warning("%s %s", fault.sentence, action)
     record_trouble(ledger, clock, plan, VERIFY, fault, {"action": action})
+    return fault
+
+
+def _is_verdict(plan: RolloutPlan, cluster: Cluster, ask: AskVersion, fault: NightferryError) -> bool:
+    if fault.reason in VERDICTS:
+        return True
+    if fault.reason != Reason.VERIFY_UNREACHABLE:
+        return False
+    # Silence may be ours: a network that does not carry us. It is the release's where the one before answers.
+    try:
+        return _one_before_answers(plan, cluster, ask)
+    except NightferryError:
+        return False
+
+
+def _one_before_answers(plan: RolloutPlan, cluster: Cluster, ask: AskVersion) -> bool:
+    stable = cluster.get("Service", plan.service)
+    previous = names.annotations_of(stable).get(names.PREVIOUS, "") if stable else ""
+    if not previous:
+        return False
+    answers = (ask(_address(pod)) for pod in pods_of(cluster, plan.service, previous) if pod.ready)
+    return any(isinstance(answer, dict) and answer.get("release") == previous for answer in answers)
 
 
 def _check(
@@ -155,25 +149,47 @@ def _check(
     address: Address,
     probe: Probe,
     ask: AskVersion,
+    orders: Orders,
     clock: Clock,
-    seconds: float,
 ) -> tuple[list[PodState], int]:
-    _check_service(plan, cluster)
     passport = names.passport(plan)
-    pods = _await_endpoints(plan, cluster, clock, seconds)
-    for pod in pods:
-        _check_pod(plan, pod, passport, ask)
+    pods = _await_pods(plan, cluster, ask, orders, clock, passport)
     called = address()
-    await_release(called, passport, ask, clock, seconds)
+    await_release(called, passport, ask, clock, REACH_SECONDS)
     report = probe(called)
     refuse_faults(called, report)
     return pods, report.checked
 
 
-def _check_service(plan: RolloutPlan, cluster: Cluster) -> None:
+def _await_pods(
+    plan: RolloutPlan,
+    cluster: Cluster,
+    ask: AskVersion,
+    orders: Orders,
+    clock: Clock,
+    passport: Mapping[str, str],
+) -> list[PodState]:
+    """The release's ready pods, once they and no others are what the Service sends users to, and all of them answer as
+    the release. A cluster that does not answer for a moment is asked again."""
+    deadline = clock.monotonic() + REACH_SECONDS
+    while True:
+        try:
+            _check_service(plan, cluster, orders)
+            pods = _endpoints(plan, cluster)
+            for pod in pods:
+                _check_pod(plan, pod, passport, ask)
+            return pods
+        except NightferryError as fault:
+            passing = fault.reason in (Reason.VERIFY_WRONG_RELEASE, Reason.VERIFY_UNREACHABLE)
+            if not (passing or isinstance(fault, Temporary)) or clock.monotonic() >= deadline:
+                raise
+        clock.sleep(POLL_SECONDS)
+
+
+def _check_service(plan: RolloutPlan, cluster: Cluster, orders: Orders) -> None:
     stable = cluster.get("Service", plan.service)
     current = in_use(stable)
-    refuse_superseded(current, plan.release, cluster.namespace)
+    refuse_superseded(stable, plan.release, plan.order, orders)
     selector = (stable or {}).get("spec", {}).get("selector")
     if current != plan.release or selector != names.selector(plan.service, plan.release):
         raise Permanent(
@@ -183,26 +199,23 @@ def _check_service(plan: RolloutPlan, cluster: Cluster) -> None:
         )
 
 
-def _await_endpoints(plan: RolloutPlan, cluster: Cluster, clock: Clock, seconds: float) -> list[PodState]:
-    """The release's ready pods, once they and no others are what the Service sends users to."""
-    deadline = clock.monotonic() + seconds
-    while True:
-        pods = [pod for pod in pods_of(cluster, plan.service, plan.release) if pod.ready and not pod.deleting]
-        wanted = {pod.ip for pod in pods}
-        slices = cluster.list("EndpointSlice", {"kubernetes.io/service-name": plan.service})
-        found = ready_addresses(slices)
-        if wanted and found == wanted:
-            return pods
-        if clock.monotonic() >= deadline:
-            raise Permanent(
-                Reason.VERIFY_WRONG_RELEASE if found - wanted else Reason.VERIFY_UNREACHABLE,
-                f"Service {plan.service} in {cluster.namespace} sends users to {sorted(found) or 'nobody'}, "
-                f"but the ready pods of {plan.release} are {sorted(wanted) or 'none'}.",
-            )
-        clock.sleep(POLL_SECONDS)
+def _endpoints(plan: RolloutPlan, cluster: Cluster) -> list[PodState]:
+    pods = [pod for pod in pods_of(cluster, plan.service, plan.release) if pod.ready and not pod.deleting]
+    wanted = {pod.ip for pod in pods}
+    found = ready_addresses(cluster.list("EndpointSlice", {"kubernetes.io/service-name": plan.service}))
+    if wanted and found == wanted:
+        return pods
+    kind, reason = (
+        (Permanent, Reason.VERIFY_WRONG_RELEASE) if found - wanted else (Temporary, Reason.VERIFY_UNREACHABLE)
+    )
+    raise kind(
+        reason,
+        f"Service {plan.service} in {cluster.namespace} sends users to {sorted(found) or 'nobody'}, "
+        f"but the ready pods of {plan.release} are {sorted(wanted) or 'none'}.",
+    )
 
 
-def ready_addresses(slices: Any) -> set[str]:
+def ready_addresses(slices: Sequence[Mapping[str, Any]]) -> set[str]:
     """The addresses that a Service's EndpointSlices send traffic to."""
     return {
         address
@@ -220,7 +233,7 @@ def _check_pod(plan: RolloutPlan, pod: PodState, passport: Mapping[str, str], as
             Reason.VERIFY_WRONG_RELEASE,
             f"Pod {pod.name} runs {pod.image_id or pod.image}, not {plan.image}, which was tested.",
         )
-    answer = ask(f"http://{_host(pod.ip)}:{names.PORT}")
+    answer = ask(_address(pod))
     wrong = difference(answer, passport)
     if answer is None:
         raise Temporary(Reason.VERIFY_UNREACHABLE, f"Pod {pod.name} ({pod.ip}) did not answer at /version.")
@@ -228,5 +241,6 @@ def _check_pod(plan: RolloutPlan, pod: PodState, passport: Mapping[str, str], as
         raise Permanent(Reason.VERIFY_WRONG_RELEASE, f"Pod {pod.name} answers from something else: {wrong}.")
 
 
-def _host(ip: str) -> str:
-    return f"[{ip}]" if ":" in ip else ip
+def _address(pod: PodState) -> str:
+    host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
+    return f"http://{host}:{names.PORT}"

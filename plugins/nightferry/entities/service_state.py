@@ -1,0 +1,136 @@
+"""What the record says about a service: one pure function over its entries, from the first to the newest.
+
+`decide`, the command line, the deployer and the retiring of releases read this, and nothing else, so that they agree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nightferry.entities.fact_key import WITHDRAWAL, WITHDRAWN, FactKey, of_environment
+from nightferry.entities.frozen import Recorded
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
+from nightferry.entities.release_id import ReleaseId
+from nightferry.entities.traffic import Traffic
+
+FOLD = 1
+"""Which way of folding made a state; one that was kept by another way is made anew."""
+LAST = "production"
+"""The environment that `released` speaks of: every service's last one."""
+_KEPT = 12
+"""How many releases a state knows the decisions of: those that users get, and the newest."""
+_DAYS = 4
+"""For how many dates the numbers of releases are kept; two zones' dates are at most two days apart."""
+
+
+class ServiceState(Recorded):
+    """The fold's result. `after` gives the next one; a state never changes."""
+
+    fold: int = FOLD
+    sequence: int = 0
+    """The newest entry that it knows; 0 before the first."""
+    digest: str = ""
+    """That entry's digest."""
+    traffic: dict[str, Traffic] = {}
+    """By environment."""
+    open: str | None = None
+    """The release that was decided and has not ended."""
+    decided: dict[str, int] = {}
+    """Release -> the sequence of the decision that it was made by, oldest first."""
+    compared: dict[str, int] = {}
+    """Release -> the sequence of the newest decision that describes it: its own, or one that found nothing changed."""
+    images: dict[str, str] = {}
+    """Release -> its image, of those in `decided` that were rolled out."""
+    numbers: dict[str, int] = {}
+    """Local date -> number of its last release."""
+    ended: int = 0
+    """The sequence of the newest entry that ended a run: a release's ending, or a decision not to release."""
+    last_decision: int = 0
+    """The sequence of the newest decision that was made, whatever it was."""
+
+    @property
+    def in_use(self) -> str | None:
+        """The release that the users of the last environment get, verified, and not being taken back."""
+        last = self.traffic.get(LAST)
+        return last.release if last and last.verified and last.withdrawing is None else None
+
+    def after(self, entry: LedgerEntry) -> ServiceState:
+        """The state with one entry more."""
+        changed: dict[str, Any] = {"sequence": entry.sequence, "digest": entry.digest}
+        if entry.kind == Kind.DECISION:
+            changed |= self._decided(entry)
+        elif entry.kind == Kind.RELEASE:
+            changed |= {"open": None if self.open == entry.release else self.open, "ended": entry.sequence}
+        if entry.reason == Reason.ROLLED_OUT and entry.release in self.decided and entry.data.get("image"):
+            changed["images"] = {**self.images, entry.release: str(entry.data["image"])}
+        moved = self._moved(entry)
+        if moved:
+            changed["traffic"] = {**self.traffic, **moved}
+        return self.model_copy(update=changed)
+
+    def _decided(self, entry: LedgerEntry) -> dict[str, Any]:
+        changed: dict[str, Any] = {}
+        if "candidate" in entry.data:
+            changed["last_decision"] = entry.sequence
+        if entry.release is None:
+            changed["ended"] = entry.sequence
+            same = entry.data.get("in_use")
+            if entry.reason == Reason.UNCHANGED and same in self.compared:
+                changed["compared"] = {**self.compared, same: entry.sequence}
+            return changed
+        release = ReleaseId.parse(entry.release)
+        decided = self._kept({**self.decided, entry.release: entry.sequence})
+        return changed | {
+            "open": entry.release,
+            "numbers": dict(sorted({**self.numbers, release.date.isoformat(): release.number}.items())[-_DAYS:]),
+            "decided": decided,
+            "compared": {name: self.compared.get(name, sequence) for name, sequence in decided.items()},
+            "images": {name: image for name, image in self.images.items() if name in decided},
+        }
+
+    def _kept(self, decided: dict[str, int]) -> dict[str, int]:
+        """Of so many releases: those that traffic speaks of, and the newest."""
+        needed = {name for one in self.traffic.values() for name in (one.release, one.previous) if name}
+        newest = list(decided)[-_KEPT:]
+        return {name: sequence for name, sequence in decided.items() if name in needed or name in newest}
+
+    def _moved(self, entry: LedgerEntry) -> dict[str, Traffic]:
+        """The environments whose traffic the entry tells of."""
+        key, where = FactKey.parse(entry.key), entry.data.get("environment")
+        if key is None or not isinstance(where, str) or not entry.release:
+            return {}
+        now = self.traffic.get(where, Traffic())
+        if key.step == of_environment(where, WITHDRAWAL) and now.release == entry.release:
+            return {where: now.model_copy(update={"withdrawing": entry.sequence, "trouble": ""})}
+        if key.step == of_environment(where, WITHDRAWN):
+            return self._withdrawn(entry, where, now, failed=bool(key.outcome))
+        if entry.reason == Reason.ROLLED_OUT:
+            return {where: self._forward(entry, now)}
+        if entry.reason == Reason.VERIFIED and now.release == entry.release:
+            return {where: now.model_copy(update={"verified": True})}
+        return self._went_back_before(entry, where, now)
+
+    def _forward(self, entry: LedgerEntry, now: Traffic) -> Traffic:
+        previous = entry.data.get("previous") or (now.release if now.release != entry.release else now.previous)
+        order = self.decided.get(entry.release or "", 0)
+        return Traffic(release=entry.release, order=order, since=entry.time, previous=previous or None)
+
+    def _withdrawn(self, entry: LedgerEntry, where: str, now: Traffic, *, failed: bool) -> dict[str, Traffic]:
+        if failed:
+            return {where: now.model_copy(update={"trouble": entry.sentence})}
+        if now.release != entry.release:
+            return {}  # a newer one was rolled out meanwhile
+        back = entry.data.get("to") or None
+        order = now.withdrawing or entry.sequence
+        return {where: Traffic(release=back, order=order, since=entry.time, verified=back is not None)}
+
+    def _went_back_before(self, entry: LedgerEntry, where: str, now: Traffic) -> dict[str, Traffic]:
+        """Until schema 2 going back was told in a verification's failure, as a sentence."""
+        if entry.schema > 1 or entry.kind != Kind.VERIFICATION or now.release != entry.release:
+            return {}
+        action = str(entry.data.get("action", ""))
+        if f"{where} serves {now.previous} again" in action or action.endswith(f"{where} serves nothing."):
+            back = now.previous
+            return {where: Traffic(release=back, order=now.order, since=entry.time, verified=back is not None)}
+        return {}

@@ -1,0 +1,150 @@
+"""Finish what was left: a release that nobody looked at after the switch, a going back that was interrupted, and
+staging after production went back.
+
+Whoever was killed, whatever became of Airflow, the next to come here reads the record and the Service and completes
+both, so that they agree. Nothing is decided here that was not decided before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nightferry.clients.clock import Clock
+from nightferry.clients.cluster import Cluster
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.decision import Decision
+from nightferry.entities.fact_key import WITHDRAWN, FactKey, of_environment
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
+from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_state import LAST, ServiceState
+from nightferry.errors import NightferryError, Permanent
+from nightferry.manifests import names
+from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.record import record_release
+from nightferry.steps.record.rollout_record import ROLL_OUT, record_success
+from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.fence import Orders, order_of
+from nightferry.steps.rollout.go_back import go_back
+from nightferry.steps.rollout.read_plan import read_plan
+from nightferry.steps.rollout.switch_service import in_use
+
+GRACE = dt.timedelta(minutes=5)
+"""So long after the switch the pod that switched may still be looking, and is left alone."""
+Verify = Callable[[RolloutPlan], object]
+"""`verify_release` with its doors, and the golden examples fetched."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One service in one environment."""
+
+    service: str
+    environment: str
+    cluster: Cluster
+    ledger: LedgerStore
+    clock: Clock
+
+    def state(self) -> ServiceState:
+        return read_state(self.ledger, self.service)
+
+    def plan(self, release: str) -> RolloutPlan:
+        return read_plan(release_entries(self.ledger, release), self.environment)
+
+
+def finish_release(
+    service: str,
+    environment: str,
+    *,
+    cluster: Cluster,
+    ledger: LedgerStore,
+    verify: Verify,
+    clock: Clock,
+    grace: dt.timedelta = GRACE,
+) -> None:
+    """Make traffic and record agree in one environment, and finish what was ordered. Done twice it changes nothing.
+
+    Args:
+        service: the service's name.
+        environment: the environment's name.
+        cluster: its namespace.
+        ledger: the record.
+        verify: verifies the release of a plan, and goes back if it is wrong.
+        clock: for waits and times.
+        grace: how long after a switch the release is left to whoever switched.
+
+    Raises:
+        Permanent: (ledger_behind, cluster_denied, storage_denied, verify_…: it was taken out of use)
+        Temporary: (cluster_unavailable, storage_unavailable, verify_unreachable)
+    """
+    place = _Place(service, environment, cluster, ledger, clock)
+    stable = cluster.get("Service", service)
+    current = in_use(stable)
+    if stable is None:
+        return
+    order_of(stable, Orders(ledger, service))  # a record that is behind completes nothing
+    _complete_record(place, names.annotations_of(stable), current)
+    state = place.state()
+    traffic = state.traffic.get(environment)
+    if traffic is None or traffic.release is None or traffic.release != current:
+        return
+    why = _wrong(place, state, traffic.release)
+    if why:
+        log.info(go_back(place.plan(traffic.release), why, cluster=cluster, ledger=ledger, clock=clock))
+        _close(place, traffic.release)
+    elif not traffic.verified and clock.now() - dt.datetime.fromisoformat(traffic.since) >= grace:
+        try:
+            verify(place.plan(traffic.release))
+        finally:
+            _close(place, traffic.release)
+
+
+def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None:
+    """Write down what the Service says and the record does not: whoever moved it was killed, or could not write."""
+    traffic = place.state().traffic.get(place.environment)
+    known = traffic.release if traffic else None
+    withdrawn = notes.get(names.WITHDRAWN, "")
+    if withdrawn and known == withdrawn:
+        plan = place.plan(withdrawn)
+        fault = Permanent(Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, before that was written.")
+        log.info(go_back(plan, fault, cluster=place.cluster, ledger=place.ledger, clock=place.clock))
+        _close(place, withdrawn)
+    elif current and known != current and not withdrawn:
+        plan = place.plan(current)
+        sentence = f"{place.environment} serves {current}; that was written later, from what the cluster says."
+        data = {"release": current, "previous": notes.get(names.PREVIOUS, "")}
+        record_success(place.ledger, place.clock, plan, ROLL_OUT, sentence, data)
+
+
+def _wrong(place: _Place, state: ServiceState, release: str) -> NightferryError | None:
+    """Why the release has to go from here: its withdrawal was ordered here, or it went from the last environment."""
+    traffic = state.traffic[place.environment]
+    entries = release_entries(place.ledger, release)
+    if traffic.withdrawing is not None:
+        ordered = next(entry for entry in entries if entry.sequence == traffic.withdrawing)
+        return Permanent(Reason(ordered.reason), ordered.sentence)
+    gone = next((entry for entry in entries if _withdrawn_last(entry)), None)
+    if gone is None or place.environment == LAST:
+        return None
+    return Permanent(Reason.WITHDRAWN, f"{release} was taken out of use in {LAST}: {gone.sentence}")
+
+
+def _withdrawn_last(entry: LedgerEntry) -> bool:
+    key = FactKey.parse(entry.key)
+    return key is not None and key.step == of_environment(LAST, WITHDRAWN) and not key.outcome
+
+
+def _close(place: _Place, release: str) -> None:
+    """Write how the release ended, where that has changed or is known only now."""
+    entries = release_entries(place.ledger, release)
+    decided = next(entry for entry in entries if entry.kind == Kind.DECISION)
+    decision = Decision.model_validate(decided.data)
+    traffic = place.state().traffic.get(LAST)
+    ended = any(entry.kind == Kind.RELEASE for entry in entries)
+    done = traffic is not None and traffic.release == release and traffic.verified
+    if ended or done or any(_withdrawn_last(entry) for entry in entries):
+        record_release(place.ledger, place.clock, decision, decision.environments)

@@ -1,0 +1,34 @@
+"""Objects are changed only where they belong to the service: nothing is applied over another service's labels."""
+
+from __future__ import annotations
+
+from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.manifests import names
+
+
+def refuse_alien(found: Manifest, service: str) -> None:
+    """Raise Permanent (rollout_refused) when an object is not Nightferry's, or is another service's."""
+    metadata = found["metadata"]
+    labels = metadata.get("labels") or {}
+    if labels.get(names.MANAGED_BY) == "nightferry" and labels.get(names.NAME, service) == service:
+        return
+    owner = f"the service {labels[names.NAME]}'s" if labels.get(names.MANAGED_BY) == "nightferry" else "not Nightferry's"
+    raise Permanent(
+        Reason.ROLLOUT_REFUSED,
+        f"{found['kind']} {metadata['name']} in {metadata.get('namespace', 'the namespace')} exists and is {owner}; "
+        "nothing was changed. Remove it, or rename the service.",
+    )
+
+
+def apply_own(cluster: Cluster, service: str, manifest: Manifest) -> Manifest:
+    """Apply an object of the service, unless one of that name is somebody else's.
+
+    Raises:
+        Permanent: (rollout_refused) it is.   Temporary: (cluster_unavailable)
+    """
+    found = cluster.get(manifest["kind"], manifest["metadata"]["name"])
+    if found is not None:
+        refuse_alien(found, service)
+    return cluster.apply(manifest)
