@@ -88,4 +88,7 @@ class Reason(StrEnum):
 
     # Ledger
     LEDGER_BROKEN = "ledger_broken"
+    LEDGER_BUSY = "ledger_busy"
+    LEDGER_MISSING = "ledger_missing"
+    LEDGER_NEWER = "ledger_newer"
     RELEASE_UNKNOWN = "release_unknown"
