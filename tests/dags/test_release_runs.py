@@ -77,7 +77,7 @@ def test_a_permanent_failure_ends_the_release_at_once_and_the_run_stays_red(worl
     closing = world.entries()[-1]
     assert (closing.kind, closing.reason) == (Kind.RELEASE, Reason.IMAGE_GOLDEN_WRONG)
     assert wrong.sentence in closing.sentence
-    skipped = [entry.key for entry in world.entries() if entry.reason is Reason.UPSTREAM_FAILED]
+    skipped = [entry.key for entry in world.entries() if entry.reason == Reason.UPSTREAM_FAILED]
     assert skipped == [f"{closing.release}/{step}/skipped" for step in STEPS[STEPS.index("publish_image") :]]
 
 
@@ -97,7 +97,7 @@ def test_what_the_deployer_wrote_is_the_reason_and_is_written_once(world: World)
     state, tasks = world.release()
 
     assert (state, tasks["production.verify"]) == ("failed", "failed")
-    failures = [entry for entry in world.entries() if entry.reason is Reason.VERIFY_GOLDEN_WRONG]
+    failures = [entry for entry in world.entries() if entry.reason == Reason.VERIFY_GOLDEN_WRONG]
     assert [entry.kind for entry in failures] == [Kind.VERIFICATION, Kind.RELEASE]
     assert world.entries()[-1].sentence == "production.verify failed: It says 7."
 

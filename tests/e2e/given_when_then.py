@@ -180,12 +180,12 @@ class Then:
         assert released.code == 1
         assert released.outcome == reason, released.release
         entries = self.entries_of(released.name)
-        failing = [entry for entry in entries if entry.kind is not Kind.RELEASE and entry.reason is reason]
+        failing = [entry for entry in entries if entry.kind != Kind.RELEASE and entry.reason == reason]
         assert [entry.key.split("/")[1] for entry in failing][-1:] == [step]
-        after = [entry for entry in entries if entry.reason is Reason.UPSTREAM_FAILED]
+        after = [entry for entry in entries if entry.reason == Reason.UPSTREAM_FAILED]
         assert after, "the steps that were not begun are on the record"
-        assert entries[0].kind is Kind.DECISION
-        assert entries[-1].kind is Kind.RELEASE
+        assert entries[0].kind == Kind.DECISION
+        assert entries[-1].kind == Kind.RELEASE
         self.ledger_whole()
 
     def entries_of(self, release: str) -> list[LedgerEntry]:
@@ -204,7 +204,7 @@ class Then:
             "release",
         ):
             assert keys.count(step) == 1, keys
-        assert sum(entry.kind is Kind.DECISION for entry in self.entries_of(released.name)) == 1
+        assert sum(entry.kind == Kind.DECISION for entry in self.entries_of(released.name)) == 1
         digests = {digest for tag, digest in self._stage.tags(SERVICE).items() if tag == released.name}
         assert len(digests) == 1
         for environment in ENVIRONMENTS:

@@ -65,7 +65,7 @@ def test_a_night_without_the_storage_is_on_the_record_once_that_is_back(
 
     assert (ended.code, ended.reason, ended.release) == (1, "storage_unavailable", None)
     (entry,) = stage.entries()[before:]
-    assert entry.reason is Reason.STORAGE_UNAVAILABLE
+    assert entry.reason == Reason.STORAGE_UNAVAILABLE
     then.in_use(in_use)
     then.ledger_whole()
 

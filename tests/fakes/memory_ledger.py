@@ -13,9 +13,13 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.notes: dict[str, bytes] | None = {}
+        """None: there is no place for notes."""
         self.fault: NightferryError | None = None
         self.reads = 0
         """How many entries were read."""
+        self.asked = 0
+        """How many requests there were, those for notes and for names that are not there too."""
         self._lock = threading.Lock()
 
     def names(self, service: str) -> Sequence[str]:
@@ -24,12 +28,13 @@ class MemoryLedger:
 
     def services(self) -> Sequence[str]:
         self._check()
-        return sorted({name.partition("/")[0] for name in self.blobs})
+        return sorted({name.partition("/")[0] for name in self.blobs if "/" in name})
 
     def read(self, name: str) -> bytes:
         self._check()
+        content = self.blobs[name]
         self.reads += 1
-        return self.blobs[name]
+        return content
 
     def create(self, name: str, content: bytes) -> bool:
         self._check()
@@ -39,6 +44,16 @@ class MemoryLedger:
             self.blobs[name] = content
             return True
 
+    def recall(self, name: str) -> bytes | None:
+        self.asked += 1
+        return self.notes.get(name) if self.notes is not None and not self.fault else None
+
+    def remember(self, name: str, content: bytes) -> None:
+        self.asked += 1
+        if self.notes is not None and not self.fault:
+            self.notes[name] = content
+
     def _check(self) -> None:
+        self.asked += 1
         if self.fault:
             raise self.fault

@@ -93,6 +93,8 @@ class Reason(StrEnum):
 
     # Ledger
     LEDGER_BROKEN = "ledger_broken"
-    LEDGER_MISSING = "ledger_missing"
     LEDGER_BEHIND = "ledger_behind"
+    LEDGER_BUSY = "ledger_busy"
+    LEDGER_MISSING = "ledger_missing"
+    LEDGER_NEWER = "ledger_newer"
     RELEASE_UNKNOWN = "release_unknown"

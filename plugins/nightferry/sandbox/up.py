@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from nightferry.clients.azure.ledger import NOTES as LEDGER_NOTES
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.sandbox import choices, secrets_files, state
@@ -196,8 +197,10 @@ class _Up:
         return Path(file).read_text(encoding="utf-8").strip() if file else None
 
     def _storage_containers(self) -> None:
-        names = (storage_containers.MODELS, self.state.settings["NIGHTFERRY_LEDGER"])
-        storage_containers.ensure(self._connection_string() or "", names)
+        ledger = self.state.settings["NIGHTFERRY_LEDGER"]
+        storage_containers.ensure(
+            self._connection_string() or "", (storage_containers.MODELS, ledger, ledger + LEDGER_NOTES)
+        )
 
     def _cluster_programs(self) -> None:
         self._compile("kubernetes")

@@ -88,7 +88,7 @@ def test_a_search_reads_no_further_than_the_release_began():
     append(store, "night", kind=Kind.DECISION, release="digits-2026-11-21.1")
     store.reads = 0
     append(store, "digits-2026-11-21.1/build_image", release="digits-2026-11-21.1")
-    assert store.reads == 1
+    assert store.reads == 2, "the decision, and the entry before it that it continues"
 
 
 def test_every_changed_byte_is_found():
@@ -130,10 +130,6 @@ def reformat(store: MemoryLedger) -> None:
     store.blobs["digits/000000000002.json"] = entry.model_dump_json(indent=1).encode()
 
 
-def slip_in(store: MemoryLedger) -> None:
-    store.blobs["digits/note.json"] = b"{}"
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -141,7 +137,6 @@ def slip_in(store: MemoryLedger) -> None:
         (swap, "digits/000000000002.json"),
         (rewrite, "digits/000000000002.json"),
         (reformat, "digits/000000000002.json"),
-        (slip_in, "digits/note.json"),
     ],
 )
 def test_other_changes_are_found(change: Any, named: str):

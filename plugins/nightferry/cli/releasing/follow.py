@@ -52,6 +52,7 @@ _STATES = {
     "skipped": "skipped",
     "removed": "skipped",
 }
+_STEP_OF_KIND: dict[str, str] = {Kind.DECISION: "decide", Kind.RELEASE: "record"}
 
 
 class Findings:
@@ -86,14 +87,14 @@ class Findings:
     @property
     def decision(self) -> LedgerEntry | None:
         """What was decided; None before."""
-        decisions = [entry for entry in self.entries if entry.kind is Kind.DECISION]
+        decisions = [entry for entry in self.entries if entry.kind == Kind.DECISION]
         return decisions[-1] if decisions else None
 
     @property
     def closed(self) -> bool:
         """Whether the record is complete: there is no release, or it has ended."""
         last = self.entries[-1] if self.entries else None
-        return last is not None and (last.kind is Kind.RELEASE or last.release is None)
+        return last is not None and (last.kind == Kind.RELEASE or last.release is None)
 
     def read_on(self) -> bool:
         """Take in what was written since; whether there was something. Raises as `LedgerStore.read`."""
@@ -108,7 +109,7 @@ class Findings:
             self._next += 1
 
     def _decides(self, entry: LedgerEntry) -> bool:
-        return entry.kind is Kind.DECISION and (entry.key == self._key or entry.key.startswith(f"{self._key}/"))
+        return entry.kind == Kind.DECISION and (entry.key == self._key or entry.key.startswith(f"{self._key}/"))
 
     def _take(self, entry: LedgerEntry) -> None:
         if self._decides(entry) or (entry.release and entry.release == self.release):
@@ -122,7 +123,7 @@ def progress_of(
     of_airflow = {task.task: task for task in tasks}
     found: dict[str, LedgerEntry] = {}
     for entry in entries:
-        step = {Kind.DECISION: "decide", Kind.RELEASE: "record"}.get(entry.kind) or step_of(entry)
+        step = _STEP_OF_KIND.get(entry.kind) or step_of(entry)
         found[step] = entry
     names = ("decide", *expected_steps([environment.name for environment in spec.environments]), "record")
     return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)
@@ -133,7 +134,7 @@ def _progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> S
     if state in ("not_run", "skipped"):
         return StepProgress(name, state, None, "")
     # After a crash Airflow knows only its last try, which found everything done.
-    recorded = found.data.get("seconds") if found and found.kind is not Kind.RELEASE else None
+    recorded = found.data.get("seconds") if found and found.kind != Kind.RELEASE else None
     took = [value for value in (task.seconds if task else None, recorded) if value is not None]
     return StepProgress(name, state, max(took, default=None), found.sentence if found else "")
 

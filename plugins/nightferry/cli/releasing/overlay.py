@@ -28,7 +28,16 @@ class Overlay:
 
     def create(self, name: str, content: bytes) -> bool:
         """Keep an entry in memory."""
-        if name in self._created or name in self._store.names(name.partition("/")[0]):
-            return False
-        self._created[name] = content
-        return True
+        try:
+            self.read(name)
+        except KeyError:
+            self._created[name] = content
+            return True
+        return False
+
+    def recall(self, name: str) -> bytes | None:
+        """A note: what is in memory comes after what it is about."""
+        return self._store.recall(name)
+
+    def remember(self, name: str, content: bytes) -> None:
+        """Keep no note: it would be about what is in memory alone."""

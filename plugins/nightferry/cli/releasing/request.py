@@ -77,7 +77,7 @@ def request_name(spec: ServiceSpec, request: ReleaseRequest, store: LedgerStore)
 
 def _last_end(store: LedgerStore, service: str) -> int:
     for entry in ledgers.Chain(store, service):
-        if entry.kind is Kind.RELEASE or (entry.kind is Kind.DECISION and entry.release is None):
+        if entry.kind == Kind.RELEASE or (entry.kind == Kind.DECISION and entry.release is None):
             return entry.sequence
     return 0
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _DENIED = {401, 403}
 _BUSY = {408, 409, 412, 429}
 """409 and 412: someone else is changing the same thing at this moment."""
+_MAKE_IT = (
+    " If there was one, restore it first; if the installation is new, make it: `nightferry up` for the sandbox, "
+    "`az storage container create` elsewhere."
+)
 
 
 @contextmanager
@@ -63,7 +67,10 @@ def _meaning(error: AzureError, storage: str, container: str, missing: Reason) -
             f"{f' ({code})' if code else ''}: check the key or identity, and that it may read and write there.",
         )
     if code == "ContainerNotFound":
-        return Permanent(missing, f"The container {container} does not exist in the storage account {storage}.")
+        advice = _MAKE_IT if missing is Reason.LEDGER_MISSING else ""
+        return Permanent(
+            missing, f"The container {container} does not exist in the storage account {storage}.{advice}"
+        )
     if status is None or status < 400 or status >= 500 or status in _BUSY:
         return Temporary(
             Reason.STORAGE_UNAVAILABLE,

@@ -1,4 +1,4 @@
-"""The containers of the sandbox's storage account: one for models, one for the ledger."""
+"""The containers of the sandbox's storage account: for models, for the ledger, and for notes about the ledger."""
 
 from __future__ import annotations
 
