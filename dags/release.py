@@ -12,8 +12,9 @@ file's schedule, and whenever somebody triggers it (here, with `nightferry relea
 * `test_source` runs the unit tests in the image's test stage, beside all this: they need no model.
 * `test_image` starts that very image as production does and compares its answers.
 * `publish_image` copies it, same digest, into the release repository.
-* `staging.roll_out` starts it beside the release in use, asks it golden requests, then switches the Service;
-  `staging.verify` asks the service at its own address, and on failure the switch is taken back. `production` likewise.
+* `staging.roll_out` starts it beside the release in use, asks it golden requests, switches the Service, and asks the
+  service at its own address: if that is not right, the same pod takes the switch back. `staging.verify` looks whether
+  that stands, or looks again. `production` likewise; if production goes back, `staging.go_back` takes staging back too.
 * `record` closes the release's record, however it went; `watcher` keeps the run red when a step failed.
 
 **A green run with everything skipped** means that `decide` said no: `nightferry history SERVICE` shows why.
@@ -29,6 +30,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup, chain, get_parsing_context
 from nightferry import settings
+from nightferry.entities import release_steps as steps
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.operators.decide import DecideOperator
@@ -39,12 +41,22 @@ from nightferry.operators.image.test_image import TestImageOperator
 from nightferry.operators.image.test_source import TestSourceOperator
 from nightferry.operators.model.check_model import CheckModelOperator
 from nightferry.operators.model.fetch_model import FetchModelOperator
-from nightferry.operators.pods.roll_out import RollOutOperator, VerifyOperator
+from nightferry.operators.pods.roll_out import GoBackOperator, RollOutOperator, VerifyOperator
 from nightferry.operators.record import RecordOperator
 from nightferry.operators.watcher import WatcherOperator
 from nightferry.steps.services.load_services import load_service, load_services
 
 PREFIX = "release_"
+HOUR = dt.timedelta(hours=1)
+TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
+    steps.TEST_SOURCE: (TestSourceOperator, {"execution_timeout": HOUR}),
+    steps.FETCH_MODEL: (FetchModelOperator, {"execution_timeout": 2 * HOUR}),
+    steps.CHECK_MODEL: (CheckModelOperator, {}),
+    steps.BUILD_IMAGE: (BuildImageOperator, {"execution_timeout": HOUR}),
+    steps.TEST_IMAGE: (TestImageOperator, {}),
+    steps.PUBLISH_IMAGE: (PublishImageOperator, {}),
+}
+"""What does each step of making the image."""
 PARAMETERS = {
     "model": Param(
         None,
@@ -93,36 +105,43 @@ def release_dag(spec: ServiceSpec) -> DAG:
         tags=["nightferry", "release", spec.service],
     ) as dag:
         decide = DecideOperator(task_id="decide", spec=spec)
-        hour = dt.timedelta(hours=1)
-        tests = TestSourceOperator(task_id="test_source", spec=spec, execution_timeout=hour)
-        image = [
-            FetchModelOperator(task_id="fetch_model", spec=spec, execution_timeout=dt.timedelta(hours=2)),
-            CheckModelOperator(task_id="check_model", spec=spec),
-            BuildImageOperator(task_id="build_image", spec=spec, execution_timeout=hour),
-            TestImageOperator(task_id="test_image", spec=spec),
-        ]
-        release = [
-            PublishImageOperator(task_id="publish_image", spec=spec),
-            *(task for environment in spec.environments for task in _environment(spec, environment)),
-        ]
+        tests, *image, publish = (_image_task(name, spec) for name in steps.IMAGE_STEPS)
+        rollouts = [task for environment in spec.environments for task in _environment(spec, environment)]
+        back = [_go_back(spec, environment) for environment in spec.environments[:-1]]
         record = RecordOperator(task_id="record", spec=spec, trigger_rule="all_done")
         watcher = WatcherOperator(task_id="watcher", trigger_rule="one_failed", retries=0)
 
-        chain(decide, *image, *release, record)
-        decide >> tests >> release[0]
-        steps = [tests, *image, *release]
-        [decide, *steps] >> record
-        [decide, *steps, record] >> watcher
+        chain(decide, *image, publish, *rollouts, record)
+        decide >> tests >> publish
+        for task in rollouts[-2:]:
+            task >> back
+        done = [decide, tests, *image, publish, *rollouts, *back]
+        done >> record
+        [*done, record] >> watcher
     return dag
 
 
+def _image_task(name: str, spec: ServiceSpec) -> Any:
+    operator, options = TASKS[name]
+    return operator(task_id=name, spec=spec, **options)
+
+
 def _environment(spec: ServiceSpec, environment: Environment) -> list[Any]:
-    limit = dt.timedelta(seconds=environment.ready_seconds, minutes=10)
     with TaskGroup(group_id=environment.name, tooltip=f"namespace {environment.namespace}"):
         return [
-            RollOutOperator(task_id="roll_out", spec=spec, environment=environment, execution_timeout=limit),
-            VerifyOperator(task_id="verify", spec=spec, environment=environment, execution_timeout=limit),
+            RollOutOperator(task_id=steps.ROLL_OUT, **_in(spec, environment)),
+            VerifyOperator(task_id=steps.VERIFY, **_in(spec, environment)),
         ]
+
+
+def _go_back(spec: ServiceSpec, environment: Environment) -> Any:
+    """If the last environment goes back, this one does too."""
+    return GoBackOperator(task_id=f"{environment.name}.go_back", trigger_rule="one_failed", **_in(spec, environment))
+
+
+def _in(spec: ServiceSpec, environment: Environment) -> dict[str, Any]:
+    limit = dt.timedelta(seconds=environment.ready_seconds, minutes=10)
+    return {"spec": spec, "environment": environment, "execution_timeout": limit}
 
 
 def _specs() -> list[ServiceSpec]:

@@ -1,4 +1,6 @@
-"""What runs in the deployer's pods: `python -m nightferry.deployer roll_out|verify|retire|probe …`, without Airflow.
+"""What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out|verify|finish|retire|probe`.
+
+It is told a release and an environment, and reads everything else from the record, as it was decided.
 
 Exit codes: 0 done · 2 permanent failure · 3 temporary failure, try again; `probe` has its own: 0 right · 10 contract
 broken · 11 golden example wrong · 12 not ready. One line on stdout for each event; the ledger holds the result.
@@ -13,33 +15,35 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import FrameType
-
-from pydantic import ValidationError
 
 from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
-from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
-from nightferry.manifests.service import preview_name
+from nightferry.manifests.service import candidate_name
 from nightferry.settings import Settings
 from nightferry.steps.judging.probe_service import probe_service
 from nightferry.steps.judging.reach_release import REACH_SECONDS, Probe, ask_version
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.model.model_folder import read_manifest
+from nightferry.steps.record.history import release_entries
+from nightferry.steps.rollout.fence import Orders
+from nightferry.steps.rollout.finish_release import environments_in, finish_release
+from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases
 from nightferry.steps.rollout.roll_out import roll_out
-from nightferry.steps.rollout.verify_release import verify_at_once, verify_release
+from nightferry.steps.rollout.verify_release import verify_release
 
 log = logging.getLogger("nightferry.deployer")
 
@@ -88,26 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nightferry.deployer", description="Rolls out and verifies one release.")
     commands = parser.add_subparsers(required=True)
     for name, task, text in (
-        ("roll_out", _roll_out, "bring a release into use"),
-        ("verify", _verify, "check what users get, and go back if it is not right"),
+        ("roll_out", _roll_out, "bring a release into use, look at what users get, and go back if it is not right"),
+        ("verify", _verify, "look again at what users get, and go back if it is not right"),
+        ("finish", _finish, "finish what was ordered for an environment and is not done"),
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(task=task)
-        command.add_argument("--plan", required=True, help="the rollout plan as JSON")
-        command.add_argument(
-            "--reach",
-            choices=("dns", "cluster-ip"),
-            default="dns",
-            help="how Services are called: by name (in the cluster) or by address (on one of its nodes)",
-        )
-        if task is _roll_out:
-            command.add_argument("--verify", action="store_true", help="then verify it too, if it is right at once")
-        if task is _verify:
-            command.add_argument("--last-try", action="store_true", help="nobody tries again after this attempt")
-    command = commands.add_parser("retire", help="scale releases past their warm time to zero, remove old ones")
+        command.add_argument("--release", required=True, help="such as digits-2026-11-21.1")
+        command.add_argument("--environment", required=True, help="staging or production")
+        _reach(command)
+    command = commands.add_parser("retire", help="finish what was left, scale releases past their warm time to zero")
     command.set_defaults(task=_retire)
     command.add_argument("--namespace", required=True)
     command.add_argument("--service", required=True, action="append", help="may be given more than once")
+    _reach(command)
     command = commands.add_parser("probe", help="ask a running service everything once")
     command.set_defaults(task=_probe)
     command.add_argument("--model", required=True, type=Path, help="folder with model.json and golden examples")
@@ -117,64 +115,121 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _roll_out(given: argparse.Namespace) -> int:
-    settings, clock, plan = settings_module.load(), SystemClock(), _plan(given.plan)
-    cluster, ledger = connect.cluster(settings, plan.environment.namespace), connect.ledger_store(settings)
-    with tempfile.TemporaryDirectory() as folder:
-        prepare = cache(partial(_prober, settings, plan, Path(folder), clock))
-        done = roll_out(
+def _reach(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--reach",
+        choices=("dns", "cluster-ip"),
+        default="dns",
+        help="how Services are called: by name (in the cluster) or by address (on one of its nodes)",
+    )
+
+
+class _Doors:
+    """The outside of one environment, as the steps of a rollout want it."""
+
+    def __init__(self, service: str, namespace: str, reach: str, folder: Path) -> None:
+        self.settings, self.clock = settings_module.load(), SystemClock()
+        self.cluster = connect.cluster(self.settings, namespace)
+        self.ledger = connect.ledger_store(self.settings)
+        self.orders = Orders(self.ledger, service)
+        self._service, self._reach, self._folder = service, reach, folder
+
+    def candidate(self) -> str:
+        """Where the candidate Service is called."""
+        return _address(self.cluster, candidate_name(self._service), self._reach)
+
+    def prepare(self, plan: RolloutPlan) -> Probe:
+        """Fetch the golden examples, once; what asks them."""
+        folder = self._folder / plan.release
+        return _prober(self.settings, plan, folder, self.clock)
+
+    def verify(self, plan: RolloutPlan, probe: Probe) -> None:
+        """Look at what users get, and go back if it is not right."""
+        verify_release(
             plan,
-            cluster=cluster,
-            address=partial(_address, cluster, preview_name(plan.service), given.reach),
+            cluster=self.cluster,
+            address=partial(_address, self.cluster, self._service, self._reach),
+            probe=probe,
+            ask=ask_version,
+            ledger=self.ledger,
+            orders=self.orders,
+            clock=self.clock,
+        )
+
+
+@contextmanager
+def _opened(given: argparse.Namespace) -> Iterator[tuple[RolloutPlan, _Doors]]:
+    """The plan of the release and environment that the command line names, and its doors."""
+    ledger = connect.ledger_store(settings_module.load())
+    plan = read_plan(release_entries(ledger, given.release), given.environment)
+    with tempfile.TemporaryDirectory() as folder:
+        yield plan, _Doors(plan.service, plan.environment.namespace, given.reach, Path(folder))
+
+
+def _roll_out(given: argparse.Namespace) -> int:
+    with _opened(given) as (plan, doors):
+        prepare = cache(partial(doors.prepare, plan))
+        roll_out(
+            plan,
+            cluster=doors.cluster,
+            candidate=doors.candidate,
             prepare=prepare,
             ask=ask_version,
-            ledger=ledger,
-            clock=clock,
+            ledger=doors.ledger,
+            orders=doors.orders,
+            clock=doors.clock,
         )
-        log.info("%s is in use in %s (%.1f s).", done.release, plan.environment.name, done.seconds)
-        if given.verify:
-            verify_at_once(
-                plan,
-                cluster=cluster,
-                address=partial(_address, cluster, plan.service, given.reach),
-                prepare=prepare,
-                ask=ask_version,
-                ledger=ledger,
-                clock=clock,
-            )
+        doors.verify(plan, prepare())
     return EXIT_DONE
 
 
 def _verify(given: argparse.Namespace) -> int:
-    settings, clock, plan = settings_module.load(), SystemClock(), _plan(given.plan)
-    cluster = connect.cluster(settings, plan.environment.namespace)
-    with tempfile.TemporaryDirectory() as folder:
-        verify_release(
-            plan,
-            cluster=cluster,
-            address=partial(_address, cluster, plan.service, given.reach),
-            prepare=partial(_prober, settings, plan, Path(folder), clock),
-            ask=ask_version,
-            ledger=connect.ledger_store(settings),
-            clock=clock,
-            last_try=given.last_try,
-        )
+    with _opened(given) as (plan, doors):
+        doors.verify(plan, doors.prepare(plan))
     return EXIT_DONE
 
 
+def _finish(given: argparse.Namespace) -> int:
+    with _opened(given) as (plan, doors):
+        _finish_in(doors, plan.service, plan.environment.name)
+    return EXIT_DONE
+
+
+def _finish_in(doors: _Doors, service: str, environment: str) -> None:
+    finish_release(
+        service,
+        environment,
+        cluster=doors.cluster,
+        ledger=doors.ledger,
+        verify=lambda plan: doors.verify(plan, doors.prepare(plan)),
+        clock=doors.clock,
+    )
+
+
 def _retire(given: argparse.Namespace) -> int:
-    cluster = connect.cluster(settings_module.load(), given.namespace)
-    faults = []
+    faults: list[NightferryError] = []
     for service in given.service:
-        try:
-            retire_releases(cluster, service, SystemClock())
-        except NightferryError as fault:  # the other services are retired all the same
-            faults.append(fault)
+        for work in (_finish_here, _retire_one):
+            try:
+                work(service, given)
+            except NightferryError as fault:  # the other services are looked after all the same
+                faults.append(fault)
     for other in faults[1:]:
         log.error("%s: %s", other.reason, other.sentence)
     if faults:
         raise faults[0]
     return EXIT_DONE
+
+
+def _finish_here(service: str, given: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        doors = _Doors(service, given.namespace, given.reach, Path(folder))
+        for environment in environments_in(doors.ledger, service, given.namespace):
+            _finish_in(doors, service, environment)
+
+
+def _retire_one(service: str, given: argparse.Namespace) -> None:
+    retire_releases(connect.cluster(settings_module.load(), given.namespace), service, SystemClock())
 
 
 def _probe(given: argparse.Namespace) -> int:
@@ -183,18 +238,6 @@ def _probe(given: argparse.Namespace) -> int:
     report = probe_service(given.address, manifest, given.model, passport, SystemClock(), given.ready_seconds)
     print(json.dumps(report.to_json()))
     return report.exit_code
-
-
-def _plan(text: str) -> RolloutPlan:
-    try:
-        plan = RolloutPlan.model_validate_json(text)
-    except ValidationError as fault:
-        raise Permanent(Reason.REQUEST_INVALID, f"The plan is not one: {'; '.join(problems(fault))}.") from fault
-    environment = plan.environment
-    if environment.service_type is None:
-        kind = settings_module.load().get("SERVICE_TYPE", "LoadBalancer")
-        environment = environment.model_validate({**environment.to_json(), "service_type": kind})
-    return plan.model_copy(update={"environment": environment})
 
 
 def _prober(settings: Settings, plan: RolloutPlan, folder: Path, clock: Clock) -> Probe:

@@ -40,11 +40,11 @@ def test_parameters_that_the_dag_does_not_take_are_refused_and_start_nothing(
 
     with pytest.raises(Permanent) as refused:
         airflow.trigger(DAG, run, wrong)
-    assert refused.value.reason is Reason.REQUEST_INVALID
+    assert refused.value.reason == Reason.REQUEST_INVALID
     assert airflow.run(DAG, run) is None
 
 
 def test_a_wrong_password_is_refused(airflow: AirflowApi) -> None:
     with pytest.raises(Permanent) as refused:
         AirflowApi(airflow.address, "admin", uuid.uuid4().hex).paused(DAG)
-    assert refused.value.reason is Reason.AIRFLOW_DENIED
+    assert refused.value.reason == Reason.AIRFLOW_DENIED

@@ -91,7 +91,7 @@ def test_a_branch_goes_before_a_tag_of_its_name(source: GitSource, origin: Origi
 def test_an_unknown_ref(source: GitSource, ref: str):
     failure = failure_of(source.pin, ref, "app", None)
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_REF_UNKNOWN
+    assert failure.reason == Reason.SOURCE_REF_UNKNOWN
     assert repr(ref) in failure.sentence
 
 
@@ -99,7 +99,7 @@ def test_an_unknown_ref(source: GitSource, ref: str):
 def test_a_commit_without_the_folder(source: GitSource, path: str, tests: str | None):
     failure = failure_of(source.pin, "main", path, tests)
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_PATH_MISSING
+    assert failure.reason == Reason.SOURCE_PATH_MISSING
     assert (tests or path) in failure.sentence
 
 
@@ -150,7 +150,7 @@ def test_a_link_out_of_the_app_is_refused(source: GitSource, origin: Origin, tmp
     commit = origin.commit()
     failure = failure_of(source.export, commit, "app", tmp_path / "exported")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_PATH_MISSING
+    assert failure.reason == Reason.SOURCE_PATH_MISSING
     assert not list(tmp_path.glob("*exported*"))
 
 
@@ -168,7 +168,7 @@ def test_a_folder_that_is_no_repository(tmp_path: Path):
     ):
         failure = failure_of(source.pin, "main", "app", None)
         assert isinstance(failure, Permanent)
-        assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
+        assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path):
@@ -176,6 +176,6 @@ def test_a_server_that_does_not_answer(tmp_path: Path):
     began = time.monotonic()
     failure = failure_of(source.pin, "main", "app", None)
     assert isinstance(failure, Temporary)
-    assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
+    assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
     assert "secret" not in failure.sentence
     assert time.monotonic() - began < 20

@@ -53,7 +53,7 @@ def test_a_missing_connection_is_named(use: Any, missing: str, monkeypatch: pyte
     with pytest.raises(Permanent) as raised:
         use()
 
-    assert raised.value.reason is Reason.SETTING_MISSING
+    assert raised.value.reason == Reason.SETTING_MISSING
     assert missing in raised.value.sentence
 
 
@@ -75,7 +75,7 @@ def test_storage_says_in_seconds_that_nothing_answers(monkeypatch: pytest.Monkey
     with pytest.raises(Temporary) as raised:
         StorageHook().models(ModelSource(repository="azure-blob://models/digits")).pin(None)
 
-    assert raised.value.reason is Reason.STORAGE_UNAVAILABLE
+    assert raised.value.reason == Reason.STORAGE_UNAVAILABLE
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene, before: str) ->
     assert deployer.end(signal.SIGTERM) == 3
     assert scene.in_use() == before
     assert scene.deployments() == {before: 1}
-    assert scene.entries()[-1].reason is Reason.INTERRUPTED
+    assert scene.entries()[-1].reason == Reason.INTERRUPTED
 
 
 def test_a_crashing_image(scene: RolloutScene, before: str) -> None:
@@ -113,7 +113,7 @@ def test_a_crashing_image(scene: RolloutScene, before: str) -> None:
     assert time.monotonic() - start < 60, "the wait ends when there is no hope"
     assert deployer.wait() == 2
     failure = scene.entries()[-1]
-    assert failure.reason is Reason.ROLLOUT_NOT_READY
+    assert failure.reason == Reason.ROLLOUT_NOT_READY
     assert "it has the opset 99" in failure.sentence
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
     eventually(lambda: len(scene.pods()) == 1)
@@ -123,7 +123,7 @@ def test_an_image_that_never_gets_ready(scene: RolloutScene, before: str) -> Non
     deployer = scene.run("roll_out", scene.plan(scene.sleeping, ready_seconds=5))
     assert deployer.wait() == 2
     failure = scene.entries()[-1]
-    assert failure.reason is Reason.ROLLOUT_NOT_READY
+    assert failure.reason == Reason.ROLLOUT_NOT_READY
     assert "probe failed" in failure.sentence
     assert "loading the model" in failure.sentence
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
@@ -143,7 +143,7 @@ def test_a_release_over_the_quota(scene: RolloutScene, before: str) -> None:
         deployer = scene.run("roll_out", scene.plan())
         assert deployer.wait() == 2
     failure = scene.entries()[-1]
-    assert failure.reason is Reason.ROLLOUT_REFUSED
+    assert failure.reason == Reason.ROLLOUT_REFUSED
     assert "exceeded quota" in failure.sentence
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
 
@@ -164,7 +164,7 @@ def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) ->
     assert callers.failures == []
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
     failure = scene.entries()[-1]
-    assert failure.reason is Reason.MODEL_OVERWRITTEN
+    assert failure.reason == Reason.MODEL_OVERWRITTEN
     assert before in failure.data["action"]
 
 
@@ -174,5 +174,5 @@ def test_an_older_release_does_not_take_over(scene: RolloutScene) -> None:
     assert [found["metadata"]["name"] for found in scene.cluster.list("HorizontalPodAutoscaler")]
     deployer = scene.run("roll_out", scene.plan(number=1))
     assert deployer.wait() == 2
-    assert scene.entries()[-1].reason is Reason.ROLLOUT_SUPERSEDED
+    assert scene.entries()[-1].reason == Reason.ROLLOUT_SUPERSEDED
     assert (scene.in_use(), scene.deployments()) == (newer, {newer: 1})

@@ -6,14 +6,22 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.candidate import Candidate, PinnedSource
+from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.probe_report import Fault, ProbeReport
+from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment
+from nightferry.entities.traffic import Traffic
 from nightferry.manifests import names
 from nightferry.steps.judging.probe_service import PASSPORT
-from nightferry.steps.record.ledger import Chain
+from nightferry.steps.record.ledger import Chain, append
+from nightferry.steps.record.record import record_step
+from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.fence import Orders
+from nightferry.steps.rollout.finish_release import finish_release
 from nightferry.steps.rollout.roll_out import RolledOut, roll_out
 from nightferry.steps.rollout.verify_release import Verified, verify_release
 
@@ -22,21 +30,15 @@ from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock
 
 
-def plan(release: str = "digits-2026-11-21.1", **environment: Any) -> RolloutPlan:
+def plan(release: str = "digits-2026-11-21.1", order: int = 0, **environment: Any) -> RolloutPlan:
     """A plan; each release has an image of its own."""
     given = {"name": "staging", "namespace": "staging", "service_type": "NodePort", "ready_seconds": 60} | environment
-    number = release.rpartition(".")[2] + release[-4:-2]
     return RolloutPlan(
         service="digits",
         release=release,
+        order=order,
         image=image(release),
-        model=PinnedModel(
-            version=f"model-{number}",
-            sha256=f"{int(number):064x}",
-            created=dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
-            size=1,
-            etags={},
-        ),
+        model=model(release),
         model_repository="azure-blob://models/digits",
         source="c" * 40,
         actor="schedule",
@@ -44,9 +46,33 @@ def plan(release: str = "digits-2026-11-21.1", **environment: Any) -> RolloutPla
     )
 
 
+def model(release: str) -> PinnedModel:
+    """The model of a release."""
+    number = release.rpartition(".")[2] + release[-4:-2]
+    return PinnedModel(
+        version=f"model-{number}",
+        sha256=f"{int(number):064x}",
+        created=dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+        size=1,
+        etags={},
+    )
+
+
 def image(release: str) -> str:
     """The image of a release."""
     return f"registry.example/digits@sha256:{release.encode().hex():0<64.64}"
+
+
+SPEC: dict[str, Any] = {
+    "service": "digits",
+    "owner": "ana",
+    "model": {"repository": "azure-blob://models/digits"},
+    "image": {"repository": "registry.example/digits"},
+    "environments": [
+        {"name": "staging", "namespace": "staging", "service_type": "NodePort", "ready_seconds": 60},
+        {"name": "production", "namespace": "production", "service_type": "NodePort", "ready_seconds": 60},
+    ],
+}
 
 
 class Killed(BaseException):
@@ -65,35 +91,92 @@ class World:
         self.answers: Callable[[str, dict[str, Any] | None], Any] = lambda address, answer: answer
         """Changes what an address answers at /version."""
         self.unprepared: Exception | None = None
+        self.spec: dict[str, Any] | None = SPEC
+        """What decisions pin."""
+
+    def decide(self, release: str) -> int:
+        """Write down that the release was decided, once; the decision's sequence."""
+        candidate = Candidate(
+            service="digits",
+            model=model(release),
+            source=PinnedSource(repository=".", ref="main", commit="c" * 40, tree="d" * 40, path="serving_app"),
+            base_image=image("base"),
+            recipe="e" * 64,
+        )
+        decision = Decision(
+            key=f"run:{release}",
+            service="digits",
+            go=True,
+            reason=Reason.NEW_MODEL,
+            sentence="New model.",
+            actor="schedule",
+            release=release,
+            candidate=candidate,
+            request=ReleaseRequest(),
+            spec=self.spec,
+        )
+        facts = {"kind": Kind.DECISION, "key": decision.key, "release": release, "actor": "schedule"}
+        words = {"reason": decision.reason, "sentence": decision.sentence, "data": decision.to_json()}
+        decided = append(self.ledger, self.clock, service="digits", **facts, **words)
+        published = {"image": image(release)}
+        record_step(self.ledger, self.clock, decision, "publish_image", sentence="Published.", data=published)
+        return decided.sequence
+
+    def plan(self, release: str, **environment: Any) -> RolloutPlan:
+        """The plan of a release that is decided on, and whose image is published."""
+        # These are not the deployer's own calls.
+        before, fault = self.ledger.before, self.ledger.fault
+        self.ledger.before, self.ledger.fault = lambda *_: None, None
+        order = self.decide(release)
+        self.ledger.before, self.ledger.fault = before, fault
+        return plan(release, order, **environment)
 
     def roll_out(self, release: str = "digits-2026-11-21.1", **environment: Any) -> RolledOut:
+        """Up to the switch and its record, without the look at what users get."""
         return roll_out(
-            plan(release, **environment),
+            self.plan(release, **environment),
             cluster=self.cluster,
-            address=lambda: "preview",
+            candidate=lambda: "candidate",
             prepare=self._prepare,
             ask=self.ask,
             ledger=self.ledger,
+            orders=Orders(self.ledger, "digits"),
             clock=self.clock,
         )
 
-    def verify(self, release: str = "digits-2026-11-21.1", last_try: bool = False, **environment: Any) -> Verified:
+    def verify(self, release: str = "digits-2026-11-21.1", **environment: Any) -> Verified:
+        """The look at what users get, and going back."""
+        return self.look(self.plan(release, **environment))
+
+    def look(self, plan: RolloutPlan) -> Verified:
+        """The same, of a plan."""
         return verify_release(
-            plan(release, **environment),
+            plan,
             cluster=self.cluster,
             address=lambda: "stable",
-            prepare=self._prepare,
+            probe=self._prepare(),
             ask=self.ask,
             ledger=self.ledger,
+            orders=Orders(self.ledger, "digits"),
             clock=self.clock,
-            last_try=last_try,
+        )
+
+    def finish(self, environment: str = "staging") -> None:
+        """What the retiring run does first."""
+        finish_release(
+            "digits",
+            environment,
+            cluster=self.cluster,
+            ledger=self.ledger,
+            verify=self.look,
+            clock=self.clock,
         )
 
     def ask(self, address: str) -> Any:
         """GET /version."""
         pods = self.cluster.list("Pod")
-        if address in ("preview", "stable"):
-            service = self.cluster.get("Service", {"preview": "digits-preview", "stable": "digits"}[address])
+        if address in ("candidate", "stable"):
+            service = self.cluster.get("Service", {"candidate": "digits-candidate", "stable": "digits"}[address])
             wanted = service["spec"]["selector"].items() if service else {"no": "pod"}.items()
             found = [one for one in pods if wanted <= one["metadata"]["labels"].items()]
         else:
@@ -115,7 +198,13 @@ class World:
         return names.annotations_of(deployment).get(name)
 
     def entries(self) -> list[LedgerEntry]:
-        return list(reversed(list(Chain(self.ledger, "digits"))))
+        """What the deployer wrote."""
+        theirs = (Kind.DECISION, Kind.STEP)
+        return [entry for entry in reversed(list(Chain(self.ledger, "digits"))) if entry.kind not in theirs]
+
+    def traffic(self, environment: str = "staging") -> Traffic:
+        """What the record says that users get."""
+        return read_state(self.ledger, "digits").traffic.get(environment, Traffic())
 
     def check(self) -> None:
         """What has to hold at every moment: users are never sent to a release that is not there, nothing is alone."""

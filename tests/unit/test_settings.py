@@ -38,7 +38,7 @@ def test_a_service_file_may_name_all_that_is_known(tmp_path: Path):
 def test_a_missing_setting_is_named(tmp_path: Path):
     with pytest.raises(Permanent) as failure:
         Settings(tmp_path, tmp_path, {}).require("REGISTRY")
-    assert failure.value.reason is Reason.SETTING_MISSING
+    assert failure.value.reason == Reason.SETTING_MISSING
     assert "NIGHTFERRY_REGISTRY" in failure.value.sentence
 
 

@@ -21,6 +21,7 @@ from nightferry.errors import NightferryError, Permanent
 from nightferry.settings import Settings
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import HistoryLine, history, release_entries
+from nightferry.steps.record.state import read_state
 from nightferry.steps.services.service_address import service_address
 
 HISTORY_EXAMPLES = """\
@@ -65,20 +66,22 @@ def history_(arguments: argparse.Namespace) -> int:
         print(f"Nothing was decided for {arguments.service} yet.")
     else:
         zone = zone_of(settings, arguments.service)
-        headings = ("WHEN", "RELEASE", "DECIDED", "OUTCOME", "WHAT HAPPENED")
+        headings = ("WHEN", "RELEASE", "DECIDED", "OUTCOME", "SERVES", "WHAT HAPPENED")
         table(headings, [(local_time(line.time, zone), *_cells(line)) for line in lines])
     return OK
 
 
 def _cells(line: HistoryLine) -> tuple[str, ...]:
     outcome = line.outcome or ("not ended" if line.release else "-")
-    return line.release or "-", line.decided, outcome, line.sentence
+    return line.release or "-", line.decided, outcome, ", ".join(line.serves) or "-", line.sentence
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Show one release."""
     settings = settings_of.load()
-    view = view_of(release_entries(connect.ledger_store(settings), arguments.release))
+    store = connect.ledger_store(settings)
+    entries = release_entries(store, arguments.release)
+    view = view_of(entries, read_state(store, entries[0].service).traffic)
     if arguments.json:
         show_json(view.to_json())
     else:

@@ -17,8 +17,8 @@ class Fault(Frozen):
     """One thing that was not as it should be."""
 
     kind: Literal["start", "silent", "contract", "passport", "golden"]
-    """start: not ready in time · silent: it stopped answering · contract: another answer than the HTTP contract says · passport: another release or
-    model answers · golden: a golden example got a wrong answer."""
+    """start: not ready in time · silent: it stopped answering · contract: another answer than the HTTP contract says ·
+    passport: another release or model answers · golden: a golden example got a wrong answer."""
     sentence: str
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from nightferry.entities.fact_key import WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
@@ -32,17 +34,17 @@ class ServiceState(Recorded):
     """The newest entry that it knows; 0 before the first."""
     digest: str = ""
     """That entry's digest."""
-    traffic: dict[str, Traffic] = {}
+    traffic: dict[str, Traffic] = Field(default_factory=dict)
     """By environment."""
     open: str | None = None
     """The release that was decided and has not ended."""
-    decided: dict[str, int] = {}
+    decided: dict[str, int] = Field(default_factory=dict)
     """Release -> the sequence of the decision that it was made by, oldest first."""
-    compared: dict[str, int] = {}
+    compared: dict[str, int] = Field(default_factory=dict)
     """Release -> the sequence of the newest decision that describes it: its own, or one that found nothing changed."""
-    images: dict[str, str] = {}
+    images: dict[str, str] = Field(default_factory=dict)
     """Release -> its image, of those in `decided` that were rolled out."""
-    numbers: dict[str, int] = {}
+    numbers: dict[str, int] = Field(default_factory=dict)
     """Local date -> number of its last release."""
     ended: int = 0
     """The sequence of the newest entry that ended a run: a release's ending, or a decision not to release."""

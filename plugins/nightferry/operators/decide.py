@@ -15,10 +15,11 @@ from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
-from nightferry.operators.run_facts import actor, decision_key, release_request
+from nightferry.operators.run_facts import actor, decision_key, is_scheduled, release_request
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.image.build_image import recipe_digest
 from nightferry.steps.record.close_release import close_left_open
+from nightferry.steps.services.fill_settings import fill_settings
 
 
 class DecideOperator(BaseOperator, SkipMixin):
@@ -47,12 +48,13 @@ class DecideOperator(BaseOperator, SkipMixin):
         return decision.to_json()
 
     def _decide(self, run: Any) -> Decision:
-        now, clock, key = settings.load(), SystemClock(), decision_key(run, self.spec)
+        now, clock, key = settings.load(), SystemClock(), decision_key(run)
         storage = StorageHook(self.storage_conn_id)
         request = release_request(run)
-        close_left_open(spec=self.spec, key=key, ledger=storage.ledger_store(), clock=clock)
+        spec = fill_settings(self.spec, now.get("SERVICE_TYPE", "LoadBalancer") or "LoadBalancer")
+        close_left_open(spec=spec, key=key, ledger=storage.ledger_store(), clock=clock)
         return decide(
-            self.spec,
+            spec,
             request,
             key=key,
             actor=actor(run),
@@ -63,4 +65,5 @@ class DecideOperator(BaseOperator, SkipMixin):
             recipe=recipe_digest(now.root),
             clock=clock,
             asked=run.run_after,
+            slot=run.logical_date if is_scheduled(run) else None,
         )

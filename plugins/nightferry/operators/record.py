@@ -9,13 +9,20 @@ from airflow.sdk import BaseOperator
 
 from nightferry.clients.clock import SystemClock
 from nightferry.entities.decision import Decision
-from nightferry.entities.reason import Reason
+from nightferry.entities.release_steps import expected_steps
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import FAILURE, reported
 from nightferry.operators.run_facts import actor, decision_key
-from nightferry.steps.record.close_release import DECIDE, KILLED, Ended, Failure, close_release, record_undecided
-from nightferry.steps.record.record import expected_steps
+from nightferry.steps.record.close_release import (
+    BY_HAND,
+    DECIDE,
+    KILLED,
+    Ended,
+    Failure,
+    close_release,
+    record_undecided,
+)
 
 SUCCEEDED, FAILED = "success", "failed"
 
@@ -36,9 +43,10 @@ class RecordOperator(BaseOperator):
             ti, run, clock = context["ti"], context["dag_run"], SystemClock()
             ledger = StorageHook(self.storage_conn_id).ledger_store()
             states = {crumb["task_id"]: crumb["state"] for crumb in ti.get_task_breadcrumbs(ti.dag_id, ti.run_id)}
-            if states.get(DECIDE) == SUCCEEDED:
+            made = ti.xcom_pull(task_ids=DECIDE)
+            if states.get(DECIDE) == SUCCEEDED and made:
                 entry = close_release(
-                    decision=Decision.model_validate(ti.xcom_pull(task_ids=DECIDE)),
+                    decision=Decision.model_validate(made),
                     spec=self.spec,
                     ended=list(self._ended(ti, states)),
                     ledger=ledger,
@@ -47,9 +55,9 @@ class RecordOperator(BaseOperator):
             else:
                 entry = record_undecided(
                     service=self.spec.service,
-                    key=decision_key(run, self.spec),
+                    key=decision_key(run),
                     actor=actor(run),
-                    failure=_failure(ti, DECIDE),
+                    failure=BY_HAND if states.get(DECIDE) == SUCCEEDED else _failure(ti, DECIDE),
                     ledger=ledger,
                     clock=clock,
                 )
@@ -73,4 +81,4 @@ def _failure(ti: Any, task: str) -> Failure:
     note = ti.xcom_pull(task_ids=task, key=FAILURE)
     if not note:
         return KILLED
-    return Failure(Reason(note["reason"]), note["sentence"], note["permanent"])
+    return Failure(note["reason"], note["sentence"], note["permanent"])

@@ -10,11 +10,22 @@ from pydantic import ValidationError
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_spec import Schedule, ServiceSpec
 from nightferry.errors import Permanent
 
 DECISION = "{{ ti.xcom_pull(task_ids='decide') | tojson }}"
 """The template of a field that holds the run's decision."""
+
+
+NOTHING = ("null", "None", "")
+"""What a template makes of a task that left no result."""
+
+
+def left_nothing(task: str) -> Permanent:
+    """The error of a task whose result is missing, since it was marked as done by hand."""
+    return Permanent(
+        Reason.RESULT_MISSING,
+        f"{task} left no result: it was marked as done in Airflow. Clear it there and let it run.",
+    )
 
 
 def is_scheduled(run: Any) -> bool:
@@ -22,16 +33,14 @@ def is_scheduled(run: Any) -> bool:
     return str(getattr(run.run_type, "value", run.run_type)) == "scheduled" and run.logical_date is not None
 
 
-def decision_key(run: Any, spec: ServiceSpec) -> str:
-    """What the run decides on: a night of the service's calendar, or this one run.
+def decision_key(run: Any) -> str:
+    """What the run decides on: a moment of the service's schedule, or this one run.
 
     A run that Airflow repeats (a retry, a clear, a second scheduler) has the same key, so its decision is made once.
-    A service that is scheduled more than once a day has a key for each slot.
+    A schedule that is moved has other moments, so that it never repeats the decision of another one.
     """
     if not is_scheduled(run):
         return f"run:{run.run_id}"
-    if spec.schedule is None or _once_a_day(spec.schedule):
-        return f"night:{run.logical_date.astimezone(spec.timezone).date().isoformat()}"
     return f"slot:{run.logical_date.astimezone(dt.UTC):%Y-%m-%dT%H:%MZ}"
 
 
@@ -58,12 +67,11 @@ def release_request(run: Any) -> ReleaseRequest:
 
 
 def read_decision(rendered: str) -> Decision:
-    """The decision in a field that was templated with `DECISION`."""
+    """The decision in a field that was templated with `DECISION`.
+
+    Raises:
+        Permanent: (result_missing) `decide` left none: it was marked as done by hand.
+    """
+    if rendered in NOTHING:
+        raise left_nothing("decide")
     return Decision.model_validate_json(rendered)
-
-
-def _once_a_day(schedule: Schedule) -> bool:
-    from croniter import croniter
-
-    minutes, hours = croniter.expand(schedule.cron)[0][:2]
-    return len(minutes) == len(hours) == 1 and "*" not in (minutes[0], hours[0])

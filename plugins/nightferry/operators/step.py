@@ -50,6 +50,9 @@ class StepOperator(BaseOperator):
         """Run the step; its facts become the task's XCom."""
         with reported(context):
             decision, clock = read_decision(self.decision), SystemClock()
+            if decision.image:
+                self.log.info("Not needed: %s is rolled out again with new settings", decision.image)
+                return {}
             began = clock.monotonic()
             outcome = self.step(decision)
             record_step(
@@ -71,6 +74,6 @@ class StepOperator(BaseOperator):
 
 def present_model(folder: str, decision: Decision, spec: ServiceSpec, storage_conn_id: str) -> Path:
     """The fetched model's folder; on a worker that does not have it, it is fetched there."""
-    if Path(folder).is_dir():
+    if folder and Path(folder).is_dir():
         return Path(folder)
     return fetch_model(decision.candidate.model, StorageHook(storage_conn_id).models(spec.model), settings.load().work)

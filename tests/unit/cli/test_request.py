@@ -85,7 +85,7 @@ def test_a_dag_that_a_person_paused_is_not_started_behind_their_back(airflow, le
 
     with pytest.raises(Permanent) as refused:
         asked(airflow, ledger, clock)
-    assert refused.value.reason is Reason.REQUEST_INVALID
+    assert refused.value.reason == Reason.REQUEST_INVALID
     assert airflow.runs == {}
 
 
@@ -102,5 +102,5 @@ def test_a_new_service_file_gets_time_to_be_read(ledger):
 def test_a_dag_that_never_comes_is_an_outside_systems_fault(ledger, clock):
     with pytest.raises(Temporary) as missing:
         asked(MemoryAirflow(), ledger, clock)
-    assert missing.value.reason is Reason.AIRFLOW_UNAVAILABLE
+    assert missing.value.reason == Reason.AIRFLOW_UNAVAILABLE
     assert clock.slept < 120

@@ -104,7 +104,7 @@ def test_parameters_that_the_dag_refuses_are_a_bad_request(server, airflow):
 
     with pytest.raises(Permanent) as refused:
         airflow.trigger("release_digits", "request-1", {"model": "?"})
-    assert refused.value.reason is Reason.REQUEST_INVALID
+    assert refused.value.reason == Reason.REQUEST_INVALID
     assert "Invalid input for param model" in refused.value.sentence
 
 
@@ -154,7 +154,7 @@ def test_tasks_have_their_state_and_seconds(server, airflow):
 def test_a_wrong_password_is_refused_and_not_shown(server):
     with pytest.raises(Permanent) as refused:
         AirflowApi(server.url, "admin", "guess").paused("d")
-    assert refused.value.reason is Reason.AIRFLOW_DENIED
+    assert refused.value.reason == Reason.AIRFLOW_DENIED
     assert "guess" not in refused.value.sentence
 
 
@@ -163,7 +163,7 @@ def test_a_user_without_the_right_is_refused(server, airflow):
 
     with pytest.raises(Permanent) as refused:
         airflow.trigger("release_digits", "request-1", {})
-    assert refused.value.reason is Reason.AIRFLOW_DENIED
+    assert refused.value.reason == Reason.AIRFLOW_DENIED
 
 
 def test_a_server_error_is_worth_another_try(server, airflow):
@@ -171,7 +171,7 @@ def test_a_server_error_is_worth_another_try(server, airflow):
 
     with pytest.raises(Temporary) as failed:
         airflow.run("d", "r")
-    assert failed.value.reason is Reason.AIRFLOW_UNAVAILABLE
+    assert failed.value.reason == Reason.AIRFLOW_UNAVAILABLE
 
 
 def test_nobody_there_is_worth_another_try(server):
@@ -180,7 +180,7 @@ def test_nobody_there_is_worth_another_try(server):
 
     with pytest.raises(Temporary) as failed:
         AirflowApi(server.url, "admin", PASSWORD).run("d", "r")
-    assert failed.value.reason is Reason.AIRFLOW_UNAVAILABLE
+    assert failed.value.reason == Reason.AIRFLOW_UNAVAILABLE
 
 
 def test_connecting_reads_the_password_and_touches_no_network(tmp_path: Path):
@@ -193,7 +193,7 @@ def test_connecting_reads_the_password_and_touches_no_network(tmp_path: Path):
     settings = Settings(root=tmp_path, home=tmp_path, environment=given)
     with pytest.raises(Permanent) as missing:
         AirflowApi.connect(settings)
-    assert missing.value.reason is Reason.AIRFLOW_DENIED
+    assert missing.value.reason == Reason.AIRFLOW_DENIED
 
     file.write_text("secret\n", encoding="utf-8")
     assert AirflowApi.connect(settings).address == "http://127.0.0.1:1"

@@ -113,7 +113,7 @@ def test_overwritten_while_it_is_read(server: HttpBlobs, target: Path):
 
     with pytest.raises(Permanent) as failure:
         server.models(target.parents[1]).download(PINNED, "model.onnx", target, overwrite)
-    assert failure.value.reason is Reason.MODEL_OVERWRITTEN
+    assert failure.value.reason == Reason.MODEL_OVERWRITTEN
     assert list(target.parent.iterdir()) == []
 
 

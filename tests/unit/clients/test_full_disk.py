@@ -13,7 +13,7 @@ from nightferry.errors import Permanent
 def test_no_space_left_is_disk_full(tmp_path: Path):
     with pytest.raises(Permanent) as failure, full_disk(tmp_path), Path("/dev/full").open("wb", buffering=0) as full:
         full.write(b"x")
-    assert failure.value.reason is Reason.DISK_FULL
+    assert failure.value.reason == Reason.DISK_FULL
     assert str(tmp_path) in failure.value.sentence
 
 

@@ -87,7 +87,7 @@ def test_what_the_server_refuses(
     server.says(status, message)
     with pytest.raises(kind) as caught:
         cluster.apply(POD)
-    assert caught.value.reason is reason
+    assert caught.value.reason == reason
     assert message in caught.value.sentence
 
 
@@ -111,7 +111,7 @@ def test_a_server_that_is_not_there(server: ApiServer, cluster: KubeCluster) -> 
     server.http.server_close()
     with pytest.raises(Temporary) as caught:
         cluster.get("Pod", "web")
-    assert caught.value.reason is Reason.CLUSTER_UNAVAILABLE
+    assert caught.value.reason == Reason.CLUSTER_UNAVAILABLE
 
 
 def test_apply_is_a_server_side_apply(server: ApiServer, cluster: KubeCluster) -> None:
@@ -144,7 +144,7 @@ def test_an_ambient_kubeconfig_does_not_count(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "production").write_text("{}")
     with pytest.raises(Permanent) as caught:
         open_cluster(settings.Settings(tmp_path, tmp_path, {}), "staging")
-    assert caught.value.reason is Reason.SETTING_MISSING
+    assert caught.value.reason == Reason.SETTING_MISSING
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "not: [yaml"])
@@ -154,5 +154,5 @@ def test_a_kubeconfig_that_is_none(tmp_path: Path, content: str | None) -> None:
         file.write_text(content)
     with pytest.raises(Permanent) as caught:
         open_cluster(settings.Settings(tmp_path, tmp_path, {"NIGHTFERRY_KUBECONFIG": str(file)}), "staging")
-    assert caught.value.reason is Reason.CLUSTER_DENIED
+    assert caught.value.reason == Reason.CLUSTER_DENIED
     assert str(file) in caught.value.sentence

@@ -147,7 +147,7 @@ def test_an_account_that_is_down(tmp_path: Path, call: str):
 
 def test_down_is_said_within_seconds(tmp_path: Path):
     began = time.monotonic()
-    assert failure_of("listings", tmp_path, 9).reason is Reason.STORAGE_UNAVAILABLE
+    assert failure_of("listings", tmp_path, 9).reason == Reason.STORAGE_UNAVAILABLE
     assert time.monotonic() - began < 12
 
 
@@ -174,7 +174,7 @@ def test_a_file_that_holds_no_connection_string(tmp_path: Path, content: str):
     given = Settings(tmp_path, tmp_path, {"NIGHTFERRY_STORAGE_CONNECTION_FILE": str(tmp_path / "connection")})
     with pytest.raises(Permanent) as failure:
         connect.storage(given)
-    assert failure.value.reason is Reason.STORAGE_DENIED
+    assert failure.value.reason == Reason.STORAGE_DENIED
     assert str(tmp_path / "connection") in failure.value.sentence
 
 
@@ -189,7 +189,7 @@ def test_a_file_that_holds_no_connection_string(tmp_path: Path, content: str):
 def test_a_setting_that_is_missing(tmp_path: Path, environment: dict[str, str], named: str):
     with pytest.raises(Permanent) as failure:
         connect.storage(Settings(tmp_path, tmp_path, environment))
-    assert failure.value.reason is Reason.SETTING_MISSING
+    assert failure.value.reason == Reason.SETTING_MISSING
     assert named in failure.value.sentence
 
 

@@ -116,7 +116,7 @@ def test_a_full_disk_is_said_before_anything_is_compiled(calls: Path, monkeypatc
     monkeypatch.setattr(binaries, "SPACE_GIGABYTES", 10**9)
     with pytest.raises(Permanent) as failure:
         ensure(calls)
-    assert failure.value.reason is Reason.DISK_FULL
+    assert failure.value.reason == Reason.DISK_FULL
     assert not calls.exists()
 
 

@@ -67,7 +67,7 @@ def test_no_free_port_is_an_error_that_names_the_part(taken: int, monkeypatch: p
     monkeypatch.setattr(ports, "TRIES", 1)
     with pytest.raises(Permanent, match="registry") as raised:
         choose({}, False, [Port("registry", taken)])
-    assert raised.value.reason is Reason.SANDBOX_FAILED
+    assert raised.value.reason == Reason.SANDBOX_FAILED
 
 
 def test_every_usual_port_is_another_one() -> None:

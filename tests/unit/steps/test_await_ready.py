@@ -43,7 +43,7 @@ def test_an_older_state_of_the_deployment_does_not_count() -> None:
     cluster.get("Deployment", name)
     cluster.settle = lambda: None  # type: ignore[method-assign]
     cluster.objects[("Deployment", name)]["metadata"]["generation"] = 9
-    assert failure(cluster, clock, seconds=5).reason is Reason.ROLLOUT_NOT_READY
+    assert failure(cluster, clock, seconds=5).reason == Reason.ROLLOUT_NOT_READY
 
 
 def test_the_last_words_of_a_crash_are_told() -> None:
@@ -78,18 +78,18 @@ def test_a_deployment_that_goes_away_ends_the_wait() -> None:
 def test_a_cluster_that_stays_away_is_named_as_the_cause() -> None:
     cluster, clock = world(Behaviour())
     cluster.fault = Temporary(Reason.CLUSTER_UNAVAILABLE, "no answer")
-    assert failure(cluster, clock).reason is Reason.CLUSTER_UNAVAILABLE
+    assert failure(cluster, clock).reason == Reason.CLUSTER_UNAVAILABLE
     assert clock.slept >= 60
 
 
 def test_rights_that_are_missing_end_the_wait() -> None:
     cluster, clock = world(Behaviour())
     cluster.fault = Permanent(Reason.CLUSTER_DENIED, "pods is forbidden")
-    assert failure(cluster, clock).reason is Reason.CLUSTER_DENIED
+    assert failure(cluster, clock).reason == Reason.CLUSTER_DENIED
     assert clock.slept == 0
 
 
 def test_a_deployment_scaled_to_zero_is_not_ready() -> None:
     cluster, clock = world(Behaviour())
     cluster.patch("Deployment", "digits-20261121-1", {"spec": {"replicas": 0}})
-    assert failure(cluster, clock, seconds=5).reason is Reason.ROLLOUT_NOT_READY
+    assert failure(cluster, clock, seconds=5).reason == Reason.ROLLOUT_NOT_READY

@@ -31,7 +31,7 @@ def test_a_right_model_passes(tmp_path: Path):
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x00" * 1000, linear_onnx()[:-20]])
 def test_what_is_not_onnx(tmp_path: Path, content: bytes):
     reason, sentence = reason_of(write_version(tmp_path, files={"model.onnx": content}))
-    assert reason is Reason.MODEL_NOT_ONNX
+    assert reason == Reason.MODEL_NOT_ONNX
     assert "\n" not in sentence
 
 
@@ -57,7 +57,7 @@ OUTPUT = tensor("probabilities", shape=(-1, 3))
 )
 def test_a_signature_that_is_not_as_declared(tmp_path: Path, changes: dict[str, Any], named: str):
     reason, sentence = reason_of(write_version(tmp_path, **changes))
-    assert reason is Reason.MODEL_SIGNATURE_WRONG
+    assert reason == Reason.MODEL_SIGNATURE_WRONG
     assert named in sentence
 
 
@@ -67,7 +67,7 @@ def test_a_signature_that_is_not_as_declared(tmp_path: Path, changes: dict[str, 
 def test_a_label_count_that_is_not_that_of_the_scores(tmp_path: Path, labels: list[str], shape: tuple[int, ...]):
     outputs = [tensor("probabilities", shape=shape)]
     reason, sentence = reason_of(write_version(tmp_path, labels=labels, outputs=outputs))
-    assert reason is Reason.MODEL_LABELS_WRONG
+    assert reason == Reason.MODEL_LABELS_WRONG
     assert f"{len(labels)} labels" in sentence
 
 
@@ -91,7 +91,7 @@ def test_sizes_left_open_agree_with_any(tmp_path: Path):
 )
 def test_a_metric_that_does_not_meet_the_gate(tmp_path: Path, metrics: dict[str, Any], named: str):
     reason, sentence = reason_of(write_version(tmp_path, metrics=metrics))
-    assert reason is Reason.GATE_ACCURACY
+    assert reason == Reason.GATE_ACCURACY
     assert named in sentence
     assert ">= 0.95" in sentence
 

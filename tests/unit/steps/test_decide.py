@@ -77,7 +77,7 @@ class World:
             record_step(self.ledger, self.clock, decision, step, sentence="done")
         closing = record_release(self.ledger, self.clock, decision, ENVIRONMENTS)
         assert closing is not None
-        assert closing.reason is Reason.RELEASED
+        assert closing.reason == Reason.RELEASED
 
     def newest(self) -> LedgerEntry:
         entry = ledgers.Chain(self.ledger, "digits").head
@@ -154,7 +154,7 @@ def test_an_unchanged_night_is_a_recorded_no(released: World):
     decision = released.decide("night:2026-11-22")
     assert (decision.go, decision.reason, decision.release) == (False, Reason.UNCHANGED, None)
     assert decision.in_use == "digits-2026-11-21.1"
-    assert released.newest().reason is Reason.UNCHANGED
+    assert released.newest().reason == Reason.UNCHANGED
     assert "digits-2026-11-21.1" in decision.sentence
 
 
@@ -212,7 +212,7 @@ def test_the_sentence_names_what_changed(released: World):
 def test_a_commit_that_leaves_the_app_changes_nothing(released: World, files: dict[str, bytes]):
     before = released.source.commits[released.source.refs["main"]]
     released.source.commit("main", before | files)
-    assert released.decide("night:2026-11-22").reason is Reason.UNCHANGED
+    assert released.decide("night:2026-11-22").reason == Reason.UNCHANGED
 
 
 def test_force_releases_what_is_in_use_again(released: World):
@@ -224,7 +224,7 @@ def test_a_request_names_model_and_commit(released: World):
     first = released.source.refs["main"]
     both(released)
     decision = released.decide("run:1", model="one", commit=first)
-    assert decision.reason is Reason.UNCHANGED
+    assert decision.reason == Reason.UNCHANGED
     assert (decision.candidate.model.version, decision.candidate.source.commit) == ("one", first)
 
 
@@ -243,7 +243,7 @@ def test_a_failed_release_is_not_in_use(released: World):
     record_failure(released.ledger, released.clock, failed, "check_model", Permanent(Reason.GATE_ACCURACY, "Too bad."))
     closing = record_release(released.ledger, released.clock, failed, ENVIRONMENTS)
     assert closing is not None
-    assert closing.reason is Reason.GATE_ACCURACY
+    assert closing.reason == Reason.GATE_ACCURACY
     released.clock.advance(24 * 3600)
     decision = released.decide("night:2026-11-23")
     assert (decision.reason, decision.in_use) == (Reason.NEW_MODEL, "digits-2026-11-21.1")
@@ -311,7 +311,7 @@ def test_a_failure_to_pin_is_a_recorded_decision(world: World, spoil: Any):
     for _ in range(2):
         with pytest.raises(Permanent) as failure:
             world.decide()
-        assert failure.value.reason is reason
+        assert failure.value.reason == reason
     entry = world.newest()
     assert (entry.sequence, entry.kind, entry.reason, entry.release) == (1, Kind.DECISION, reason, None)
     assert entry.sentence == failure.value.sentence

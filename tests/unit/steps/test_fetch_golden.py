@@ -62,7 +62,7 @@ def test_a_manifest_that_changed(models: MemoryModels, pinned: PinnedModel, tmp_
     other = pinned.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(Permanent) as caught:
         fetch_golden(other, models, tmp_path)
-    assert caught.value.reason is Reason.MODEL_OVERWRITTEN
+    assert caught.value.reason == Reason.MODEL_OVERWRITTEN
 
 
 def test_an_example_that_is_not_as_listed(models: MemoryModels, tmp_path: Path) -> None:
@@ -70,4 +70,4 @@ def test_an_example_that_is_not_as_listed(models: MemoryModels, tmp_path: Path) 
     pinned = models.pin("v1")[0]
     with pytest.raises(Permanent) as caught:
         fetch_golden(pinned, models, tmp_path)
-    assert caught.value.reason is Reason.MODEL_CHECKSUM_WRONG
+    assert caught.value.reason == Reason.MODEL_CHECKSUM_WRONG

@@ -102,7 +102,7 @@ def test_a_wrong_sha256(models: MemoryModels, tmp_path: Path):
     models.blobs["v1/golden/0.bin"] = b"ZERO"
     failure = failure_of(models, models.pin("v1")[0], tmp_path / "work")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.MODEL_CHECKSUM_WRONG
+    assert failure.reason == Reason.MODEL_CHECKSUM_WRONG
     assert "golden/0.bin" in failure.sentence
 
 
@@ -112,13 +112,13 @@ def test_a_blob_overwritten_after_the_decision(models: MemoryModels, tmp_path: P
     models.blobs[f"v1/{name}"] = models.blobs[f"v1/{name}"].replace(b"e", b"E")
     failure = failure_of(models, pinned, tmp_path / "work")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.MODEL_OVERWRITTEN
+    assert failure.reason == Reason.MODEL_OVERWRITTEN
 
 
 def test_a_manifest_that_is_not_the_pinned_one(models: MemoryModels, tmp_path: Path):
     """Even where ETags say nothing, the identity does."""
     pinned = models.pin("v1")[0].model_copy(update={"sha256": "0" * 64})
-    assert failure_of(models, pinned, tmp_path / "work").reason is Reason.MODEL_OVERWRITTEN
+    assert failure_of(models, pinned, tmp_path / "work").reason == Reason.MODEL_OVERWRITTEN
 
 
 def test_storage_down(models: MemoryModels, tmp_path: Path):
@@ -160,7 +160,7 @@ def test_a_disk_that_is_too_small_from_the_start(models: MemoryModels, tmp_path:
     pinned = models.pin("v1")[0].model_copy(update={"size": 10**18})
     failure = failure_of(models, pinned, tmp_path / "work")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.DISK_FULL
+    assert failure.reason == Reason.DISK_FULL
     assert models.downloads == []
 
 

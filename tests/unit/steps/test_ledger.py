@@ -103,7 +103,7 @@ def test_every_changed_byte_is_found():
                 store.blobs[name] = content[:position] + bytes([changed]) + content[position + 1 :]
                 with pytest.raises(Permanent) as failure:
                     ledgers.verify(store, "digits")
-                assert failure.value.reason is Reason.LEDGER_BROKEN
+                assert failure.value.reason == Reason.LEDGER_BROKEN
                 assert name in failure.value.sentence
         store.blobs[name] = content
     assert ledgers.verify(store, "digits").count == 3
@@ -146,7 +146,7 @@ def test_other_changes_are_found(change: Any, named: str):
     change(store)
     with pytest.raises(Permanent) as failure:
         ledgers.verify(store, "digits")
-    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert failure.value.reason == Reason.LEDGER_BROKEN
     assert named in failure.value.sentence
 
 
@@ -156,7 +156,7 @@ def test_nothing_is_added_to_a_broken_end():
     store.blobs["digits/000000000001.json"] = store.blobs["digits/000000000001.json"].replace(b"ana", b"eva")
     with pytest.raises(Permanent) as failure:
         append(store, "b")
-    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert failure.value.reason == Reason.LEDGER_BROKEN
     assert len(store.blobs) == 1
 
 

@@ -83,7 +83,7 @@ def test_a_variable_is_a_value_never_yaml(tmp_path: Path):
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], named: str):
     path = write(tmp_path, **changes)
     reason, sentence = problem_of(tmp_path)
-    assert reason is Reason.SERVICE_FILE_INVALID
+    assert reason == Reason.SERVICE_FILE_INVALID
     assert str(path) in sentence
     assert named in sentence
 
@@ -103,7 +103,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], named: 
 def test_what_is_not_yaml_is_named_with_its_line(tmp_path: Path, content: bytes, named: str):
     (tmp_path / "digits.yaml").write_bytes(content)
     reason, sentence = problem_of(tmp_path)
-    assert reason is Reason.SERVICE_FILE_INVALID
+    assert reason == Reason.SERVICE_FILE_INVALID
     assert named in sentence
 
 
@@ -139,14 +139,14 @@ def test_one_service_that_is_wrong(tmp_path: Path):
     write(tmp_path, "some-file", ownr="me")
     with pytest.raises(Permanent) as failure:
         load_service(tmp_path, ENVIRONMENT, "digits")
-    assert failure.value.reason is Reason.SERVICE_FILE_INVALID
+    assert failure.value.reason == Reason.SERVICE_FILE_INVALID
 
 
 def test_an_unknown_service(tmp_path: Path):
     write(tmp_path)
     with pytest.raises(Permanent) as failure:
         load_service(tmp_path, ENVIRONMENT, "digit")
-    assert failure.value.reason is Reason.SERVICE_UNKNOWN
+    assert failure.value.reason == Reason.SERVICE_UNKNOWN
     assert "digits" in failure.value.sentence
 
 

@@ -39,7 +39,7 @@ def test_a_version_with_other_content_is_refused(tmp_path: Path):
     before = dict(models.blobs)
     with pytest.raises(Permanent) as failure:
         publish_model(write_version(tmp_path, author="eva"), "digits", models)
-    assert failure.value.reason is Reason.MODEL_EXISTS
+    assert failure.value.reason == Reason.MODEL_EXISTS
     assert models.blobs == before
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_uploaded_when_something_is_wrong(tmp_path: Path, spoil: Any,
     spoil(folder)
     with pytest.raises(Permanent) as failure:
         publish_model(folder, "digits", models)
-    assert failure.value.reason is reason
+    assert failure.value.reason == reason
     assert models.blobs == {}
 
 
@@ -119,7 +119,7 @@ def test_a_file_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str):
     (folder / "model.json").write_text(manifest)
     with pytest.raises(Permanent) as failure:
         publish_model(folder, "digits", MemoryModels())
-    assert failure.value.reason is Reason.MODEL_MANIFEST_INVALID
+    assert failure.value.reason == Reason.MODEL_MANIFEST_INVALID
 
 
 def test_storage_down(tmp_path: Path):

@@ -82,9 +82,13 @@ def test_a_scaled_down_release_can_be_gone_back_to() -> None:
 
 def test_a_leftover_of_a_killed_rollout_is_removed() -> None:
     world = world_with(1)
-    calls = World()
-    calls.roll_out(releases(1)[0], autoscale=AUTOSCALE)
-    world.kill_at(calls.calls(lambda: calls.roll_out("digits-2026-11-02.1", autoscale=AUTOSCALE)) - 12, dead=True)
+
+    def killed_while_pods_start(call: str, kind: str) -> None:
+        if kind == "Pod":
+            world.kill_at(0, dead=True)
+            raise Killed
+
+    world.cluster.before = killed_while_pods_start
     with pytest.raises(Killed):
         world.roll_out("digits-2026-11-02.1", autoscale=AUTOSCALE)
     world.live()

@@ -21,7 +21,7 @@ def world() -> World:
 
 def test_the_first_release_comes_into_use(world: World) -> None:
     done = world.roll_out(FIRST, replicas=2)
-    assert (done.previous, done.pods, done.done_before) == ("", 2, False)
+    assert (done.previous, done.pods) == ("", 2)
     assert world.in_use() == FIRST
     assert world.cluster.names("PodDisruptionBudget") == ["digits-20261121-1"]
     assert world.cluster.names("NetworkPolicy") == ["digits"]
@@ -67,16 +67,17 @@ def test_done_again_it_changes_nothing(world: World) -> None:
     entries = world.entries()
     world.clock.advance(60)
     again = world.roll_out(SECOND)
-    assert (again.done_before, again.previous) == (True, FIRST)
+    assert again.previous == FIRST
     assert world.cluster.objects == before
     assert world.entries() == entries
 
 
 def test_an_older_release_never_takes_over(world: World) -> None:
+    world.decide(FIRST)
     world.roll_out(SECOND)
     with pytest.raises(Permanent) as caught:
         world.roll_out(FIRST)
-    assert caught.value.reason is Reason.ROLLOUT_SUPERSEDED
+    assert caught.value.reason == Reason.ROLLOUT_SUPERSEDED
     assert world.in_use() == SECOND
     assert world.cluster.names("Deployment") == ["digits-20261121-2"]
 
@@ -84,6 +85,8 @@ def test_an_older_release_never_takes_over(world: World) -> None:
 def test_superseded_while_its_pods_start(world: World) -> None:
     """The newer one came between the first look and the switch."""
     world.roll_out(FIRST)
+
+    world.decide(SECOND)
 
     def newer_comes(address: str, answer: object) -> object:
         world.answers = lambda address, answer: answer
@@ -93,7 +96,7 @@ def test_superseded_while_its_pods_start(world: World) -> None:
     world.answers = newer_comes
     with pytest.raises(Permanent) as caught:
         world.roll_out(SECOND)
-    assert caught.value.reason is Reason.ROLLOUT_SUPERSEDED
+    assert caught.value.reason == Reason.ROLLOUT_SUPERSEDED
     assert world.in_use() == THIRD
     assert names.object_name(SECOND) not in world.cluster.names("Deployment")
 
@@ -136,13 +139,13 @@ def test_pods_that_do_not_come_up(
     world.cluster.behaviours[image(SECOND)] = behaviour
     with pytest.raises(kind) as caught:
         world.roll_out(SECOND, name=environment)
-    assert caught.value.reason is reason
+    assert caught.value.reason == reason
     assert said in caught.value.sentence
-    del before["Service", "digits-preview"]
+    del before["Service", "digits-candidate"]
     assert world.cluster.objects == before
     failure = world.entries()[-1]
     assert failure.key == f"{SECOND}/{environment}.roll_out/failed/1"
-    assert failure.reason is reason
+    assert failure.reason == reason
     assert (failure.data["permanent"], failure.data["removed"]) == (kind is Permanent, True)
 
 
@@ -157,7 +160,7 @@ def test_nothing_stays_of_a_first_release_that_failed(world: World) -> None:
     world.faults[FIRST] = Fault(kind="golden", sentence="0.png should give 0, got 3.")
     with pytest.raises(Permanent) as caught:
         world.roll_out(FIRST)
-    assert caught.value.reason is Reason.VERIFY_GOLDEN_WRONG
+    assert caught.value.reason == Reason.VERIFY_GOLDEN_WRONG
     assert not [key for key in world.cluster.objects if key[0] != "Pod"]
 
 
@@ -175,7 +178,7 @@ def test_a_preview_that_answers_wrongly_gets_no_users(world: World, kind: str, r
     world.faults[SECOND] = Fault(kind=kind, sentence="It is wrong.")
     with pytest.raises(error) as caught:
         world.roll_out(SECOND)
-    assert caught.value.reason is reason
+    assert caught.value.reason == reason
     assert world.in_use() == FIRST
     assert world.cluster.names("Deployment") == ["digits-20261121-1"]
 
@@ -184,7 +187,7 @@ def test_a_preview_that_answers_as_another(world: World) -> None:
     world.answers = lambda address, answer: answer and {**answer, "release": "digits-2020-01-01.1"}
     with pytest.raises(Permanent) as caught:
         world.roll_out(FIRST)
-    assert caught.value.reason is Reason.VERIFY_WRONG_RELEASE
+    assert caught.value.reason == Reason.VERIFY_WRONG_RELEASE
     assert world.in_use() is None
 
 
@@ -192,7 +195,7 @@ def test_a_preview_that_does_not_answer(world: World) -> None:
     world.answers = lambda address, answer: None
     with pytest.raises(Temporary) as caught:
         world.roll_out(FIRST)
-    assert caught.value.reason is Reason.VERIFY_UNREACHABLE
+    assert caught.value.reason == Reason.VERIFY_UNREACHABLE
 
 
 def test_without_golden_examples_nothing_is_touched(world: World) -> None:
@@ -200,7 +203,7 @@ def test_without_golden_examples_nothing_is_touched(world: World) -> None:
     with pytest.raises(Temporary):
         world.roll_out(FIRST)
     assert not world.cluster.objects
-    assert world.entries()[-1].reason is Reason.STORAGE_UNAVAILABLE
+    assert world.entries()[-1].reason == Reason.STORAGE_UNAVAILABLE
 
 
 def test_each_failed_attempt_is_recorded(world: World) -> None:
@@ -219,7 +222,7 @@ def test_a_ledger_that_is_down_hides_no_failure(world: World) -> None:
     world.ledger.fault = Temporary(Reason.STORAGE_UNAVAILABLE, "Blob storage does not answer.")
     with pytest.raises(Permanent) as caught:
         world.roll_out(FIRST)
-    assert caught.value.reason is Reason.ROLLOUT_NOT_READY
+    assert caught.value.reason == Reason.ROLLOUT_NOT_READY
 
 
 def test_a_ledger_that_is_down_leaves_the_release_in_use_and_to_be_recorded(world: World) -> None:
@@ -237,7 +240,7 @@ def test_a_service_of_someone_else_is_left_alone(world: World) -> None:
     before = world.cluster.get("Service", "digits")
     with pytest.raises(Permanent) as caught:
         world.roll_out(FIRST)
-    assert caught.value.reason is Reason.ROLLOUT_REFUSED
+    assert caught.value.reason == Reason.ROLLOUT_REFUSED
     assert world.cluster.get("Service", "digits") == before
     assert world.cluster.names("Deployment") == []
 
@@ -247,7 +250,7 @@ def test_an_annotation_changed_by_hand_is_refused(world: World) -> None:
     world.cluster.patch("Service", "digits", {"metadata": {"annotations": {names.RELEASE: "latest"}}})
     with pytest.raises(Permanent) as caught:
         world.roll_out(SECOND)
-    assert caught.value.reason is Reason.ROLLOUT_REFUSED
+    assert caught.value.reason == Reason.ROLLOUT_REFUSED
 
 
 def test_a_deployment_with_another_image_is_refused(world: World) -> None:
@@ -258,7 +261,7 @@ def test_a_deployment_with_another_image_is_refused(world: World) -> None:
     world.cluster.patch("Deployment", "digits-20261121-2", {"metadata": {"annotations": annotations}})
     with pytest.raises(Permanent) as caught:
         world.roll_out(SECOND)
-    assert caught.value.reason is Reason.ROLLOUT_REFUSED
+    assert caught.value.reason == Reason.ROLLOUT_REFUSED
 
 
 def test_a_cluster_that_is_away_for_a_moment_is_waited_for(world: World) -> None:
@@ -277,7 +280,7 @@ def test_a_cluster_that_is_down_is_said_to_be(world: World) -> None:
     world.cluster.fault = Temporary(Reason.CLUSTER_UNAVAILABLE, "no answer")
     with pytest.raises(Temporary) as caught:
         world.roll_out(FIRST)
-    assert caught.value.reason is Reason.CLUSTER_UNAVAILABLE
+    assert caught.value.reason == Reason.CLUSTER_UNAVAILABLE
 
 
 def test_an_autoscaled_release_keeps_its_scale(world: World) -> None:
@@ -328,7 +331,7 @@ def test_ended_at_any_call_nothing_is_left_over(before: str | None) -> None:
         if world.in_use() != SECOND:
             assert world.in_use() == before
             assert names.object_name(SECOND) not in world.cluster.names("Deployment")
-            assert world.entries()[-1].reason is Reason.INTERRUPTED
+            assert world.entries()[-1].reason == Reason.INTERRUPTED
         world.roll_out(SECOND)
         _assert_one_rollout(world, before)
 

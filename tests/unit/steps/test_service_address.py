@@ -43,7 +43,7 @@ def test_a_load_balancer_without_an_address_yet() -> None:
     cluster = cluster_with({"type": "LoadBalancer", "ports": [{"port": 80}]})
     with pytest.raises(Temporary) as caught:
         service_address(cluster, "digits")
-    assert caught.value.reason is Reason.CLUSTER_UNAVAILABLE
+    assert caught.value.reason == Reason.CLUSTER_UNAVAILABLE
 
 
 def test_inside_the_cluster_alone() -> None:
@@ -53,4 +53,4 @@ def test_inside_the_cluster_alone() -> None:
 def test_nothing_released_yet() -> None:
     with pytest.raises(Permanent) as caught:
         service_address(MemoryCluster(), "digits")
-    assert caught.value.reason is Reason.SERVICE_UNKNOWN
+    assert caught.value.reason == Reason.SERVICE_UNKNOWN

@@ -7,6 +7,7 @@ from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names
+from nightferry.steps.rollout.retire_releases import retire_releases
 
 from tests.fakes.memory_cluster import Behaviour
 from tests.fakes.rollout_world import Killed, World, image
@@ -26,7 +27,7 @@ def test_what_users_get_is_right(world: World) -> None:
     done = world.verify(FIRST)
     assert (len(done.pods), done.checked) == (1, 7)
     assert world.entries()[-1].key == f"{FIRST}/staging.verify"
-    assert world.entries()[-1].reason is Reason.VERIFIED
+    assert world.entries()[-1].reason == Reason.VERIFIED
 
 
 def test_done_again_it_changes_nothing(world: World) -> None:
@@ -42,7 +43,7 @@ def test_a_release_that_is_wrong_is_taken_back(world: World, environment: str) -
     world.faults[SECOND] = WRONG
     with pytest.raises(Permanent) as caught:
         world.verify(SECOND, name=environment)
-    assert caught.value.reason is Reason.VERIFY_GOLDEN_WRONG
+    assert caught.value.reason == Reason.VERIFY_GOLDEN_WRONG
     _assert_back(world)
     failure = world.entries()[-1]
     assert failure.key == f"{SECOND}/{environment}.verify/failed/1"
@@ -80,7 +81,7 @@ def test_a_release_before_that_does_not_come_up_leaves_users_where_they_are(worl
     world.faults[SECOND] = WRONG
     with pytest.raises(Permanent) as caught:
         world.verify(SECOND)
-    assert caught.value.reason is Reason.VERIFY_GOLDEN_WRONG
+    assert caught.value.reason == Reason.VERIFY_GOLDEN_WRONG
     assert world.in_use() == SECOND
     assert "its model is gone" in world.entries()[-1].data["action"]
 
@@ -96,11 +97,42 @@ def test_nothing_to_go_back_to_is_said(world: World) -> None:
     assert "nothing to go back to" in world.entries()[-1].data["action"]
 
 
-def test_a_first_release_that_is_wrong_is_removed(world: World) -> None:
+def test_a_first_release_that_is_wrong_is_out_of_the_traffic_and_nothing_is_deleted(world: World) -> None:
+    address = world.cluster.get("Service", "digits")["spec"]["ports"]
     world.faults[FIRST] = WRONG
     with pytest.raises(Permanent):
         world.verify(FIRST)
-    assert not world.cluster.objects
+    _assert_first_is_out(world)
+    assert world.cluster.get("Service", "digits")["spec"]["ports"] == address
+    world.clock.advance(2 * 3600)
+    retire_releases(world.cluster, "digits", world.clock)
+    assert world.cluster.get("Deployment", "digits-20261121-1")["spec"]["replicas"] == 0
+
+
+def _assert_first_is_out(world: World) -> None:
+    assert world.in_use() == "none"
+    assert world.cluster.names("Deployment") == ["digits-20261121-1"]
+    assert (world.traffic().release, world.traffic().withdrawing) == (None, None)
+
+
+def test_after_a_first_release_that_was_wrong_the_next_comes_into_use_at_the_same_address(world: World) -> None:
+    address = world.cluster.get("Service", "digits")["spec"]["ports"]
+    world.faults[FIRST] = WRONG
+    with pytest.raises(Permanent):
+        world.verify(FIRST)
+    world.roll_out(SECOND)
+    world.verify(SECOND)
+    assert world.in_use() == SECOND
+    assert world.cluster.get("Service", "digits")["spec"]["ports"] == address
+
+
+def test_a_release_that_was_right_once_and_has_nothing_to_go_back_to_stays(world: World) -> None:
+    world.verify(FIRST)
+    world.faults[FIRST] = WRONG
+    with pytest.raises(Permanent):
+        world.verify(FIRST)
+    assert (world.in_use(), world.traffic().release) == (FIRST, FIRST)
+    assert "nothing to go back to" in world.entries()[-1].data["action"]
 
 
 def test_after_going_back_the_next_release_goes_forward(world: World) -> None:
@@ -113,16 +145,47 @@ def test_after_going_back_the_next_release_goes_forward(world: World) -> None:
     assert names.WITHDRAWN not in names.annotations_of(world.cluster.get("Service", "digits"))
 
 
-def test_a_temporary_failure_changes_nothing_until_the_last_try(world: World) -> None:
+@pytest.mark.parametrize("silent", ["cluster", "pods"])
+def test_what_could_not_be_looked_at_is_no_verdict(world: World, silent: str) -> None:
     world.roll_out(SECOND)
-    world.unprepared = Temporary(Reason.STORAGE_UNAVAILABLE, "Blob storage does not answer.")
+    if silent == "pods":  # and so is the release before: the network does not carry us
+        world.answers = lambda address, answer: None
+    else:
+        world.cluster.before = _refuse_lists
     with pytest.raises(Temporary):
         world.verify(SECOND)
-    assert world.in_use() == SECOND
-    with pytest.raises(Temporary):
-        world.verify(SECOND, last_try=True)
+    world.live()
+    assert (world.in_use(), world.traffic().verified) == (SECOND, False)
+    world.answers = lambda address, answer: answer
+    world.verify(SECOND)
+    assert world.traffic().verified
+
+
+def _refuse_lists(call: str, kind: str) -> None:
+    if call == "list":
+        raise Temporary(Reason.CLUSTER_UNAVAILABLE, "no answer")
+
+
+def test_silence_is_a_verdict_where_the_release_before_answers(world: World) -> None:
+    world.roll_out(SECOND)
+    world.answers = lambda address, answer: None if answer and answer["release"] == SECOND else answer
+    with pytest.raises(Permanent) as caught:
+        world.verify(SECOND)
+    assert caught.value.reason == Reason.VERIFY_UNREACHABLE
     _assert_back(world)
-    assert [entry.key for entry in world.entries()[-2:]] == [f"{SECOND}/staging.verify/failed/{n}" for n in (1, 2)]
+
+
+def test_a_storage_that_is_down_keeps_nobody_from_going_back(world: World) -> None:
+    world.roll_out(SECOND)
+    world.faults[SECOND] = WRONG
+    world.ledger.fault = Temporary(Reason.STORAGE_UNAVAILABLE, "Blob storage does not answer.")
+    with pytest.raises(Permanent):
+        world.verify(SECOND)
+    world.ledger.fault = None
+    _assert_back(world)
+    assert world.traffic().release == SECOND, "the record does not know yet"
+    world.finish()
+    assert (world.traffic().release, world.traffic().verified) == (FIRST, True)
 
 
 def test_a_newer_release_in_use_is_left_alone(world: World) -> None:
@@ -130,7 +193,7 @@ def test_a_newer_release_in_use_is_left_alone(world: World) -> None:
     before = dict(world.cluster.objects)
     with pytest.raises(Permanent) as caught:
         world.verify(FIRST)
-    assert caught.value.reason is Reason.ROLLOUT_SUPERSEDED
+    assert caught.value.reason == Reason.ROLLOUT_SUPERSEDED
     assert world.cluster.objects == before
 
 
@@ -138,7 +201,7 @@ def test_an_older_release_in_use_is_a_failure(world: World) -> None:
     before = dict(world.cluster.objects)
     with pytest.raises(Permanent) as caught:
         world.verify(SECOND)
-    assert caught.value.reason is Reason.VERIFY_WRONG_RELEASE
+    assert caught.value.reason == Reason.VERIFY_WRONG_RELEASE
     assert world.cluster.objects == before
 
 
@@ -148,7 +211,7 @@ def test_a_selector_changed_by_hand(world: World) -> None:
     service["spec"]["selector"] = names.selector("digits")
     with pytest.raises(Permanent) as caught:
         world.verify(SECOND)
-    assert caught.value.reason is Reason.VERIFY_WRONG_RELEASE
+    assert caught.value.reason == Reason.VERIFY_WRONG_RELEASE
     assert service["spec"]["selector"] != world.cluster.get("Service", "digits")["spec"]["selector"]
 
 
@@ -157,7 +220,7 @@ def test_pods_of_another_image(world: World) -> None:
     world.cluster.behaviours[image(SECOND)] = Behaviour(image_id=image(FIRST))
     with pytest.raises(Permanent) as caught:
         world.verify(SECOND)
-    assert caught.value.reason is Reason.VERIFY_WRONG_RELEASE
+    assert caught.value.reason == Reason.VERIFY_WRONG_RELEASE
     assert world.in_use() == FIRST
 
 
@@ -175,7 +238,7 @@ def test_one_pod_of_several_answers_as_another(world: World) -> None:
     )
     with pytest.raises(Permanent) as caught:
         world.verify(SECOND, replicas=3)
-    assert caught.value.reason is Reason.VERIFY_WRONG_RELEASE
+    assert caught.value.reason == Reason.VERIFY_WRONG_RELEASE
     assert "model.version" in caught.value.sentence
     assert world.in_use() == FIRST
 
@@ -184,7 +247,7 @@ def test_a_pod_that_does_not_answer(world: World) -> None:
     world.answers = lambda address, answer: None if address.startswith("http://10.") else answer
     with pytest.raises(Temporary) as caught:
         world.verify(FIRST)
-    assert caught.value.reason is Reason.VERIFY_UNREACHABLE
+    assert caught.value.reason == Reason.VERIFY_UNREACHABLE
 
 
 def test_a_service_without_ready_pods(world: World) -> None:
@@ -192,7 +255,7 @@ def test_a_service_without_ready_pods(world: World) -> None:
     world.cluster.behaviours[image(SECOND)] = Behaviour(ready_after=None)
     with pytest.raises(Permanent) as caught:
         world.verify(SECOND)
-    assert caught.value.reason is Reason.VERIFY_UNREACHABLE
+    assert caught.value.reason == Reason.VERIFY_UNREACHABLE
     assert world.in_use() == FIRST
 
 
@@ -223,7 +286,7 @@ def test_killed_at_any_call_and_done_again_users_are_back() -> None:
         assert world.entries()[-1].key.startswith(f"{SECOND}/staging.verify/failed/")
 
 
-def test_killed_at_any_call_a_first_release_is_removed() -> None:
+def test_killed_at_any_call_a_first_release_is_out_of_the_traffic() -> None:
     def first_is_wrong() -> World:
         world = World()
         world.roll_out(FIRST)
@@ -242,7 +305,7 @@ def test_killed_at_any_call_a_first_release_is_removed() -> None:
             world.verify(FIRST)
         world.live()
         verify_failing(world)
-        assert not world.cluster.objects, call
+        _assert_first_is_out(world)
 
 
 def test_killed_at_any_call_a_good_release_stays() -> None:

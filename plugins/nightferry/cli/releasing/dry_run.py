@@ -1,41 +1,55 @@
-"""What would be released, and why: the decision without its consequences. Needs no Airflow."""
+"""What would be released, and why: the decision without its consequences. Needs no Airflow, and writes nothing."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from nightferry.cli.exit_codes import OK
-from nightferry.cli.output import show_json
-from nightferry.cli.releasing.overlay import Overlay
+from nightferry.cli.output import show_json, table
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
-from nightferry.steps.deciding.decide import decide
+from nightferry.steps.deciding.decide import Weighed, pin, weigh
 from nightferry.steps.image.build_image import recipe_digest
+from nightferry.steps.record.ledger import Chain
+from nightferry.steps.services.fill_settings import fill_settings
 
 
-def preview(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock, *, as_json: bool) -> int:
-    """Decide as a run would, and write nothing. Raises as `decide`."""
-    decision = decide(
+def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock, *, as_json: bool) -> int:
+    """Decide as a run would, and say what every rule says. Raises as `decide`."""
+    spec = fill_settings(spec, settings.get("SERVICE_TYPE", "LoadBalancer") or "LoadBalancer")
+    candidate = pin(
         spec,
         request,
-        key="preview",
-        actor="preview",
-        models=connect.models(settings, spec.model),
-        source=connect.source(settings, spec.source),
-        ledger=Overlay(connect.ledger_store(settings)),
-        base_image=settings.require("BASE_IMAGE"),
-        recipe=recipe_digest(settings.root),
-        clock=clock,
-        asked=clock.now(),
+        connect.models(settings, spec.model),
+        connect.source(settings, spec.source),
+        settings.require("BASE_IMAGE"),
+        recipe_digest(settings.root),
     )
+    chain = Chain(connect.ledger_store(settings), spec.service)
+    weighed = weigh(spec, request, candidate, chain, clock, key="dry-run", actor="dry-run")
+    decision = weighed.decision
     if as_json:
-        show_json(decision.to_json())
-    elif not decision.go:
+        show_json(decision.to_json() | {"rules": _rules(weighed)})
+        return OK
+    if not decision.go:
         print(f"Nothing would be released [{decision.reason}]: {decision.sentence}")
     else:
         model, source = decision.candidate.model, decision.candidate.source
         print(f"{decision.release} would be released [{decision.reason}]: {decision.sentence}")
         print(f"model   {model.version}  sha256:{model.sha256}")
         print(f"source  {source.commit}  {source.ref} of {source.repository}")
+    print()
+    said = [(rule["rule"], rule["reason"] or "-", rule["sentence"] or "has no word") for rule in _rules(weighed)]
+    table(("RULE", "SAYS", "BECAUSE"), said)
+    print("\nThe first rule that says something decides.")
     return OK
+
+
+def _rules(weighed: Weighed) -> list[dict[str, Any]]:
+    return [
+        {"rule": name, "reason": word.reason if word else None, "sentence": word.sentence if word else None}
+        for name, word in weighed.words
+    ]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nightferry.cli.releasing.release_view import step_of
 from nightferry.clients.airflow.api import Airflow, Run, TaskState
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.fact_key import step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
+from nightferry.entities.release_steps import expected_steps
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.traffic import Traffic
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
-from nightferry.steps.record.record import expected_steps
+from nightferry.steps.record.state import read_state
 
 SILENCE_SECONDS = 180.0
 """How long Airflow or the storage may be silent while a run is followed: a restart of either is no reason to leave."""
@@ -96,6 +98,10 @@ class Findings:
         last = self.entries[-1] if self.entries else None
         return last is not None and (last.kind == Kind.RELEASE or last.release is None)
 
+    def traffic(self) -> Mapping[str, Traffic]:
+        """Which release each environment's users get now. Raises as `read_state`."""
+        return read_state(self._store, self._service).traffic
+
     def read_on(self) -> bool:
         """Take in what was written since; whether there was something. Raises as `LedgerStore.read`."""
         first = self._next
@@ -123,7 +129,7 @@ def progress_of(
     of_airflow = {task.task: task for task in tasks}
     found: dict[str, LedgerEntry] = {}
     for entry in entries:
-        step = _STEP_OF_KIND.get(entry.kind) or step_of(entry)
+        step = _STEP_OF_KIND.get(entry.kind) or step_of(entry.key)
         found[step] = entry
     names = ("decide", *expected_steps([environment.name for environment in spec.environments]), "record")
     return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)

@@ -14,7 +14,7 @@ from nightferry.cli.arguments import Subparsers, command, service_argument
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.lookup import spec_of
 from nightferry.cli.output import show_json
-from nightferry.cli.releasing.dry_run import preview
+from nightferry.cli.releasing.dry_run import dry_run
 from nightferry.cli.releasing.follow import Findings, Follower
 from nightferry.cli.releasing.progress import show_progress
 from nightferry.cli.releasing.release_view import print_release, view_of
@@ -60,7 +60,7 @@ def release(arguments: argparse.Namespace) -> int:
     spec = spec_of(settings, arguments.service)
     request = _request(arguments)
     if arguments.dry_run:
-        return preview(settings, spec, request, clock, as_json=arguments.json)
+        return dry_run(settings, spec, request, clock, as_json=arguments.json)
     if arguments.request_id and not _RUN_ID.match(arguments.request_id):
         raise Permanent(
             Reason.REQUEST_INVALID,
@@ -111,7 +111,7 @@ def wait(
 def _conclude(follower: Follower, *, as_json: bool) -> int:
     spec, run, findings = follower.spec, follower.run, follower.findings
     failed = run.state == "failed"
-    view = view_of(findings.entries) if findings.release else None
+    view = view_of(findings.entries, findings.traffic()) if findings.release else None
     decision = findings.decision
     if as_json:
         show_json(

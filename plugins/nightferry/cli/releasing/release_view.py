@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from nightferry.cli.output import local_time, seconds, table
 from nightferry.entities.decision import Decision
+from nightferry.entities.fact_key import step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.reason import Reason
+from nightferry.entities.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class StepView:
     """A step of a release, as the record has it."""
 
     step: str
-    reason: Reason
+    reason: str
     sentence: str
     seconds: float | None
     time: str
@@ -35,6 +36,8 @@ class ReleaseView:
     """In the order in which they ended; a step that was tried again stands here once for each try."""
     closing: LedgerEntry | None
     entries: tuple[LedgerEntry, ...]
+    traffic: Mapping[str, Traffic]
+    """Which release each environment's users get now, whatever the release of this view is."""
 
     @property
     def service(self) -> str:
@@ -42,7 +45,7 @@ class ReleaseView:
         return self.decision.service
 
     @property
-    def outcome(self) -> Reason | None:
+    def outcome(self) -> str | None:
         """How it ended; None: not yet."""
         return self.closing.reason if self.closing else None
 
@@ -69,31 +72,28 @@ class ReleaseView:
             "seconds": self.total_seconds,
             "decision": self.decision.to_json(),
             "image": self.image,
+            "traffic": {name: one.to_json() for name, one in self.traffic.items()},
             "steps": [vars(step) for step in self.steps],
             "entries": [entry.to_json() for entry in self.entries],
         }
 
 
-def view_of(entries: Sequence[LedgerEntry]) -> ReleaseView:
-    """Put a release together from its entries, oldest first, its decision among them."""
-    decision = next(entry for entry in entries if entry.kind is Kind.DECISION)
-    closings = [entry for entry in entries if entry.kind is Kind.RELEASE]
+def view_of(entries: Sequence[LedgerEntry], traffic: Mapping[str, Traffic]) -> ReleaseView:
+    """Put a release together from its entries, oldest first, its decision among them, and the service's traffic."""
+    decision = next(entry for entry in entries if entry.kind == Kind.DECISION)
+    closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
     steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE)]
     return ReleaseView(
         decision=Decision.model_validate(decision.data),
         decided=decision.time,
         steps=tuple(
-            StepView(step_of(entry), entry.reason, entry.sentence, entry.data.get("seconds"), entry.time)
+            StepView(step_of(entry.key), entry.reason, entry.sentence, entry.data.get("seconds"), entry.time)
             for entry in steps
         ),
         closing=closings[-1] if closings else None,
         entries=tuple(entries),
+        traffic=traffic,
     )
-
-
-def step_of(entry: LedgerEntry) -> str:
-    """`build_image` of the keys `<release>/build_image` and `<release>/build_image/failed/2`."""
-    return entry.key.split("/")[1]
 
 
 def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
@@ -119,3 +119,16 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
     if view.closing:
         took = f", {seconds(view.total_seconds)} after the decision" if view.total_seconds is not None else ""
         print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")
+    for name, now in view.traffic.items():
+        print(f"{name:<11}{traffic_line(now)}")
+
+
+def traffic_line(now: Traffic) -> str:
+    """What an environment's users get now, as a sentence's end."""
+    if now.release is None:
+        return "serves nothing now"
+    if now.trouble:
+        return f"still serves {now.release}, which is to be taken out of use; that failed: {now.trouble}"
+    if now.withdrawing is not None:
+        return f"still serves {now.release}, which is being taken out of use"
+    return f"serves {now.release} now" + ("" if now.verified else ", which is not verified yet")

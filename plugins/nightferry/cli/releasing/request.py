@@ -9,11 +9,11 @@ from nightferry.clients.airflow.api import Airflow
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import ReleaseRequest
-from nightferry.entities.ledger_entry import Kind, canonical
+from nightferry.entities.ledger_entry import canonical
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.state import read_state
 
 PARSE_SECONDS = 90.0
 """How long a new service file may take until Airflow has its DAG."""
@@ -71,15 +71,8 @@ def start(
 
 def request_name(spec: ServiceSpec, request: ReleaseRequest, store: LedgerStore) -> str:
     """The run id of a request: the same until a run has ended, since every end is on the record."""
-    what = {"service": spec.service, "request": request.to_json(), "after": _last_end(store, spec.service)}
+    what = {"service": spec.service, "request": request.to_json(), "after": read_state(store, spec.service).ended}
     return f"request-{hashlib.sha256(canonical(what)).hexdigest()[:16]}"
-
-
-def _last_end(store: LedgerStore, service: str) -> int:
-    for entry in ledgers.Chain(store, service):
-        if entry.kind == Kind.RELEASE or (entry.kind == Kind.DECISION and entry.release is None):
-            return entry.sequence
-    return 0
 
 
 def _await_dag(airflow: Airflow, dag: str, clock: Clock) -> None:

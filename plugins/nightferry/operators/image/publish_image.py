@@ -7,6 +7,7 @@ from typing import Any
 
 from nightferry.entities.decision import Decision
 from nightferry.hooks.registry import REGISTRY, RegistryHook
+from nightferry.operators.run_facts import NOTHING, left_nothing
 from nightferry.operators.step import Outcome, StepOperator
 from nightferry.steps.image.publish_image import publish_image
 from nightferry.steps.image.test_image import TestedImage
@@ -27,6 +28,8 @@ class PublishImageOperator(StepOperator):
 
     def step(self, decision: Decision) -> Outcome:
         """Publish; the released image is passed on."""
+        if self.tested in NOTHING:
+            raise left_nothing("test_image")
         published = publish_image(
             decision=decision,
             spec=self.spec,

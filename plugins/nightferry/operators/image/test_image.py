@@ -24,12 +24,12 @@ from nightferry.hooks.registry import REGISTRY
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.model.check_model import MODEL_FOLDER
-from nightferry.operators.run_facts import DECISION, read_decision
+from nightferry.operators.run_facts import DECISION, left_nothing, read_decision
 from nightferry.operators.step import present_model
 from nightferry.steps.image import test_image as tests
 from nightferry.steps.record.record import record_step
 
-CANDIDATE = "{{ ti.xcom_pull(task_ids='build_image')['candidate_image'] }}"
+CANDIDATE = "{{ (ti.xcom_pull(task_ids='build_image') or {}).get('candidate_image', '') }}"
 """The template of a field that holds the built image."""
 READY_SECONDS = 60
 MODEL = "/model"
@@ -69,6 +69,9 @@ class TestImageOperator(DockerOperator):
         """Test; the tested image is passed on."""
         with reported(context):
             decision, clock = read_decision(self.decision), SystemClock()
+            if decision.image:
+                self.log.info("Not needed: %s is rolled out again with new settings", decision.image)
+                return {}
             began = clock.monotonic()
             tested = self._test(context, decision, clock)
             record_step(
@@ -90,6 +93,8 @@ class TestImageOperator(DockerOperator):
 
     def _test(self, context: Any, decision: Decision, clock: Clock) -> tests.TestedImage:
         folder = present_model(self.model_folder, decision, self.spec, self.storage_conn_id)
+        if not self.candidate:
+            raise left_nothing("build_image")
         image = ImageRef.parse(self.candidate)
         self._candidate_name = tests.candidate_name(str(decision.release))
         self._connect()

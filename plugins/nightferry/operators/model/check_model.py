@@ -9,8 +9,8 @@ from nightferry.entities.decision import Decision
 from nightferry.operators.step import Outcome, StepOperator, present_model
 from nightferry.steps.model.check_model import check_model
 
-MODEL_FOLDER = "{{ ti.xcom_pull(task_ids='fetch_model')['folder'] }}"
-"""The template of a field that holds the fetched model's folder."""
+MODEL_FOLDER = "{{ (ti.xcom_pull(task_ids='fetch_model') or {}).get('folder', '') }}"
+"""The template of a field that holds the fetched model's folder; empty where the task was marked as done by hand."""
 
 
 class CheckModelOperator(StepOperator):

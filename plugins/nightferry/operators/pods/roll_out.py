@@ -1,7 +1,8 @@
-"""The tasks that bring a release into use in one environment, and that verify it there.
+"""The tasks that bring a release into use in one environment, and that look at it again there.
 
-Each runs in a pod. The rollout's pod also takes the first look at what users get, so that on a good night the
-verification finds itself done; on any other it has a pod of its own.
+Each runs the deployer in a pod, which reads the release from the record. The rollout's pod looks at what users get and
+goes back if that is not right, so the verification needs a pod of its own only where its word is missing or is asked
+for again.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
+from nightferry.entities.fact_key import FAILED, FactKey, of_environment
 from nightferry.entities.ledger_entry import LedgerEntry
-from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.release_steps import VERIFY
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.storage import STORAGE, StorageHook
@@ -23,16 +25,14 @@ from nightferry.operators.pods.deployer_pod import DeployerPodOperator, environm
 from nightferry.operators.run_facts import DECISION, read_decision
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, of_release
-
-IMAGE = "{{ ti.xcom_pull(task_ids='publish_image')['image'] }}"
-"""The template of a field that holds the released image."""
+from nightferry.steps.record.state import read_state
 
 
 class RollOutOperator(DeployerPodOperator):
     """Brings the release into use in an environment. The deployer writes on the record what it did."""
 
     COMMAND = "roll_out"
-    template_fields: Sequence[str] = (*DeployerPodOperator.template_fields, "decision", "released")
+    template_fields: Sequence[str] = (*DeployerPodOperator.template_fields, "decision")
 
     def __init__(
         self,
@@ -40,7 +40,6 @@ class RollOutOperator(DeployerPodOperator):
         spec: ServiceSpec,
         environment: Environment,
         decision: str = DECISION,
-        released: str = IMAGE,
         storage_conn_id: str = STORAGE,
         **kwargs: Any,
     ) -> None:
@@ -54,7 +53,6 @@ class RollOutOperator(DeployerPodOperator):
         self.spec = spec
         self.environment = environment
         self.decision = decision
-        self.released = released
         self.storage_conn_id = storage_conn_id
         self._first_try = False
 
@@ -63,58 +61,46 @@ class RollOutOperator(DeployerPodOperator):
         with reported(context):
             decision = read_decision(self.decision)
             self._first_try = context["ti"].try_number == 1
-            if self.done_before(decision):
-                return
-            self.arguments = [self.COMMAND, "--plan", self._plan(decision).model_dump_json(), *self.words(context)]
+            self.arguments = [
+                self.COMMAND,
+                "--release",
+                str(decision.release),
+                "--environment",
+                self.environment.name,
+            ]
             super().execute(context)
 
-    def words(self, context: Any) -> list[str]:
-        """More words for the deployer's command line: a pod that rolled out verifies too, if all is right at once."""
-        return ["--verify"]
-
-    def done_before(self, decision: Decision) -> bool:
-        """Whether no pod is needed. A rollout finds out in its pod, from the cluster."""
-        return False
-
     def recorded(self) -> bool:
-        """Whether the record says that the pod's work is done."""
-        with suppress(NightferryError):  # then the pod's own end says it
-            return self.success(read_decision(self.decision)) is not None
-        return False
+        """Whether the record says that the pod's work is done: users get the release, and it was verified.
 
-    def success(self, decision: Decision) -> LedgerEntry | None:
-        """The record's word that this task succeeded; on its first try only.
-
-        What is tried or cleared again is to be done again, whatever an earlier try wrote.
+        On the task's first try only: what is tried or cleared again is done again, whatever an earlier try wrote.
         """
         if not self._first_try:
-            return None
-        release = str(decision.release)
-        return Chain(self.ledger(), decision.service).find(f"{release}/{self.task_id}", of_release(release))
+            return False
+        with suppress(NightferryError):  # then the pod's own end says it
+            return self._verified(read_decision(self.decision)) is not None
+        return False
 
-    def _plan(self, decision: Decision) -> RolloutPlan:
-        return RolloutPlan(
-            service=self.spec.service,
-            release=str(decision.release),
-            image=self.released,
-            model=decision.candidate.model,
-            model_repository=self.spec.model.repository,
-            source=decision.candidate.source.commit,
-            actor=decision.actor,
-            environment=self.environment,
-        )
+    def _verified(self, decision: Decision) -> LedgerEntry | None:
+        key = FactKey(str(decision.release), of_environment(self.environment.name, VERIFY))
+        return Chain(self.ledger(), decision.service).find(str(key), of_release(key.release))
 
     def explained(self, fault: Exception) -> NightferryError:
         """The failure as the deployer wrote it on the record; only its exit code and the record count, never a log."""
         if self.exit_code() not in (EXIT_PERMANENT, EXIT_TEMPORARY):
             return super().explained(fault)
-        decision = read_decision(self.decision)
-        entries = release_entries(self.ledger(), str(decision.release))
-        failures = [entry for entry in entries if entry.key.startswith(f"{decision.release}/{self.task_id}/failed")]
+        entries = release_entries(self.ledger(), str(read_decision(self.decision).release))
+        failures = [entry for entry in entries if self._tells_failure(entry)]
         if not failures:
             return super().explained(fault)
         kind = Permanent if self.exit_code() == EXIT_PERMANENT else Temporary
         return kind(failures[-1].reason, failures[-1].sentence)
+
+    def _tells_failure(self, entry: LedgerEntry) -> bool:
+        """A failure of a rollout or a verification in this environment: one pod does both."""
+        key = FactKey.parse(entry.key)
+        here = (of_environment(self.environment.name, step) for step in ("roll_out", VERIFY))
+        return key is not None and key.outcome == FAILED and key.step in here
 
     def ledger(self) -> LedgerStore:
         """Where the deployer writes what it did."""
@@ -122,18 +108,37 @@ class RollOutOperator(DeployerPodOperator):
 
 
 class VerifyOperator(RollOutOperator):
-    """Asks the environment's service at its own address whether it is the release; if not, the deployer goes back."""
+    """Looks again at what users get; if it is not the release, or not right, the deployer goes back."""
 
     COMMAND = "verify"
 
-    def words(self, context: Any) -> list[str]:
-        """On the last try an unreachable service counts as a wrong one, and the deployer goes back at once."""
-        ti = context["ti"]
-        return ["--last-try"] if ti.try_number > ti.max_tries else []
+    def execute(self, context: Any) -> None:
+        """Look; on the first try the record's word counts, which the rollout's pod wrote a moment ago."""
+        with reported(context):
+            decision = read_decision(self.decision)
+            if context["ti"].try_number == 1 and self._stands(decision):
+                return
+        super().execute(context)
 
-    def done_before(self, decision: Decision) -> bool:
-        """Whether the rollout's pod has verified already."""
-        found = self.success(decision)
-        if found:
-            self.log.info("Verified right after the rollout, in the same pod: %s", found.sentence)
-        return found is not None
+    def recorded(self) -> bool:
+        """An earlier word on the record does not say what this pod found."""
+        return False
+
+    def _stands(self, decision: Decision) -> bool:
+        """Whether users get the release by the record, verified."""
+        now = read_state(self.ledger(), decision.service).traffic.get(self.environment.name)
+        stands = now is not None and now.release == decision.release and now.verified and now.withdrawing is None
+        if stands:
+            self.log.info("%s serves %s, and the rollout's pod verified it", self.environment.name, decision.release)
+        return stands
+
+
+class GoBackOperator(RollOutOperator):
+    """Takes a release that production went back from out of an earlier environment too; give it the trigger rule
+    `one_failed`."""
+
+    COMMAND = "finish"
+
+    def recorded(self) -> bool:
+        """No single entry says that nothing is left to be finished."""
+        return False

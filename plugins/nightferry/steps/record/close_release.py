@@ -27,7 +27,7 @@ KINDS = {"roll_out": Kind.ROLLOUT, "verify": Kind.VERIFICATION}
 class Failure:
     """Why a step failed."""
 
-    reason: Reason
+    reason: str
     sentence: str
     permanent: bool
 
@@ -53,6 +53,12 @@ KILLED = Failure(
     permanent=False,
 )
 """The failure of a step that left none."""
+BY_HAND = Failure(
+    Reason.RESULT_MISSING,
+    "decide was marked as done in Airflow, but left no decision. Clear it there and let it run.",
+    permanent=True,
+)
+"""The failure of a decision that nobody made."""
 
 
 def close_release(
@@ -116,8 +122,11 @@ def _tells(known: Sequence[LedgerEntry], step: str) -> bool:
 def _says(entry: LedgerEntry, step: Ended) -> bool:
     """Whether an entry tells of the step's failure already: whoever did the step wrote it, under the step's own name or
     another's of the same environment (the pod that rolls out verifies as well)."""
-    same = step_of(entry.key) == step.step or step_of(entry.key).rpartition(".")[0] == step.step.rpartition(".")[0] != ""
-    return bool(step.failure) and same and (entry.reason, entry.sentence) == (step.failure.reason, step.failure.sentence)
+    theirs, failure = step_of(entry.key), step.failure
+    same_environment = "." in theirs and theirs.partition(".")[0] == step.step.partition(".")[0]
+    if failure is None or not (theirs == step.step or same_environment):
+        return False
+    return (entry.reason, entry.sentence) == (failure.reason, failure.sentence)
 
 
 def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: Clock) -> LedgerEntry | None:

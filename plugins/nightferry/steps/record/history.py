@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
+from nightferry.entities.traffic import Traffic
 from nightferry.errors import Permanent
 from nightferry.steps.record.ledger import Chain
+from nightferry.steps.record.state import state_of
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,9 @@ class HistoryLine:
     """When it was decided (UTC, RFC 3339)."""
     release: str | None
     """None: nothing was to be released."""
-    decided: Reason
+    decided: str
     """Why it was decided so."""
-    outcome: Reason | None
+    outcome: str | None
     """How the release ended: `released` or why it failed; None while it runs, or when there is none."""
     sentence: str
     actor: str
@@ -34,16 +36,20 @@ class HistoryLine:
     """The commit."""
     ended: str | None
     """When the release ended."""
+    serves: tuple[str, ...] = ()
+    """The environments whose users get this release now."""
 
 
 def history(store: LedgerStore, service: str) -> Iterator[HistoryLine]:
     """The decisions of a service, newest first, read as far as they are asked for. Raises as `LedgerStore.names`."""
     closing: dict[str, LedgerEntry] = {}
-    for entry in Chain(store, service):
-        if entry.kind is Kind.RELEASE and entry.release:
+    chain = Chain(store, service)
+    traffic = state_of(chain).traffic
+    for entry in chain:
+        if entry.kind == Kind.RELEASE and entry.release:
             closing.setdefault(entry.release, entry)
-        elif entry.kind is Kind.DECISION:
-            yield _line(entry, closing.pop(entry.release or "", None))
+        elif entry.kind == Kind.DECISION:
+            yield _line(entry, closing.pop(entry.release or "", None), traffic)
 
 
 def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
@@ -62,7 +68,7 @@ def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
     for entry in Chain(store, service):
         if entry.release == release:
             entries.append(entry)
-            if entry.kind is Kind.DECISION:
+            if entry.kind == Kind.DECISION:
                 break
     if not entries:
         raise Permanent(
@@ -72,7 +78,7 @@ def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
     return entries[::-1]
 
 
-def _line(decision: LedgerEntry, closing: LedgerEntry | None) -> HistoryLine:
+def _line(decision: LedgerEntry, closing: LedgerEntry | None, traffic: Mapping[str, Traffic]) -> HistoryLine:
     candidate: dict[str, Any] = decision.data.get("candidate") or {}
     return HistoryLine(
         time=decision.time,
@@ -84,4 +90,5 @@ def _line(decision: LedgerEntry, closing: LedgerEntry | None) -> HistoryLine:
         model=candidate.get("model", {}).get("version"),
         source=candidate.get("source", {}).get("commit"),
         ended=closing.time if closing else None,
+        serves=tuple(name for name, now in traffic.items() if decision.release and now.release == decision.release),
     )

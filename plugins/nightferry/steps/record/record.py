@@ -9,7 +9,16 @@ from typing import Any
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
-from nightferry.entities.fact_key import FAILED, RELEASE, SKIPPED, WITHDRAWAL, WITHDRAWN, FactKey, of_environment, step_of
+from nightferry.entities.fact_key import (
+    FAILED,
+    RELEASE,
+    SKIPPED,
+    WITHDRAWAL,
+    WITHDRAWN,
+    FactKey,
+    of_environment,
+    step_of,
+)
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import expected_steps

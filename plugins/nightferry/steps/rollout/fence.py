@@ -80,7 +80,7 @@ def refuse_superseded(found: Manifest | None, release: str, order: int, orders: 
     """Refuse a release, where the Service was moved by something that was ordered later.
 
     Raises:
-        Permanent: (rollout_superseded, ledger_behind, ledger_missing)
+        Permanent: (rollout_superseded; withdrawn: this very release was taken out of use; ledger_behind, ledger_missing)
     """
     if found is None:
         return
@@ -90,7 +90,7 @@ def refuse_superseded(found: Manifest | None, release: str, order: int, orders: 
         return
     if notes.get(names.WITHDRAWN) == release:
         raise Permanent(
-            Reason.ROLLOUT_SUPERSEDED,
+            Reason.WITHDRAWN,
             f"{release} was taken out of use in {where}, which serves {current or 'nothing'}; nothing was changed. "
             "Release again to try once more.",
         )

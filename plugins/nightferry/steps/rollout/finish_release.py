@@ -24,9 +24,10 @@ from nightferry.entities.service_state import LAST, ServiceState
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
 from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.record import record_release
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success
-from nightferry.steps.record.state import read_state
+from nightferry.steps.record.state import decision_of, read_state, state_of
 from nightferry.steps.rollout.fence import Orders, order_of
 from nightferry.steps.rollout.go_back import go_back
 from nightferry.steps.rollout.read_plan import read_plan
@@ -103,6 +104,19 @@ def finish_release(
             _close(place, traffic.release)
 
 
+def environments_in(ledger: LedgerStore, service: str, namespace: str) -> list[str]:
+    """The environments whose users' release was decided to live in this namespace. Raises as `read_state`."""
+    chain = Chain(ledger, service)
+    state = state_of(chain)
+    found: list[str] = []
+    for name, traffic in state.traffic.items():
+        decision = decision_of(chain, state, traffic.release)
+        spec = decision.service_spec if decision else None
+        if spec and name in [one.name for one in spec.environments] and spec.environment(name).namespace == namespace:
+            found.append(name)
+    return found
+
+
 def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None:
     """Write down what the Service says and the record does not: whoever moved it was killed, or could not write."""
     traffic = place.state().traffic.get(place.environment)
@@ -110,7 +124,9 @@ def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None
     withdrawn = notes.get(names.WITHDRAWN, "")
     if withdrawn and known == withdrawn:
         plan = place.plan(withdrawn)
-        fault = Permanent(Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, before that was written.")
+        fault = Permanent(
+            Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, that was written later."
+        )
         log.info(go_back(plan, fault, cluster=place.cluster, ledger=place.ledger, clock=place.clock))
         _close(place, withdrawn)
     elif current and known != current and not withdrawn:
@@ -126,7 +142,7 @@ def _wrong(place: _Place, state: ServiceState, release: str) -> NightferryError 
     entries = release_entries(place.ledger, release)
     if traffic.withdrawing is not None:
         ordered = next(entry for entry in entries if entry.sequence == traffic.withdrawing)
-        return Permanent(Reason(ordered.reason), ordered.sentence)
+        return Permanent(ordered.reason, ordered.sentence)
     gone = next((entry for entry in entries if _withdrawn_last(entry)), None)
     if gone is None or place.environment == LAST:
         return None

@@ -28,9 +28,7 @@ _LOOK = dt.timedelta(hours=1)
 log = logging.getLogger(__name__)
 
 
-def go_back(
-    plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
-) -> str:
+def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger: LedgerStore, clock: Clock) -> str:
     """Take the plan's release out of use; what was done, as a sentence.
 
     Done again after an interruption it goes on where it stopped. Where a release that users were served well by has

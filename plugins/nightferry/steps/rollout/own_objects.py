@@ -14,7 +14,9 @@ def refuse_alien(found: Manifest, service: str) -> None:
     labels = metadata.get("labels") or {}
     if labels.get(names.MANAGED_BY) == "nightferry" and labels.get(names.NAME, service) == service:
         return
-    owner = f"the service {labels[names.NAME]}'s" if labels.get(names.MANAGED_BY) == "nightferry" else "not Nightferry's"
+    owner = (
+        f"the service {labels[names.NAME]}'s" if labels.get(names.MANAGED_BY) == "nightferry" else "not Nightferry's"
+    )
     raise Permanent(
         Reason.ROLLOUT_REFUSED,
         f"{found['kind']} {metadata['name']} in {metadata.get('namespace', 'the namespace')} exists and is {owner}; "

@@ -58,8 +58,8 @@ def pinned_spec(decision: Decision) -> ServiceSpec:
     if spec is None:
         raise Permanent(
             Reason.DECISION_OUTDATED,
-            f"{decision.release} was decided by an earlier version of Nightferry, which did not write down how it is to "
-            f"be rolled out; decide anew: nightferry release {decision.service}.",
+            f"{decision.release} was decided by an earlier version of Nightferry, which did not write down how it is "
+            f"to be rolled out; decide anew: nightferry release {decision.service}.",
         )
     return spec
 

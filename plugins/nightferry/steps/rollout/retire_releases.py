@@ -58,9 +58,8 @@ def retire_releases(cluster: Cluster, service: str, clock: Clock, keep: int = KE
                 _scale_down(cluster, deployment)
                 scaled.append(release)
     retired = Retired(scaled=tuple(scaled), removed=tuple(removed))
-    log.info(
-        "%s serves %s; scaled to zero: %s; removed: %s.", cluster.namespace, current or "nobody", *map(_names, (scaled, removed))
-    )
+    where, told = cluster.namespace, map(_names, (scaled, removed))
+    log.info("%s serves %s; scaled to zero: %s; removed: %s.", where, current or "nobody", *told)
     return retired
 
 

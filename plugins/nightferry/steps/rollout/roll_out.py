@@ -1,6 +1,7 @@
-"""Roll out: a Deployment of the release beside the one in use, asked through its candidate Service, then the switch, and
-then a look at what users get. Whoever moves the traffic answers for it: it fetches everything that it needs to judge
-beforehand, and goes back by itself when what it sees is wrong.
+"""Roll out: a Deployment of the release beside the one in use, asked through its candidate Service, then the switch.
+
+`verify_release` follows in the same process: whoever moves the traffic answers for it, fetches everything that it needs
+to judge beforehand, and goes back by itself when what it sees is wrong.
 
 Everything that was done is read from the cluster, so doing it again after any interruption goes on where it stopped
 and ends in the same one rollout. What fails before the switch takes away what this release made, and nothing else.

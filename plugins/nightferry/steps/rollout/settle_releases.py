@@ -59,9 +59,9 @@ def mark_served(cluster: Cluster, release: str, clock: Clock) -> None:
 
 
 def settle(cluster: Cluster, plan: RolloutPlan, release: str, clock: Clock) -> None:
-    """After a switch: `release` is in use and scales with its load, and the one that the Service pointed to before stays
-    warm for the environment's `warm_minutes`, with as many pods as it had. Of those before it none is kept warm any
-    longer: many releases in a short time must not use up the cluster.
+    """After a switch: `release` is in use and scales with its load, and the one that the Service pointed to before
+    stays warm for the environment's `warm_minutes`, with as many pods as it had. Of those before it none is kept
+    warm any longer: many releases in a short time must not use up the cluster.
 
     It repairs what an interrupted attempt left undone, and changes nothing the second time.
     """

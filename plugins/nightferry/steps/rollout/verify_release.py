@@ -38,7 +38,12 @@ from nightferry.steps.rollout.settle_releases import settle
 from nightferry.steps.rollout.switch_service import in_use
 
 POLL_SECONDS = 0.2
-VERDICTS = {Reason.VERIFY_WRONG_RELEASE, Reason.VERIFY_GOLDEN_WRONG, Reason.IMAGE_CONTRACT_BROKEN}
+VERDICTS = {
+    Reason.VERIFY_WRONG_RELEASE,
+    Reason.VERIFY_GOLDEN_WRONG,
+    Reason.IMAGE_CONTRACT_BROKEN,
+    Reason.WITHDRAWN,  # going back may not be done yet
+}
 """What was seen of the release, and is wrong with it."""
 log = logging.getLogger(__name__)
 
@@ -78,7 +83,7 @@ def verify_release(
 
     Raises:
         Permanent: (verify_wrong_release, verify_golden_wrong, verify_unreachable, image_contract_broken: it was taken
-            out of use, as far as that could be done; rollout_superseded, cluster_denied)
+            out of use, as far as that could be done; withdrawn: it was before; rollout_superseded, cluster_denied)
         Temporary: (verify_unreachable, cluster_unavailable, storage_unavailable) it could not be looked at.
     """
     start = clock.monotonic()
