@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +15,12 @@ from nightferry.clients.image_builder import BuildRequest
 from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import LedgerEntry
-from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.model.model_folder import read_manifest
+from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.rollout_record import ROLL_OUT, VERIFY, record_success, record_trouble
+from nightferry.steps.rollout.read_plan import read_plan
 
 from tests.dags.bag import parsed
 from tests.fakes.memory_docker import MemoryDocker
@@ -59,12 +61,19 @@ class World:
         manifest, content = read_manifest(place)
         self.models.publish(place, manifest, content)
 
-    def release(self, conf: dict[str, Any] | None = None) -> tuple[str, dict[str, str]]:
-        """Run the release DAG once: the run's state, and each task's."""
+    def edit(self, old: str, new: str) -> None:
+        """Edit the service file."""
+        file = Path(os.environ["NIGHTFERRY_SERVICES"]) / "digits.yaml"
+        text = file.read_text(encoding="utf-8")
+        assert old in text
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    def release(self, conf: dict[str, Any] | None = None, marked: str = "") -> tuple[str, dict[str, str]]:
+        """Run the release DAG once, a task marked as done by hand: the run's state, and each task's."""
         dag = parsed().dags["release_digits"]
         for task in dag.tasks:
             task.retry_delay = task.retry_delay * 0
-        run = dag.test(run_conf=conf)
+        run = dag.test(run_conf=conf, mark_success_pattern=f"^{marked}$" if marked else None)
         return str(run.state.value), {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
 
     def entries(self) -> list[LedgerEntry]:
@@ -130,18 +139,19 @@ class World:
 
     def _pod(self, operator: Any) -> None:
         self.pods.append(operator.arguments)
-        plan = RolloutPlan.model_validate_json(operator.arguments[2])
-        task = ROLL_OUT if operator.arguments[0] == "roll_out" else VERIFY
-        try:
-            self.maybe_fail(operator.task_id)
-        except NightferryError as fault:
-            record_trouble(self.ledger, SystemClock(), plan, task, fault, {})
-            operator.remote_pod = _ended(operator, 2 if isinstance(fault, Permanent) else 3)
-            raise RuntimeError("the pod failed") from None
-        record_success(self.ledger, SystemClock(), plan, task, f"{operator.task_id} is done.", {})
-        verification = f"{plan.environment.name}.verify"
-        if "--verify" in operator.arguments and not self.faults.get(verification):
-            record_success(self.ledger, SystemClock(), plan, VERIFY, f"{verification} is done.", {})
+        command, _, release, _, environment = operator.arguments
+        if command == "finish":
+            return
+        plan = read_plan(release_entries(self.ledger, release), environment)
+        for task in (ROLL_OUT, VERIFY) if command == "roll_out" else (VERIFY,):
+            name = f"{environment}.{task[0]}"
+            try:
+                self.maybe_fail(name)
+            except NightferryError as fault:
+                record_trouble(self.ledger, SystemClock(), plan, task, fault, {})
+                operator.remote_pod = _ended(operator, 2 if isinstance(fault, Permanent) else 3)
+                raise RuntimeError("the pod failed") from None
+            record_success(self.ledger, SystemClock(), plan, task, f"{name} is done.", {})
 
 
 def _ended(operator: Any, code: int) -> Any:

@@ -9,9 +9,10 @@ from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
+from nightferry.entities.release_steps import expected_steps
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.record import ledger as ledgers
-from nightferry.steps.record.record import expected_steps, record_release, record_step
+from nightferry.steps.record.record import record_release, record_step
 
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock
@@ -84,8 +85,23 @@ def decided(store: MemoryLedger, clock: StillClock, decision: Decision) -> Decis
 
 def released(store: MemoryLedger, clock: StillClock, decision: Decision) -> None:
     """Write down that every step of a decided release succeeded, and its end."""
-    environments = ["staging", "production"]
-    for step in expected_steps(environments):
+    walked(store, clock, decision)
+    record_release(store, clock, decision, ENVIRONMENTS)
+
+
+def walked(store: MemoryLedger, clock: StillClock, decision: Decision) -> None:
+    """Write down that every step of a decided release succeeded."""
+    for step in expected_steps(ENVIRONMENTS, image=decision.image is None):
         clock.advance(2)
-        record_step(store, clock, decision, step, sentence=f"{step} is done.", seconds=2.0, data={"image": IMAGE})
-    record_release(store, clock, decision, environments)
+        where, _, verb = step.rpartition(".")
+        reason, kind = OF_DEPLOYER.get(verb, (Reason.SUCCEEDED, Kind.STEP))
+        data = {"image": decision.image or IMAGE} | ({"environment": where} if where else {})
+        sentence = f"{step} is done."
+        record_step(store, clock, decision, step, sentence=sentence, seconds=2.0, data=data, reason=reason, kind=kind)
+
+
+ENVIRONMENTS = ("staging", "production")
+OF_DEPLOYER = {
+    "roll_out": (Reason.ROLLED_OUT, Kind.ROLLOUT),
+    "verify": (Reason.VERIFIED, Kind.VERIFICATION),
+}

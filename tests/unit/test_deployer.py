@@ -16,7 +16,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 
 from tests.fakes.memory_cluster import Behaviour
-from tests.fakes.rollout_world import World, image, plan
+from tests.fakes.rollout_world import World, image
 
 RELEASE = "digits-2026-11-21.1"
 
@@ -40,55 +40,72 @@ def where(address: str) -> str:
     return named.get(address, address)
 
 
-def run(command: str, *words: str, **changes: Any) -> int:
-    return deployer.main([command, "--plan", plan(RELEASE, **changes).model_dump_json(), *words])
+def run(command: str, world: World, *words: str) -> int:
+    world.plan(RELEASE)  # it is decided on, and its image is published
+    return deployer.main([command, "--release", RELEASE, "--environment", "staging", *words])
 
 
-def test_a_rollout_and_its_verification(world: World) -> None:
-    assert run("roll_out") == 0
-    assert run("verify") == 0
-    assert world.in_use() == RELEASE
-
-
-def test_a_rollout_that_verifies_too(world: World) -> None:
-    assert run("roll_out", "--verify") == 0
+def test_a_rollout_looks_at_what_users_get(world: World) -> None:
+    assert run("roll_out", world) == 0
     assert [entry.reason for entry in world.entries()] == [Reason.ROLLED_OUT, Reason.VERIFIED]
-
-
-def test_a_rollout_leaves_what_is_not_right_to_the_verification(world: World) -> None:
-    world.answers = lambda address, answer: None if address == "stable" else answer
-    assert run("roll_out", "--verify") == 0
-    assert [entry.reason for entry in world.entries()] == [Reason.ROLLED_OUT]
+    assert run("verify", world) == 0
     assert world.in_use() == RELEASE
-    assert run("verify") == 3
 
 
-def test_the_kind_of_service_comes_from_the_settings_where_the_plan_says_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NIGHTFERRY_SERVICE_TYPE", "ClusterIP")
-    assert run("roll_out", service_type=None) == 0
-    assert world.cluster.get("Service", "digits")["spec"]["type"] == "ClusterIP"
+def test_a_rollout_goes_back_by_itself(world: World) -> None:
+    world.roll_out("digits-2026-11-20.1")
+    world.answers = lambda address, answer: (
+        {**answer, "release": "another"} if address == "stable" and answer and answer["release"] == RELEASE else answer
+    )
+    assert run("roll_out", world) == 2
+    assert world.in_use() == "digits-2026-11-20.1"
+    assert world.traffic().release == "digits-2026-11-20.1"
+
+
+def test_a_rollout_that_cannot_look_leaves_the_release_and_is_tried_again(world: World) -> None:
+    world.answers = lambda address, answer: None if address == "stable" else answer
+    assert run("roll_out", world) == 3
+    assert (world.in_use(), world.traffic().verified) == (RELEASE, False)
+    world.answers = lambda address, answer: answer
+    assert run("roll_out", world) == 0
+    assert world.traffic().verified
+
+
+def test_what_is_not_decided_or_not_published_is_said(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["roll_out", "--release", RELEASE, "--environment", "staging"]
+    assert deployer.main(words) == 2
+    assert "release_unknown" in capsys.readouterr().out
+    world.decide(RELEASE)
+    world.ledger.blobs.popitem()
+    assert deployer.main(words) == 2
+    assert "result_missing" in capsys.readouterr().out
+    assert not world.cluster.objects
+
+
+def test_a_decision_of_before_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.spec = None
+    assert run("roll_out", world) == 2
+    assert "decide anew" in capsys.readouterr().out
+    assert not world.cluster.objects
+
+
+def test_the_service_file_counts_as_it_was_when_it_was_decided(world: World) -> None:
+    assert run("roll_out", world) == 0
+    assert world.cluster.get("Service", "digits")["spec"]["type"] == "NodePort"
 
 
 def test_permanent_and_temporary_failures_have_their_exit_codes(world: World) -> None:
     world.cluster.behaviours[image(RELEASE)] = Behaviour(crash="boom")
-    assert run("roll_out") == 2
+    assert run("roll_out", world) == 2
     world.cluster.fault = Temporary(Reason.CLUSTER_UNAVAILABLE, "no answer")
-    assert run("roll_out") == 3
+    assert run("roll_out", world) == 3
     world.cluster.fault = Permanent(Reason.CLUSTER_DENIED, "no rights")
-    assert run("verify") == 2
-
-
-def test_a_plan_that_is_none(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deployer.main(["roll_out", "--plan", '{"service": "digits", "extra": 1}']) == 2
-    assert deployer.main(["roll_out", "--plan", "no json"]) == 2
-    assert not world.cluster.objects
+    assert run("verify", world) == 2
 
 
 def test_an_error_that_nobody_foresaw_ends_in_one_line(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.cluster.fault = ZeroDivisionError("by hand")
-    assert run("roll_out") == 3
+    assert run("roll_out", world) == 3
     assert "Traceback" not in capsys.readouterr().out
 
 
@@ -100,7 +117,7 @@ def test_sigterm_clears_up(world: World) -> None:
             threading.Event().wait(0.01)  # the handler runs at the next line of Python
 
     world.cluster.before = tick
-    assert run("roll_out") == 3
+    assert run("roll_out", world) == 3
     assert world.cluster.names("Deployment") == []
     assert world.entries()[-1].reason == Reason.INTERRUPTED
 

@@ -30,11 +30,12 @@ def objects() -> list[dict[str, Any]]:
     notes = {names.PREVIOUS: "digits-2026-11-20.1", names.SWITCHED: "2026-11-21T01:00:00Z"}
     return [
         made,
-        service.preview("digits", names.identity(full)),
+        service.candidate("digits", names.identity(full)),
         service.unused("digits"),
         service.stable("digits", names.identity(full), full.environment, notes=notes, found=FOUND),
         policies.network_policy("digits"),
-        *policies.companions(known, full.environment.autoscale),
+        policies.disruption_budget(known),
+        policies.autoscaler(known, full.environment.autoscale),
     ]
 
 

@@ -87,6 +87,7 @@ def test_what_the_deployer_wrote_is_not_written_twice(store: MemoryLedger) -> No
     plan = RolloutPlan(
         service="digits",
         release=str(decision.release),
+        order=1,
         image=IMAGE,
         model=decision.candidate.model,
         model_repository=spec.model.repository,

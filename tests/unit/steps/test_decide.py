@@ -10,13 +10,16 @@ import pytest
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
+from nightferry.entities.release_steps import expected_steps
+from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import history
-from nightferry.steps.record.record import expected_steps, record_failure, record_release, record_step
+from nightferry.steps.record.record import record_failure, record_release
 
+from tests.fakes.a_release import walked
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_models import MemoryModels
 from tests.fakes.memory_source import MemorySource
@@ -36,15 +39,22 @@ class World:
         self.models, self.source, self.ledger = MemoryModels(), MemorySource(), MemoryLedger()
         self.clock = StillClock("2026-11-21T01:00:00+00:00")
         self.base, self.recipe = BASE, "2" * 64
+        self.spec = digits_spec()
         self.publish("one", created="2026-11-20T00:00:00Z")
 
     def publish(self, version: str, **changes: Any) -> None:
         place = write_version(self.folder, version, {"model.onnx": b"weights of " + version.encode()}, **changes)
         self.models.publish(place, *read_manifest(place))
 
-    def decide(self, key: str = "night:2026-11-21", asked: dt.datetime | None = None, **request: Any) -> Decision:
+    def decide(
+        self,
+        key: str = "night:2026-11-21",
+        asked: dt.datetime | None = None,
+        slot: dt.datetime | None = None,
+        **request: Any,
+    ) -> Decision:
         return decide(
-            digits_spec(),
+            self.spec,
             ReleaseRequest(**request),
             key=key,
             actor="ana",
@@ -55,6 +65,7 @@ class World:
             recipe=self.recipe,
             clock=self.clock,
             asked=asked,
+            slot=slot,
         )
 
     def note(self, number: int) -> None:
@@ -73,8 +84,7 @@ class World:
 
     def release(self, decision: Decision) -> None:
         """As when every step has succeeded."""
-        for step in expected_steps(ENVIRONMENTS):
-            record_step(self.ledger, self.clock, decision, step, sentence="done")
+        walked(self.ledger, self.clock, decision)
         closing = record_release(self.ledger, self.clock, decision, ENVIRONMENTS)
         assert closing is not None
         assert closing.reason == Reason.RELEASED
@@ -113,13 +123,6 @@ def test_the_same_key_is_decided_once(world: World):
     world.clock.advance(3600)
     assert world.decide() == first
     assert len(world.ledger.blobs) == 1
-
-
-def test_a_night_is_found_again_behind_any_number_of_entries(world: World):
-    first = world.decide()
-    for number in range(ledgers.KEY_BOUND + 5):
-        world.note(number)
-    assert world.decide() == first
 
 
 def test_a_runs_decision_is_found_again_behind_any_number_of_entries(world: World):
@@ -333,3 +336,73 @@ def test_a_temporary_failure_is_not_a_decision(world: World):
     with pytest.raises(Temporary):
         world.decide()
     assert world.ledger.blobs == {}
+
+
+def with_environment(spec: ServiceSpec, **changes: Any) -> ServiceSpec:
+    """The service with its production changed."""
+    *others, last = spec.environments
+    changed = last.model_validate({**last.to_json(), **changes})
+    return spec.model_copy(update={"environments": (*others, changed)})
+
+
+def test_settings_that_reach_the_pods_are_rolled_out_with_the_same_image(released: World):
+    before = released.newest()
+    released.spec = with_environment(released.spec, replicas=5)
+    decision = released.decide("run:settings")
+    assert (decision.go, decision.reason) == (True, Reason.NEW_SETTINGS)
+    assert "production.replicas" in decision.sentence
+    assert decision.image == before.data["image"]
+    released.release(decision)
+    assert released.decide("run:after").reason == Reason.UNCHANGED
+
+
+@pytest.mark.parametrize("change", ["owner", "schedule", "gates", "warm_minutes"])
+def test_settings_that_stay_here_change_nothing(released: World, change: str):
+    if change == "warm_minutes":
+        released.spec = with_environment(released.spec, warm_minutes=3)
+    else:
+        value = {"owner": "others", "schedule": {"cron": "0 4 * * *"}, "gates": {"accuracy": ">= 0.5"}}[change]
+        released.spec = ServiceSpec.model_validate({**released.spec.to_json(), change: value})
+    assert released.decide("run:settings").reason == Reason.UNCHANGED
+
+
+def test_what_is_new_is_built_although_settings_are_new_too(released: World):
+    released.spec = with_environment(released.spec, replicas=5)
+    released.publish("two", created="2026-11-21T00:00:00Z")
+    decision = released.decide("run:both")
+    assert (decision.reason, decision.image) == (Reason.NEW_MODEL, None)
+
+
+def scheduled(spec: ServiceSpec, cron: str) -> ServiceSpec:
+    return ServiceSpec.model_validate(spec.to_json() | {"schedule": {"cron": cron, "timezone": "Europe/Zurich"}})
+
+
+def test_a_schedule_moved_to_an_earlier_hour_does_not_fire_at_once(world: World):
+    """22:00 becomes 02:00 at ten in the morning; Airflow then starts the 02:00 of today, which nobody has served."""
+    world.spec = scheduled(world.spec, "0 22 * * *")
+    world.clock.time = dt.datetime.fromisoformat("2026-11-20T21:00:00+00:00")
+    world.release(world.decide("slot:2026-11-20T21:00Z", slot=world.clock.now()))
+    world.publish("two", created="2026-11-21T00:00:00Z")
+    world.spec = scheduled(world.spec, "0 2 * * *")
+    world.clock.time = dt.datetime.fromisoformat("2026-11-21T09:00:00+00:00")
+    over = dt.datetime(2026, 11, 21, 1, tzinfo=dt.UTC)
+    assert world.decide("slot:2026-11-21T01:00Z", slot=over).reason == Reason.SCHEDULE_MOVED
+    world.clock.time = dt.datetime.fromisoformat("2026-11-22T01:00:05+00:00")
+    assert world.decide("slot:2026-11-22T01:00Z", slot=over + dt.timedelta(days=1)).reason == Reason.NEW_MODEL
+
+
+def test_a_schedule_moved_to_a_later_hour_decides_anew(world: World):
+    """02:00 becomes 22:00: the evening's slot does not repeat what was decided in the morning."""
+    world.spec = scheduled(world.spec, "0 2 * * *")
+    world.release(world.decide("slot:2026-11-21T01:00Z", slot=world.clock.now()))
+    world.publish("two", created="2026-11-21T03:00:00Z")
+    world.spec = scheduled(world.spec, "0 22 * * *")
+    world.clock.time = dt.datetime.fromisoformat("2026-11-21T21:00:03+00:00")
+    slot = dt.datetime(2026, 11, 21, 21, tzinfo=dt.UTC)
+    assert world.decide("slot:2026-11-21T21:00Z", slot=slot).reason == Reason.NEW_MODEL
+
+
+def test_a_slot_that_is_late_is_served_where_the_schedule_is_the_same(released: World):
+    released.publish("two", created="2026-11-21T03:00:00Z")
+    slot = released.clock.now() - dt.timedelta(hours=8)
+    assert released.decide("slot:late", slot=slot).reason == Reason.NEW_MODEL

@@ -224,7 +224,7 @@ def test_what_breaks_the_contract_is_found(twist: Twist, path: str, change: Call
 
 def test_a_service_that_stops_answering_is_found(twist: Twist):
     report = twist("/score", lambda status, body: (0, b""))
-    assert (kinds(report), report.exit_code) == ({"contract"}, EXIT_CONTRACT)
+    assert (kinds(report), report.exit_code) == ({"silent"}, EXIT_CONTRACT)
 
 
 def test_one_lost_connection_is_the_networks_doing_and_asked_again(twist: Twist):

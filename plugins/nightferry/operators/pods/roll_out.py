@@ -26,6 +26,7 @@ from nightferry.operators.run_facts import DECISION, read_decision
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, of_release
 from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.read_plan import read_plan
 
 
 class RollOutOperator(DeployerPodOperator):
@@ -61,6 +62,8 @@ class RollOutOperator(DeployerPodOperator):
         with reported(context):
             decision = read_decision(self.decision)
             self._first_try = context["ti"].try_number == 1
+            # The deployer reads the same; what is missing is said without a pod.
+            read_plan(release_entries(self.ledger(), str(decision.release)), self.environment.name)
             self.arguments = [
                 self.COMMAND,
                 "--release",

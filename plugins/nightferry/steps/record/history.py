@@ -44,12 +44,22 @@ def history(store: LedgerStore, service: str) -> Iterator[HistoryLine]:
     """The decisions of a service, newest first, read as far as they are asked for. Raises as `LedgerStore.names`."""
     closing: dict[str, LedgerEntry] = {}
     chain = Chain(store, service)
-    traffic = state_of(chain).traffic
+    traffic = _traffic(chain)
     for entry in chain:
         if entry.kind == Kind.RELEASE and entry.release:
             closing.setdefault(entry.release, entry)
         elif entry.kind == Kind.DECISION:
             yield _line(entry, closing.pop(entry.release or "", None), traffic)
+
+
+def _traffic(chain: Chain) -> Mapping[str, Traffic]:
+    """What users get now; nothing where an entry was changed: those that are whole are shown all the same."""
+    try:
+        return state_of(chain).traffic
+    except Permanent as fault:
+        if fault.reason != Reason.LEDGER_BROKEN:
+            raise
+        return {}
 
 
 def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:

@@ -103,8 +103,8 @@ def record_release(
 ) -> LedgerEntry | None:
     """Write how the release ended, as far as its entries in the ledger say; None when nothing was to be released.
 
-    Withdrawn: with the reason of its withdrawal, whatever was before. Released: every step of every environment
-    succeeded. Failed: with the newest failure's reason. Otherwise the release was interrupted. An ending that changes
+    Withdrawn: with the reason of its withdrawal, whatever was before. Released: it was verified in its
+    last environment. Failed: with the newest failure's reason. Otherwise the release was interrupted. An ending that changes
     later (a failed release is taken up again, a released one is withdrawn) is written too. `environments` counts where
     the decision names none; `entries` are the release's, where they were read already.
     """
@@ -137,7 +137,7 @@ def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[
     done = {entry.key for entry in entries}
     steps = expected_steps(environments, image=decision.image is None)
     missing = [step for step in steps if str(FactKey(str(decision.release), step)) not in done]
-    if not missing:
+    if steps[-1] not in missing:
         model, commit = decision.candidate.model.version, decision.candidate.source.commit[:8]
         return Reason.RELEASED, f"{decision.release} is in use: model {model}, source {commit}."
     failures = [entry for entry in entries if _failed(entry) and step_of(entry.key) in missing]

@@ -80,7 +80,7 @@ def refuse_superseded(found: Manifest | None, release: str, order: int, orders: 
     """Refuse a release, where the Service was moved by something that was ordered later.
 
     Raises:
-        Permanent: (rollout_superseded; withdrawn: this very release was taken out of use; ledger_behind, ledger_missing)
+        Permanent: (rollout_superseded, ledger_behind, ledger_missing; withdrawn: this release was taken out of use)
     """
     if found is None:
         return
