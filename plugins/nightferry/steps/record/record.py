@@ -103,8 +103,8 @@ def record_release(
 ) -> LedgerEntry | None:
     """Write how the release ended, as far as its entries in the ledger say; None when nothing was to be released.
 
-    Withdrawn: with the reason of its withdrawal, whatever was before. Released: it was verified in its
-    last environment. Failed: with the newest failure's reason. Otherwise the release was interrupted. An ending that changes
+    Withdrawn: with the reason of its withdrawal, whatever was before. Released: it was verified in its last
+    environment. Failed: with the newest failure's reason. Otherwise the release was interrupted. An ending that changes
     later (a failed release is taken up again, a released one is withdrawn) is written too. `environments` counts where
     the decision names none; `entries` are the release's, where they were read already.
     """
