@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 import itertools
+import marshal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +61,7 @@ class MemoryCluster:
 
     def get(self, kind: str, name: str) -> Manifest | None:
         self._enter("get", kind)
-        return copy.deepcopy(self.objects.get((kind, name)))
+        return _copied(self.objects.get((kind, name)))
 
     def list(
         self, kind: str, labels: Mapping[str, str] | None = None, fields: Mapping[str, str] | None = None
@@ -74,7 +74,7 @@ class MemoryCluster:
         else:
             found = [one for (its, _), one in sorted(self.objects.items()) if its == kind]
         return [
-            copy.deepcopy(one)
+            _copied(one)
             for one in found
             if _carries(one["metadata"].get("labels"), labels)
             and all(_at(one, path) == value for path, value in (fields or {}).items())
@@ -85,18 +85,18 @@ class MemoryCluster:
         key = _key(manifest)
         if key in self.objects:
             return None
-        return self._store(key, copy.deepcopy(manifest))
+        return self._store(key, _copied(manifest))
 
     def apply(self, manifest: Manifest) -> Manifest:
         self._enter("apply", manifest["kind"])
         key = _key(manifest)
         now = self.objects.get(key)
-        wanted = copy.deepcopy(manifest)
+        wanted = _copied(manifest)
         uid = wanted["metadata"].pop("uid", None)
         if uid and (now is None or now["metadata"]["uid"] != uid):
             raise ClusterConflict(Reason.CLUSTER_UNAVAILABLE, "uid mismatch")
         self._check_version(now, wanted["metadata"].pop("resourceVersion", None))
-        merged = copy.deepcopy(now) if now else {}
+        merged = _copied(now) if now else {}
         _drop(merged, self._applied.get(key, {}), wanted)
         _merge(merged, wanted, removing=False)
         self._applied[key] = wanted
@@ -107,9 +107,9 @@ class MemoryCluster:
         now = self.objects.get((kind, name))
         if now is None:
             return None
-        changes = copy.deepcopy(changes)
+        changes = _copied(changes)
         self._check_version(now, changes.get("metadata", {}).pop("resourceVersion", None))
-        merged = copy.deepcopy(now)
+        merged = _copied(now)
         _merge(merged, changes, removing=True)
         return self._store((kind, name), merged)
 
@@ -160,7 +160,7 @@ class MemoryCluster:
         if now is None or _without_version(manifest) != _without_version(now):
             metadata["resourceVersion"] = str(next(self._versions))
         self.objects[key] = manifest
-        return copy.deepcopy(manifest)
+        return _copied(manifest)
 
     def _default(self, kind: str, manifest: Manifest) -> None:
         if kind != "Service":
@@ -211,8 +211,8 @@ class MemoryCluster:
             deployment["metadata"]["resourceVersion"] = str(next(self._versions))
 
     def _make_pod(self, name: str, uid: str, template: Manifest) -> None:
-        metadata = copy.deepcopy(template["metadata"]) | {"name": name, "ownerReferences": [{"uid": uid}]}
-        pod = {"kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(template["spec"])}
+        metadata = _copied(template["metadata"]) | {"name": name, "ownerReferences": [{"uid": uid}]}
+        pod = {"kind": "Pod", "metadata": metadata, "spec": _copied(template["spec"])}
         pod["status"] = {"podIP": f"10.244.0.{next(self._addresses)}"}
         self._store(("Pod", name), pod)
 
@@ -259,6 +259,11 @@ class MemoryCluster:
                 labels = {"kubernetes.io/service-name": name}
                 slices.append({"kind": "EndpointSlice", "metadata": {"labels": labels}, "endpoints": endpoints})
         return slices
+
+
+def _copied(value: Any) -> Any:
+    """A copy of plain JSON types, many times quicker than copy.deepcopy."""
+    return marshal.loads(marshal.dumps(value))
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:
