@@ -58,6 +58,8 @@ class Story:
             self.new_settings,
             self.turns_wrong,
             self.cleared,
+            self.found_wrong_later,
+            self.found_wrong_later,
             self.killed,
             self.storage_down,
             self.cluster_down,
@@ -96,16 +98,27 @@ class Story:
     def turns_wrong(self) -> None:
         """The release that users get answers wrongly from now on: nobody has looked yet."""
         release = self.world.in_use()
-        if release not in (None, "none") and self.chance.random() < 0.5:
+        if release not in (None, "none"):
             self.world.faults[str(release)] = WRONG
 
     def cleared(self) -> None:
         """Somebody clears the verification of a release, of today or of weeks ago."""
         self.world.clock.advance(self.chance.choice((60, 86400, 40 * 86400)))
-        release = self.some_release()
-        if release:
+        release = self.world.in_use() if self.chance.random() < 0.7 else self.some_release()
+        if release not in (None, "none"):
             with suppress(NightferryError):
-                self.world.verify_again(release)
+                self.world.verify_again(str(release))
+
+    def found_wrong_later(self) -> None:
+        """A release that was right and is closed turns wrong, and somebody clears its verification."""
+        self.night()
+        self.turns_wrong()
+        release = self.world.in_use()
+        if release not in (None, "none"):
+            self.world.kill_at(self.chance.randint(1, 80), dead=True)
+            with suppress(NightferryError, Killed):
+                self.world.verify_again(str(release))
+            self.world.live()
 
     def killed(self) -> None:
         """A run whose deployer is killed at some call, and repeated by Airflow, or never."""

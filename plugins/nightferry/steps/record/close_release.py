@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
-from nightferry.entities.fact_key import step_of
+from nightferry.entities.fact_key import WITHDRAWN, FactKey, of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
-from nightferry.entities.release_steps import IMAGE_STEPS
+from nightferry.entities.release_steps import IMAGE_STEPS, VERIFY
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.service_state import LAST
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries
@@ -127,6 +128,21 @@ def _says(entry: LedgerEntry, step: Ended) -> bool:
     if failure is None or not (theirs == step.step or same_environment):
         return False
     return (entry.reason, entry.sentence) == (failure.reason, failure.sentence)
+
+
+def close_again(ledger: LedgerStore, clock: Clock, release: str) -> None:
+    """Write how a release ended, where that has changed since it ended, or is known although nobody closed it: it was
+    verified in its last environment, or taken out of use there. A release under way is left to its run.
+
+    Raises as `close_release`.
+    """
+    entries = release_entries(ledger, release)
+    decided = next(entry for entry in entries if entry.kind == Kind.DECISION)
+    decision = Decision.model_validate(decided.data)
+    last = (of_environment(LAST, step) for step in (VERIFY, WITHDRAWN))
+    done = {str(FactKey(release, step)) for step in last}
+    if any(entry.kind == Kind.RELEASE or entry.key in done for entry in entries):
+        record_release(ledger, clock, decision, decision.environments, entries)
 
 
 def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: Clock) -> LedgerEntry | None:

@@ -15,17 +15,16 @@ from dataclasses import dataclass
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import WITHDRAWN, FactKey, of_environment
-from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_state import LAST, ServiceState
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
+from nightferry.steps.record.close_release import close_again
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
-from nightferry.steps.record.record import record_release
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success
 from nightferry.steps.record.state import decision_of, read_state, state_of
 from nightferry.steps.rollout.fence import Orders, order_of
@@ -96,12 +95,12 @@ def finish_release(
     why = _wrong(place, state, traffic.release)
     if why:
         log.info(go_back(place.plan(traffic.release), why, cluster=cluster, ledger=ledger, clock=clock))
-        _close(place, traffic.release)
+        close_again(place.ledger, place.clock, traffic.release)
     elif not traffic.verified and clock.now() - dt.datetime.fromisoformat(traffic.since) >= grace:
         try:
             verify(place.plan(traffic.release))
         finally:
-            _close(place, traffic.release)
+            close_again(place.ledger, place.clock, traffic.release)
 
 
 def environments_in(ledger: LedgerStore, service: str, namespace: str) -> list[str]:
@@ -128,8 +127,10 @@ def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None
             Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, that was written later."
         )
         log.info(go_back(plan, fault, cluster=place.cluster, ledger=place.ledger, clock=place.clock))
-        _close(place, withdrawn)
-    elif current and known != current and not withdrawn:
+        close_again(place.ledger, place.clock, withdrawn)
+    elif withdrawn in place.state().decided:
+        close_again(place.ledger, place.clock, withdrawn)  # whoever took it back may not have come so far
+    elif current and known != current:
         plan = place.plan(current)
         sentence = f"{place.environment} serves {current}; that was written later, from what the cluster says."
         data = {"release": current, "previous": notes.get(names.PREVIOUS, "")}
@@ -152,15 +153,3 @@ def _wrong(place: _Place, state: ServiceState, release: str) -> NightferryError 
 def _withdrawn_last(entry: LedgerEntry) -> bool:
     key = FactKey.parse(entry.key)
     return key is not None and key.step == of_environment(LAST, WITHDRAWN) and not key.outcome
-
-
-def _close(place: _Place, release: str) -> None:
-    """Write how the release ended, where that has changed or is known only now."""
-    entries = release_entries(place.ledger, release)
-    decided = next(entry for entry in entries if entry.kind == Kind.DECISION)
-    decision = Decision.model_validate(decided.data)
-    traffic = place.state().traffic.get(LAST)
-    ended = any(entry.kind == Kind.RELEASE for entry in entries)
-    done = traffic is not None and traffic.release == release and traffic.verified
-    if ended or done or any(_withdrawn_last(entry) for entry in entries):
-        record_release(place.ledger, place.clock, decision, decision.environments)

@@ -16,6 +16,7 @@ from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError
 from nightferry.manifests import names, policies
+from nightferry.steps.record.close_release import close_again
 from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_success, record_trouble
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.await_ready import await_ready
@@ -56,6 +57,7 @@ def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger
         return sentence
     try:
         record_success(ledger, clock, plan, WITHDRAW, sentence, {"to": back})
+        close_again(ledger, clock, plan.release)
     except NightferryError as silent:  # whoever looks next completes the record
         log.warning("The ledger does not have this yet: %s", silent.sentence)
     return sentence
