@@ -89,8 +89,8 @@ def incomplete(names: list[str], shown: str, why: str) -> Permanent:
     some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return Permanent(
         Reason.SOURCE_INCOMPLETE,
-        f"Git LFS keeps {some} of {shown}, and the commit holds pointers only: {masked(why).rstrip('.')}. Install "
-        "git-lfs where Airflow runs and push the files to the LFS server, or commit the files themselves.",
+        f"Git LFS keeps {some} of {shown}, and cannot give them: {masked(why).rstrip('.')}. Install git-lfs where "
+        "Airflow runs, push the files with `git lfs push`, or commit the files themselves.",
     )
 
 

@@ -62,7 +62,7 @@ class GitSource:
         if elsewhere.submodules:
             known = submodules.addresses(repository.git, commit)
             for name, pinned in elsewhere.submodules.items():
-                inside = name if path == "." else f"{path.rstrip('/')}/{name}"
+                inside = _inside(path, name)
                 self._write_submodule(repository, inside, known.get(inside), pinned, folder / name, app, deeper)
 
     def _write_large_files(
@@ -79,7 +79,7 @@ class GitSource:
                 why = large_files.fetch_large_files(repository, commit, path) or why
             else:
                 why = f"they are not in {store}, where `git lfs fetch` puts them"
-        left = large_files.put_in_place(pointers, store, folder)
+        left = [_inside(path, name) for name in large_files.put_in_place(pointers, store, folder)]
         if left:
             raise large_files.incomplete(left, repository.shown, why)
 
@@ -128,6 +128,10 @@ def _tree(repository: Checkout | Mirror, commit: str, path: str) -> str:
             "in the service file.",
         )
     return found
+
+
+def _inside(path: str, name: str) -> str:
+    return name if path == "." else f"{path.rstrip('/')}/{name}"
 
 
 def _unknown(repository: Checkout | Mirror, ref: str) -> Permanent:
