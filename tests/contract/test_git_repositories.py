@@ -13,9 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from nightferry.clients import connect
 from nightferry.clients.git.source import GitSource
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import Source
 from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.settings import Settings
 
 from tests.fakes.git_origin import Origin, served
 from tests.fakes.still_clock import StillClock
@@ -287,6 +290,21 @@ def test_a_server_that_is_silent(ssh, work: Path, tmp_path: Path):
     assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
     assert "NIGHTFERRY_GIT_SECONDS" in failure.sentence
     wait_until(lambda: not is_alive(int((tmp_path / "started").read_text())))
+
+
+def test_the_limit_is_a_setting(ssh, tmp_path: Path):
+    ssh("exec sleep 600")
+    settings = Settings(tmp_path, tmp_path, {"NIGHTFERRY_GIT_SECONDS": "0.25"})
+    failure = failure_of(connect.source(settings, Source(repository=SSH)).pin, "main", "app", None)
+    assert "0.25 seconds" in failure.sentence
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-1", "nan", "inf"])
+def test_a_limit_that_is_none(tmp_path: Path, given: str):
+    failure = failure_of(connect.source, Settings(tmp_path, tmp_path, {"NIGHTFERRY_GIT_SECONDS": given}), Source())
+    assert isinstance(failure, Permanent)
+    assert failure.reason is Reason.SETTING_MISSING
+    assert "NIGHTFERRY_GIT_SECONDS" in failure.sentence
 
 
 # Several at once, and killed

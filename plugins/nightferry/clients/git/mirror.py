@@ -108,8 +108,10 @@ class Mirror:
 
     def _advertised(self, *names: str) -> dict[str, str]:
         """Refs of the repository and what they name; all branches and tags if none is asked for."""
+        # Named so, the server leaves out what else it has: a hosting site has a ref for every pull request.
+        kinds = [] if "HEAD" in names else ["--heads", "--tags"]
         try:
-            lines = self._outside.run("ls-remote", "--", self.address, *names).splitlines()
+            lines = self._outside.run("ls-remote", *kinds, "--", self.address, *names).splitlines()
         except GitFault as fault:
             raise unreadable(fault.said, self.shown) from fault
         pairs = (line.partition("\t") for line in lines)

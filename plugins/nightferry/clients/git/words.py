@@ -25,7 +25,7 @@ _DENIED = re.compile(
 _ABSENT = re.compile(
     r"not a git repository|does not appear to be a git repository|does not exist|"
     r"repository\b.* not found|returned error: 404|dubious ownership|Permission denied|"
-    r"remote helper|transport '.*' not allowed|is not installed here",
+    r"remote helper|cannot run ssh|transport '.*' not allowed|is not installed here",
     re.IGNORECASE,
 )
 
