@@ -127,15 +127,25 @@ def _commit_more(origin: Path, number: int) -> None:
 
 
 def _before(address: str, work: Path) -> str:
+    """The commands of the version before, one for one."""
     mirror = work / "mirror.git"
     mirror.mkdir(parents=True, exist_ok=True)
     git = Git(mirror, HOUR)
     git.run("init", "--bare", "--quiet")
     git.run("fetch", "--quiet", "--prune", "--force", "--", address, *EVERYTHING)
     commit = git.run("rev-parse", "--verify", "--quiet", "refs/heads/main^{commit}")
+    _tree_before(git, commit)
+    git.run("cat-file", "-e", f"{commit}^{{commit}}")
+    tree = _tree_before(git, commit)
     with made_anew(work / "app") as folder:
-        write_tree(git, git.run("rev-parse", f"{commit}:app"), folder, folder)
+        write_tree(git, tree, folder, folder)
     return commit
+
+
+def _tree_before(git: Git, commit: str) -> str:
+    tree = git.run("rev-parse", "--verify", "--quiet", f"{commit}:app")
+    git.run("cat-file", "-t", tree)
+    return tree
 
 
 def _now(address: str, work: Path) -> str:

@@ -363,7 +363,7 @@ def test_lock_files_of_a_killed_git_do_not_matter(origin: Origin, work: Path):
 
 def test_a_process_killed_while_it_fetches(origin: Origin, ssh, work: Path, tmp_path: Path):
     commit = origin.head
-    ssh(f"echo $PPID >{tmp_path}/coming; mv {tmp_path}/coming {tmp_path}/started; exec sleep 600")
+    ssh(f"echo $PPID >{tmp_path}/coming; mv {tmp_path}/coming {tmp_path}/started; cat >/dev/null")
     program = (
         "import sys; from pathlib import Path; from nightferry.clients.git.source import GitSource\n"
         "GitSource(sys.argv[1], Path(sys.argv[2]), Path('/')).export(sys.argv[3], 'app', Path(sys.argv[4]))"
