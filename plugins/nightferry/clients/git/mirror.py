@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
+from nightferry.clients.full_disk import full_disk
 from nightferry.clients.git.command import Git, GitFault, GitTooSlow
 from nightferry.clients.git.words import masked, unreadable
 from nightferry.entities.reason import Reason
@@ -79,11 +80,13 @@ class Mirror:
         """Alone to write, in a mirror that is there and has no lock files of a killed git in it.
 
         Raises:
+            Permanent: (disk_full)
             Temporary: (source_repository_unavailable) another fetch goes on for longer than the limit.
             GitFault: git cannot make the mirror.
         """
         folder = self.git.folder
-        folder.mkdir(parents=True, exist_ok=True)
+        with full_disk(folder.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         with (folder.parent / f"{folder.name}.lock").open("w") as lock:
             self._wait_for(lock.fileno())
             # A git that is killed leaves these; none is at work now.
