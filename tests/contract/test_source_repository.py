@@ -1,55 +1,78 @@
-"""What the git adapter does, on real repositories: the project's own checkout, and a mirrored one."""
+"""What every SourceRepository does: the one in memory, the project's own checkout, and repositories elsewhere, whose
+server gives a commit by its id or does not."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from nightferry.clients.git.source import GitSource
+from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.reason import Reason
-from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.errors import NightferryError, Permanent
+
+from tests.fakes.git_origin import Origin, served
+from tests.fakes.memory_source import MemorySource
+
+FILES = {"app/main.py": b"print(1)\n", "tests/app/test.py": b"def test(): ...\n"}
+NOWHERE = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 7\n"
 
 
-class Origin:
-    """A repository that someone commits to."""
+class MemoryWorld:
+    def __init__(self) -> None:
+        self.source = MemorySource()
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self.git("init", "-q", "-b", "main")
+    def commit(self, files: dict[str, bytes]) -> str:
+        return self.source.commit("main", files)
 
-    def git(self, *words: str) -> str:
-        identity = ["-c", "user.name=ana", "-c", "user.email=ana@example.org"]
-        done = subprocess.run(
-            ["git", *identity, "-C", str(self.folder), *words], check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
+    def tag(self, name: str) -> None:
+        self.source.tags[name] = self.source.refs["main"]
 
-    def commit(self, **files: str | bytes) -> str:
-        for name, content in files.items():
-            path = self.folder / name.replace("__", "/").replace("_dot_", ".")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", "change")
-        return self.git("rev-parse", "HEAD")
+    def point(self, name: str) -> str:
+        self.source.elsewhere.add(name)
+        return self.commit(FILES | {name: NOWHERE})
 
 
-@pytest.fixture
-def origin(tmp_path: Path) -> Origin:
-    repository = Origin(tmp_path / "origin")
-    repository.commit(app__main_dot_py="print(1)\n", tests__app__test_dot_py="def test(): ...\n")
-    return repository
+class GitWorld:
+    def __init__(self, origin: Origin, source: SourceRepository) -> None:
+        self.origin = origin
+        self.source = source
+
+    def commit(self, files: dict[str, bytes]) -> str:
+        for old in self.origin.folder.iterdir():
+            if old.is_dir() and old.name != ".git":
+                shutil.rmtree(old)
+        return self.origin.commit(files)
+
+    def tag(self, name: str) -> None:
+        self.origin.git("tag", "-a", "-m", "one", name)
+
+    def point(self, name: str) -> str:
+        return self.commit(FILES | {name: NOWHERE})
 
 
-@pytest.fixture(params=["own", "mirrored"])
-def source(request: pytest.FixtureRequest, origin: Origin, tmp_path: Path) -> GitSource:
+World = MemoryWorld | GitWorld
+
+
+@pytest.fixture(params=["memory", "own", "mirrored", "mirrored, no commit by its id"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    if request.param == "memory":
+        memory = MemoryWorld()
+        memory.commit(FILES)
+        yield memory
+        return
+    origin = Origin(tmp_path / "origin")
+    origin.commit(FILES)
+    work, nowhere = tmp_path / "work", tmp_path / "nowhere"
     if request.param == "own":
-        return GitSource(".", tmp_path / "work", origin.folder)
-    return GitSource(f"file://{origin.folder}", tmp_path / "work", tmp_path / "nowhere")
+        yield GitWorld(origin, GitSource(".", work, origin.folder))
+    elif request.param == "mirrored":
+        yield GitWorld(origin, GitSource(origin.address, work, nowhere))
+    else:
+        with served(tmp_path, newest_protocol=False) as address:
+            yield GitWorld(origin, GitSource(f"{address}/origin/.git", work, nowhere))
 
 
 def failure_of(call, *arguments) -> NightferryError:
@@ -58,124 +81,90 @@ def failure_of(call, *arguments) -> NightferryError:
     return failure.value
 
 
+def exported(world: World, commit: str, path: str, target: Path) -> dict[str, bytes]:
+    world.source.export(commit, path, target)
+    return {str(file.relative_to(target)): file.read_bytes() for file in target.rglob("*") if file.is_file()}
+
+
 @pytest.mark.parametrize("ref", ["main", "HEAD", "v1", "abbreviated", "whole"])
-def test_a_ref_is_pinned_to_its_commit(source: GitSource, origin: Origin, ref: str):
-    commit = origin.git("rev-parse", "HEAD")
-    origin.git("tag", "-a", "-m", "one", "v1")
-    pinned = source.pin({"abbreviated": commit[:9], "whole": commit}.get(ref, ref), "app", "tests/app")
+def test_a_ref_is_pinned_to_its_commit(world: World, ref: str, tmp_path: Path):
+    commit = world.commit(FILES | {"app/main.py": b"print(2)\n"})
+    world.tag("v1")
+    pinned = world.source.pin({"abbreviated": commit[:9], "whole": commit}.get(ref, ref), "app", "tests/app")
+    assert (pinned.commit, pinned.path, pinned.tests) == (commit, "app", "tests/app")
+    assert exported(world, pinned.commit, "app", tmp_path / "out") == {"main.py": b"print(2)\n"}
+
+
+@pytest.mark.parametrize("ref", ["v1", "abbreviated", "whole"])
+def test_a_ref_to_an_earlier_commit(world: World, ref: str, tmp_path: Path):
+    commit = world.source.pin("main", "app", None).commit
+    world.tag("v1")
+    world.commit(FILES | {"app/main.py": b"print(2)\n"})
+    world.source.pin("main", "app", None)
+    pinned = world.source.pin({"abbreviated": commit[:9], "whole": commit}.get(ref, ref), "app", None)
     assert pinned.commit == commit
-    assert pinned.tree == origin.git("rev-parse", "HEAD:app")
+    assert exported(world, commit, "app", tmp_path / "out") == {"main.py": b"print(1)\n"}
 
 
-def test_the_newest_commit_is_found(source: GitSource, origin: Origin):
-    before = source.pin("main", "app", None)
-    commit = origin.commit(app__main_dot_py="print(2)\n")
-    after = source.pin("main", "app", None)
+def test_the_newest_commit_is_found(world: World):
+    before = world.source.pin("main", "app", None)
+    commit = world.commit(FILES | {"app/main.py": b"print(2)\n"})
+    after = world.source.pin("main", "app", None)
     assert (after.commit, after.tree != before.tree) == (commit, True)
 
 
-def test_a_commit_outside_the_app_leaves_its_tree(source: GitSource, origin: Origin):
-    before = source.pin("main", "app", None)
-    origin.commit(README="hello")
-    after = source.pin("main", "app", None)
+def test_a_commit_outside_the_app_leaves_its_tree(world: World):
+    before = world.source.pin("main", "app", None)
+    world.commit(FILES | {"README": b"hello"})
+    after = world.source.pin("main", "app", None)
     assert (after.tree, after.commit != before.commit) == (before.tree, True)
 
 
-def test_a_branch_goes_before_a_tag_of_its_name(source: GitSource, origin: Origin):
-    origin.git("tag", "main")
-    commit = origin.commit(app__main_dot_py="print(3)\n")
-    assert source.pin("main", "app", None).commit == commit
+def test_a_branch_goes_before_a_tag_of_its_name(world: World):
+    world.tag("main")
+    commit = world.commit(FILES | {"app/main.py": b"print(3)\n"})
+    assert world.source.pin("main", "app", None).commit == commit
 
 
-@pytest.mark.parametrize("ref", ["no-such-branch", "f" * 40, "--upload-pack=x", "main:app", "HEAD^{tree}", ""])
-def test_an_unknown_ref(source: GitSource, ref: str):
-    failure = failure_of(source.pin, ref, "app", None)
+@pytest.mark.parametrize("ref", ["no-such-branch", "f" * 40, "--upload-pack=x", "main:app", "HEAD^{tree}", "ma*", ""])
+def test_an_unknown_ref(world: World, ref: str):
+    failure = failure_of(world.source.pin, ref, "app", None)
     assert isinstance(failure, Permanent)
-    assert failure.reason == Reason.SOURCE_REF_UNKNOWN
+    assert failure.reason is Reason.SOURCE_REF_UNKNOWN
     assert repr(ref) in failure.sentence
 
 
 @pytest.mark.parametrize(("path", "tests"), [("ap", None), ("app/main.py", None), ("app", "no/tests")])
-def test_a_commit_without_the_folder(source: GitSource, path: str, tests: str | None):
-    failure = failure_of(source.pin, "main", path, tests)
+def test_a_commit_without_the_folder(world: World, path: str, tests: str | None):
+    failure = failure_of(world.source.pin, "main", path, tests)
     assert isinstance(failure, Permanent)
-    assert failure.reason == Reason.SOURCE_PATH_MISSING
+    assert failure.reason is Reason.SOURCE_PATH_MISSING
     assert (tests or path) in failure.sentence
 
 
-def test_the_whole_repository_can_be_the_app(source: GitSource, origin: Origin):
-    assert source.pin("main", ".", None).tree == origin.git("rev-parse", "HEAD^{tree}")
+def test_the_whole_repository_can_be_the_app(world: World, tmp_path: Path):
+    pinned = world.source.pin("main", ".", None)
+    assert pinned.tree != world.source.pin("main", "app", None).tree
+    assert exported(world, pinned.commit, ".", tmp_path / "out") == FILES
 
 
-def test_export_writes_what_was_committed(source: GitSource, origin: Origin, tmp_path: Path):
-    run = origin.folder / "app" / "run.sh"
-    run.write_bytes(b"#!/bin/sh\r\n$Id$\n")
-    run.chmod(0o777)
-    (origin.folder / "app" / "link").symlink_to("deep/näme with space")
-    # Neither attributes nor the umask may change what is built.
-    commit = origin.commit(
-        app___dot_gitattributes="run.sh export-ignore ident\n", **{"app__deep__näme with space": b"\x00\xff\n"}
-    )
-    target = tmp_path / "exported"
-    target.mkdir()
-    (target / "old").write_text("gone")
-    before = os.umask(0o077)
-    try:
-        source.export(commit, "app", target)
-    finally:
-        os.umask(before)
-    files = {str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir()}
-    assert files == {".gitattributes", "main.py", "run.sh", "link", "deep/näme with space"}
-    assert (target / "run.sh").read_bytes() == b"#!/bin/sh\r\n$Id$\n"
-    assert (target / "link").read_bytes() == b"\x00\xff\n"
-    assert [oct((target / name).stat().st_mode & 0o777) for name in ("run.sh", "main.py", "deep")] == [
-        "0o755",
-        "0o644",
-        "0o755",
-    ]
-    assert not list(tmp_path.glob(".exported*"))
+def test_an_export_replaces_what_was_there(world: World, tmp_path: Path):
+    commit = world.source.pin("main", "app", None).commit
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("gone")
+    assert exported(world, commit, "app", tmp_path / "out") == {"main.py": b"print(1)\n"}
 
 
-def test_uncommitted_work_is_not_released(origin: Origin, tmp_path: Path):
-    source = GitSource(".", tmp_path / "work", origin.folder)
-    (origin.folder / "app" / "main.py").write_text("print('not yet')\n")
-    commit = source.pin("main", "app", None).commit
-    source.export(commit, "app", tmp_path / "exported")
-    assert (tmp_path / "exported" / "main.py").read_text() == "print(1)\n"
-
-
-@pytest.mark.parametrize("leads_to", ["../../etc/passwd", "/etc/passwd", "../tests"])
-def test_a_link_out_of_the_app_is_refused(source: GitSource, origin: Origin, tmp_path: Path, leads_to: str):
-    (origin.folder / "app" / "link").symlink_to(leads_to)
-    commit = origin.commit()
-    failure = failure_of(source.export, commit, "app", tmp_path / "exported")
+def test_a_file_that_is_elsewhere_and_cannot_be_had_is_refused_by_name(world: World, tmp_path: Path):
+    commit = world.point("app/weights.bin")
+    assert world.source.pin("main", "app", None).commit == commit
+    failure = failure_of(world.source.export, commit, "app", tmp_path / "out")
     assert isinstance(failure, Permanent)
-    assert failure.reason == Reason.SOURCE_PATH_MISSING
-    assert not list(tmp_path.glob("*exported*"))
+    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert "weights.bin" in failure.sentence
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_mirror_is_filled_where_there_is_none(origin: Origin, tmp_path: Path):
-    """As on another machine than the one that pinned."""
-    commit = origin.git("rev-parse", "HEAD")
-    GitSource(f"file://{origin.folder}", tmp_path / "other", tmp_path).export(commit, "app", tmp_path / "exported")
-    assert (tmp_path / "exported" / "main.py").read_text() == "print(1)\n"
-
-
-def test_a_folder_that_is_no_repository(tmp_path: Path):
-    for source in (
-        GitSource(".", tmp_path / "work", tmp_path),
-        GitSource(f"file://{tmp_path}/none", tmp_path / "work", tmp_path),
-    ):
-        failure = failure_of(source.pin, "main", "app", None)
-        assert isinstance(failure, Permanent)
-        assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
-
-
-def test_a_server_that_does_not_answer(tmp_path: Path):
-    source = GitSource("http://ana:secret@127.0.0.1:9/app.git", tmp_path / "work", tmp_path)
-    began = time.monotonic()
-    failure = failure_of(source.pin, "main", "app", None)
-    assert isinstance(failure, Temporary)
-    assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
-    assert "secret" not in failure.sentence
-    assert time.monotonic() - began < 20
+def test_a_file_that_is_elsewhere_does_not_matter_outside_the_app(world: World, tmp_path: Path):
+    commit = world.point("data/weights.bin")
+    assert exported(world, commit, "app", tmp_path / "out") == {"main.py": b"print(1)\n"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.azure.models import AzureModels
+from nightferry.clients.git.command import SECONDS
 from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.kube.connection import open_cluster
@@ -72,8 +74,8 @@ def ledger_store(settings: Settings) -> AzureLedger:
 
 
 def source(settings: Settings, source: Source) -> GitSource:
-    """The repository of a service's code."""
-    return GitSource(source.repository, settings.work, settings.root)
+    """The repository of a service's code. Raises Permanent (setting_missing: NIGHTFERRY_GIT_SECONDS is no number)."""
+    return GitSource(source.repository, settings.work, settings.root, _git_seconds(settings))
 
 
 def cluster(settings: Settings, namespace: str) -> KubeCluster:
@@ -110,6 +112,21 @@ def container_runner(settings: Settings) -> DockerRunner:
 def _file(settings: Settings, name: str) -> Path | None:
     value = settings.get(name)
     return Path(value) if value else None
+
+
+def _git_seconds(settings: Settings) -> float:
+    given = settings.get("GIT_SECONDS")
+    if given is None:
+        return SECONDS
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise Permanent(
+            Reason.SETTING_MISSING, f"NIGHTFERRY_GIT_SECONDS is {given!r}; a number of seconds above 0 is wanted."
+        )
+    return seconds
 
 
 def _connection_string(file: Path) -> str:

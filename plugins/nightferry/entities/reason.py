@@ -58,8 +58,10 @@ class Reason(StrEnum):
 
     # Source
     SOURCE_REPOSITORY_UNAVAILABLE = "source_repository_unavailable"
+    SOURCE_REPOSITORY_DENIED = "source_repository_denied"
     SOURCE_REF_UNKNOWN = "source_ref_unknown"
     SOURCE_PATH_MISSING = "source_path_missing"
+    SOURCE_INCOMPLETE = "source_incomplete"
 
     # Image
     IMAGE_BUILD_FAILED = "image_build_failed"

@@ -1,4 +1,6 @@
 """Source repositories, through the `git` program.
 
-`command` runs it, `source` pins a commit, `export` takes an app's folder out of it.
+`source` pins a commit and writes an app's folder, out of a `checkout` on this machine or a `mirror` of a repository
+elsewhere; `submodules` and `large_files` complete what a commit only points to. `command` runs git, `words` reads what
+it says when it fails.
 """

@@ -2,113 +2,141 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import re
 from pathlib import Path
 
-from nightferry.clients.git.command import Git, GitFault
-from nightferry.clients.git.export import export_tree
+from nightferry.clients.clock import Clock, SystemClock
+from nightferry.clients.git import large_files, submodules
+from nightferry.clients.git.checkout import Checkout
+from nightferry.clients.git.command import SECONDS
+from nightferry.clients.git.export import made_anew, write_tree
+from nightferry.clients.git.mirror import Mirror
 from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 
-_COMMIT = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
-_EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEAD:refs/nightferry/HEAD")
-# What git says when trying again cannot help.
-_HOPELESS = re.compile(
-    r"not a git repository|does not appear to be a git repository|does not exist|not found|denied|"
-    r"authentication failed|could not read Username|unable to find remote helper",
-    re.IGNORECASE,
-)
+_DEEPEST = 10  # submodules in submodules
 
 
 class GitSource:
     """A SourceRepository. The project's own repository is read where it is; others are mirrored in the work folder."""
 
-    def __init__(self, repository: str, work: Path, root: Path) -> None:
-        """Args: repository: `.` for the project's own, else an address; work: the work folder; root: the project."""
-        self._repository = repository
-        self._own = repository == "."
-        name = hashlib.sha256(repository.encode()).hexdigest()[:16]
-        self._folder = root if self._own else work / "sources" / f"{name}.git"
-        self._git = Git(self._folder)
+    def __init__(
+        self, repository: str, work: Path, root: Path, seconds: float = SECONDS, clock: Clock | None = None
+    ) -> None:
+        """Args: repository: `.` for the project's own, else an address; work: the work folder; root: the project;
+        seconds: how long one git command may take; clock: the time."""
+        self._name = repository
+        self._work = work
+        self._seconds = seconds
+        self._clock = clock or SystemClock()
+        self._repository: Checkout | Mirror = (
+            Checkout(root, seconds)
+            if repository == "."
+            else Mirror(repository, work, seconds=seconds, clock=self._clock)
+        )
 
     def pin(self, ref: str, path: str, tests: str | None) -> PinnedSource:
         """The commit that `ref` names now (a branch before a tag, a tag before a commit), and the app folder's tree."""
-        self._refresh()
-        commit = self._commit(ref)
-        tree = self._tree(commit, path)
+        commit = self._repository.resolve(ref)
+        if commit is None:
+            raise _unknown(self._repository, ref)
+        tree = _tree(self._repository, commit, path)
         if tests is not None:
-            self._tree(commit, tests)
-        return PinnedSource(repository=self._repository, ref=ref, commit=commit, tree=tree, path=path, tests=tests)
+            _tree(self._repository, commit, tests)
+        return PinnedSource(repository=self._name, ref=ref, commit=commit, tree=tree, path=path, tests=tests)
 
     def export(self, commit: str, path: str, target: Path) -> None:
-        """Write the folder `path` of a commit into `target`, exactly as committed."""
-        if not self._has(commit):
-            self._refresh()
-            commit = self._commit(commit)
-        export_tree(self._git, self._tree(commit, path), target)
+        """Write the folder `path` of a commit into `target`, exactly as committed, with the content of its submodules
+        and of the files that Git LFS keeps."""
+        if not self._repository.bring(commit):
+            raise _unknown(self._repository, commit)
+        with made_anew(target) as folder:
+            self._write(self._repository, commit, path, folder, folder, _DEEPEST)
 
-    def _commit(self, ref: str) -> str:
-        names = [f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/remotes/origin/{ref}"]
-        if ref == "HEAD":
-            names = ["HEAD" if self._own else "refs/nightferry/HEAD"]
-        elif re.fullmatch(r"[0-9a-f]{7,64}", ref):
-            names.append(ref)
-        for name in names:
-            found = self._git.quietly("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-            if found:
-                return found
-        if _COMMIT.match(ref) and not self._own and self._fetch_commit(ref):
-            return ref
-        raise Permanent(
-            Reason.SOURCE_REF_UNKNOWN,
-            f"The source repository {self._shown} has no branch, tag or commit {ref!r}; correct source.ref in the "
-            "service file, or the commit of the request.",
+    def _write(
+        self, repository: Checkout | Mirror, commit: str, path: str, folder: Path, app: Path, deeper: int
+    ) -> None:
+        elsewhere = write_tree(repository.git, _tree(repository, commit, path), folder, app)
+        if elsewhere.pointers:
+            self._write_large_files(repository, commit, path, elsewhere.pointers, folder)
+        if elsewhere.submodules:
+            known = submodules.addresses(repository.git, commit)
+            for name, pinned in elsewhere.submodules.items():
+                inside = _inside(path, name)
+                self._write_submodule(repository, inside, known.get(inside), pinned, folder / name, app, deeper)
+
+    def _write_large_files(
+        self,
+        repository: Checkout | Mirror,
+        commit: str,
+        path: str,
+        pointers: dict[str, large_files.Pointer],
+        folder: Path,
+    ) -> None:
+        store, why = repository.large_files, "they are not on the LFS server"
+        if large_files.missing(pointers.values(), store):
+            if isinstance(repository, Mirror):
+                why = large_files.fetch_large_files(repository, commit, path) or why
+            else:
+                why = f"they are not in {store}, where `git lfs fetch` puts them"
+        left = [_inside(path, name) for name in large_files.put_in_place(pointers, store, folder)]
+        if left:
+            raise large_files.incomplete(left, repository.shown, why)
+
+    def _write_submodule(
+        self,
+        repository: Checkout | Mirror,
+        name: str,
+        written: str | None,
+        commit: str,
+        folder: Path,
+        app: Path,
+        deeper: int,
+    ) -> None:
+        what = f"The submodule {name} of {repository.shown}"
+        if written is None or not deeper:
+            why = "has no address in .gitmodules" if deeper else f"lies more than {_DEEPEST} submodules deep"
+            raise Permanent(Reason.SOURCE_INCOMPLETE, f"{what} {why}; mend it, or commit the files themselves.")
+        address = submodules.absolute(written, repository.address)
+        inner = Mirror(
+            address,
+            self._work,
+            seconds=self._seconds,
+            clock=self._clock,
+            protocols=submodules.protocols(repository.address),
         )
-
-    def _tree(self, commit: str, path: str) -> str:
-        name = f"{commit}^{{tree}}" if path == "." else f"{commit}:{path.rstrip('/')}"
-        found = self._git.quietly("rev-parse", "--verify", "--quiet", name)
-        if not found or self._git.quietly("cat-file", "-t", found) != "tree":
-            raise Permanent(
-                Reason.SOURCE_PATH_MISSING,
-                f"Commit {commit[:8]} of {self._shown} has no folder {path!r}; correct source.path or source.tests in "
-                "the service file.",
-            )
-        return found
-
-    def _has(self, commit: str) -> bool:
-        return self._folder.is_dir() and self._git.quietly("cat-file", "-e", f"{commit}^{{commit}}") is not None
-
-    def _refresh(self) -> None:
-        """Bring the mirror up to date; the project's own repository needs none."""
         try:
-            if self._own:
-                self._git.run("rev-parse", "--git-dir")
-                return
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder.parent / f"{self._folder.name}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                self._git.run("init", "--bare", "--quiet")
-                self._git.run("fetch", "--quiet", "--prune", "--force", "--", self._repository, *_EVERYTHING)
-        except GitFault as fault:
-            kind = Permanent if _HOPELESS.search(fault.said) else Temporary
-            raise kind(
-                Reason.SOURCE_REPOSITORY_UNAVAILABLE,
-                f"The source repository {self._shown} cannot be read: {fault.said}",
-            ) from fault
+            if submodules.is_local(address) and not submodules.is_local(repository.address):
+                raise Permanent(Reason.SOURCE_INCOMPLETE, f"{inner.shown} is on this machine, the app's code is not.")
+            if not inner.bring(commit):
+                raise _unknown(inner, commit)
+            self._write(inner, commit, ".", folder, app, deeper - 1)
+        except Temporary as fault:
+            raise Temporary(fault.reason, f"{what}: {fault.sentence}") from fault
+        except Permanent as fault:
+            reason = Reason.DISK_FULL if fault.reason is Reason.DISK_FULL else Reason.SOURCE_INCOMPLETE
+            raise Permanent(reason, f"{what} is missing: {fault.sentence}") from fault
 
-    def _fetch_commit(self, commit: str) -> bool:
-        """A commit that no branch or tag reaches: many servers give it when asked for by its id."""
-        try:
-            self._git.run("fetch", "--quiet", "--", self._repository, commit)
-        except GitFault:
-            return False
-        return self._has(commit)
 
-    @property
-    def _shown(self) -> str:
-        """The repository's address without a password that may stand in it."""
-        return str(self._folder) if self._own else re.sub(r"//[^/@]*@", "//", self._repository)
+def _tree(repository: Checkout | Mirror, commit: str, path: str) -> str:
+    name = f"{commit}^{{tree}}" if path == "." else f"{commit}:{path.rstrip('/')}"
+    found = repository.git.quietly("rev-parse", "--verify", "--quiet", name)
+    if not found or repository.git.quietly("cat-file", "-t", found) != "tree":
+        raise Permanent(
+            Reason.SOURCE_PATH_MISSING,
+            f"Commit {commit[:8]} of {repository.shown} has no folder {path!r}; correct source.path or source.tests "
+            "in the service file.",
+        )
+    return found
+
+
+def _inside(path: str, name: str) -> str:
+    return name if path == "." else f"{path.rstrip('/')}/{name}"
+
+
+def _unknown(repository: Checkout | Mirror, ref: str) -> Permanent:
+    return Permanent(
+        Reason.SOURCE_REF_UNKNOWN,
+        f"The source repository {repository.shown} has no branch, tag or commit {ref!r}; correct source.ref in the "
+        "service file, or the commit of the request.",
+    )

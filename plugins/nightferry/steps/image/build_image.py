@@ -87,7 +87,8 @@ def build_image(
         clock: for the time taken.
 
     Raises:
-        Permanent: (image_build_failed, image_unknown: the base image, registry_denied, disk_full, source_path_missing)
+        Permanent: (image_build_failed, image_unknown: the base image, registry_denied, disk_full,
+            source_path_missing, source_incomplete, source_repository_denied)
         Temporary: (builder_unavailable, registry_unavailable, source_repository_unavailable)
     """
     start = clock.monotonic()

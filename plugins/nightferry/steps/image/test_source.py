@@ -43,7 +43,7 @@ def test_source(
 
     Raises:
         Permanent: (image_tests_failed, image_build_failed, image_unknown: the base image, registry_denied, disk_full,
-            source_path_missing)
+            source_path_missing, source_incomplete, source_repository_denied)
         Temporary: (builder_unavailable, registry_unavailable, source_repository_unavailable)
     """
     candidate = decision.candidate
