@@ -11,14 +11,15 @@ from nightferry.entities.reason import Reason
 
 
 class NightferryError(Exception):
-    """A failure with a reason code and one sentence: what was wrong, where, what to do."""
+    """A failure with a reason code and one sentence: what was wrong, where, what to do. The code is a Reason; a word
+    of another version only where it was read in the record."""
 
-    def __init__(self, reason: Reason, sentence: str) -> None:
+    def __init__(self, reason: Reason | str, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
 
-    def __reduce__(self) -> tuple[type[NightferryError], tuple[Reason, str]]:
+    def __reduce__(self) -> tuple[type[NightferryError], tuple[Reason | str, str]]:
         return type(self), (self.reason, self.sentence)
 
 

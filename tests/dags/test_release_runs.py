@@ -61,7 +61,7 @@ def test_a_temporary_failure_is_tried_again(world: World) -> None:
     state, _ = world.release()
 
     assert state == "success"
-    assert world.entries()[-1].reason is Reason.RELEASED
+    assert world.entries()[-1].reason == Reason.RELEASED
 
 
 def test_a_permanent_failure_ends_the_release_at_once_and_the_run_stays_red(world: World) -> None:

@@ -104,7 +104,7 @@ def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene, before: str) ->
     assert deployer.end(signal.SIGTERM) == 3
     assert scene.in_use() == before
     assert scene.deployments() == {before: 1}
-    assert scene.entries()[-1].reason is Reason.INTERRUPTED
+    assert scene.entries()[-1].reason == Reason.INTERRUPTED
 
 
 def test_a_crashing_image(scene: RolloutScene, before: str) -> None:
@@ -174,5 +174,5 @@ def test_an_older_release_does_not_take_over(scene: RolloutScene) -> None:
     assert [found["metadata"]["name"] for found in scene.cluster.list("HorizontalPodAutoscaler")]
     deployer = scene.run("roll_out", scene.plan(number=1))
     assert deployer.wait() == 2
-    assert scene.entries()[-1].reason is Reason.ROLLOUT_SUPERSEDED
+    assert scene.entries()[-1].reason == Reason.ROLLOUT_SUPERSEDED
     assert (scene.in_use(), scene.deployments()) == (newer, {newer: 1})

@@ -102,7 +102,7 @@ def test_sigterm_clears_up(world: World) -> None:
     world.cluster.before = tick
     assert run("roll_out") == 3
     assert world.cluster.names("Deployment") == []
-    assert world.entries()[-1].reason is Reason.INTERRUPTED
+    assert world.entries()[-1].reason == Reason.INTERRUPTED
 
 
 def test_retire(world: World) -> None:

@@ -59,5 +59,5 @@ def reported(context: Any) -> Iterator[None]:
         raise
 
 
-def _push(context: Any, reason: Reason, sentence: str, *, permanent: bool) -> None:
+def _push(context: Any, reason: Reason | str, sentence: str, *, permanent: bool) -> None:
     context["ti"].xcom_push(key=FAILURE, value={"reason": reason, "sentence": sentence, "permanent": permanent})

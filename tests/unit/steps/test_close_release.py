@@ -79,7 +79,7 @@ def test_a_release_that_is_taken_up_again_may_fail_in_another_way(store: MemoryL
     close(store, ended("build_image", KILLED))
 
     assert keys(store)[-2:] == ["build_image/failed/2", "release/2"]
-    assert next(iter(Chain(store, "digits"))).reason is Reason.INTERRUPTED
+    assert next(iter(Chain(store, "digits"))).reason == Reason.INTERRUPTED
 
 
 def test_what_the_deployer_wrote_is_not_written_twice(store: MemoryLedger) -> None:
@@ -105,7 +105,7 @@ def test_a_release_that_was_carried_through_has_no_skipped_steps(store: MemoryLe
     close(store, [Ended(step, begun=True) for step in STEPS])
 
     assert keys(store) == ["run:one", *STEPS, "release"]
-    assert next(iter(Chain(store, "digits"))).reason is Reason.RELEASED
+    assert next(iter(Chain(store, "digits"))).reason == Reason.RELEASED
 
 
 def test_no_release_has_no_end() -> None:
@@ -140,7 +140,7 @@ def test_a_release_whose_run_was_stopped_is_closed_by_the_next_run(store: Memory
         close_left_open(spec=a_spec(), key="run:two", ledger=store, clock=StillClock())
 
     assert keys(store) == ["run:one", "fetch_model", "release"]
-    assert next(iter(Chain(store, "digits"))).reason is Reason.INTERRUPTED
+    assert next(iter(Chain(store, "digits"))).reason == Reason.INTERRUPTED
 
 
 @pytest.mark.parametrize(
@@ -162,4 +162,4 @@ def test_a_release_that_was_closed_too_early_ends_as_it_ends(store: MemoryLedger
 
     close(store, [Ended(step, begun=True) for step in STEPS])
 
-    assert next(iter(Chain(store, "digits"))).reason is Reason.RELEASED
+    assert next(iter(Chain(store, "digits"))).reason == Reason.RELEASED

@@ -77,7 +77,7 @@ class World:
             record_step(self.ledger, self.clock, decision, step, sentence="done")
         closing = record_release(self.ledger, self.clock, decision, ENVIRONMENTS)
         assert closing is not None
-        assert closing.reason is Reason.RELEASED
+        assert closing.reason == Reason.RELEASED
 
     def newest(self) -> LedgerEntry:
         entry = ledgers.Chain(self.ledger, "digits").head
@@ -154,7 +154,7 @@ def test_an_unchanged_night_is_a_recorded_no(released: World):
     decision = released.decide("night:2026-11-22")
     assert (decision.go, decision.reason, decision.release) == (False, Reason.UNCHANGED, None)
     assert decision.in_use == "digits-2026-11-21.1"
-    assert released.newest().reason is Reason.UNCHANGED
+    assert released.newest().reason == Reason.UNCHANGED
     assert "digits-2026-11-21.1" in decision.sentence
 
 
@@ -243,7 +243,7 @@ def test_a_failed_release_is_not_in_use(released: World):
     record_failure(released.ledger, released.clock, failed, "check_model", Permanent(Reason.GATE_ACCURACY, "Too bad."))
     closing = record_release(released.ledger, released.clock, failed, ENVIRONMENTS)
     assert closing is not None
-    assert closing.reason is Reason.GATE_ACCURACY
+    assert closing.reason == Reason.GATE_ACCURACY
     released.clock.advance(24 * 3600)
     decision = released.decide("night:2026-11-23")
     assert (decision.reason, decision.in_use) == (Reason.NEW_MODEL, "digits-2026-11-21.1")

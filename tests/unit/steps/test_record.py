@@ -117,14 +117,14 @@ def test_a_failure_that_a_retry_mended_does_not_count(book: Book):
     book.fail("fetch_model", Temporary(Reason.STORAGE_UNAVAILABLE, "Down."), attempt=1)
     for step in STEPS:
         book.step(step)
-    assert book.close().reason is Reason.RELEASED
+    assert book.close().reason == Reason.RELEASED
 
 
 def test_neither_done_nor_failed_is_interrupted(book: Book):
     book.step("test_source")
     book.step("fetch_model")
     closing = book.close()
-    assert closing.reason is Reason.INTERRUPTED
+    assert closing.reason == Reason.INTERRUPTED
     assert "check_model" in closing.sentence
 
 
@@ -144,7 +144,7 @@ def test_a_release_that_is_taken_up_again_ends_anew(book: Book):
     assert (closing.reason, closing.key) == (Reason.RELEASED, "digits-2026-11-21.1/release/2")
     assert book.close() == closing
     (line,) = history(book.ledger, "digits")
-    assert line.outcome is Reason.RELEASED
+    assert line.outcome == Reason.RELEASED
 
 
 def test_what_was_not_to_be_released_has_no_end(book: Book):

@@ -142,7 +142,7 @@ def test_pods_that_do_not_come_up(
     assert world.cluster.objects == before
     failure = world.entries()[-1]
     assert failure.key == f"{SECOND}/{environment}.roll_out/failed/1"
-    assert failure.reason is reason
+    assert failure.reason == reason
     assert (failure.data["permanent"], failure.data["removed"]) == (kind is Permanent, True)
 
 
@@ -200,7 +200,7 @@ def test_without_golden_examples_nothing_is_touched(world: World) -> None:
     with pytest.raises(Temporary):
         world.roll_out(FIRST)
     assert not world.cluster.objects
-    assert world.entries()[-1].reason is Reason.STORAGE_UNAVAILABLE
+    assert world.entries()[-1].reason == Reason.STORAGE_UNAVAILABLE
 
 
 def test_each_failed_attempt_is_recorded(world: World) -> None:
@@ -328,7 +328,7 @@ def test_ended_at_any_call_nothing_is_left_over(before: str | None) -> None:
         if world.in_use() != SECOND:
             assert world.in_use() == before
             assert names.object_name(SECOND) not in world.cluster.names("Deployment")
-            assert world.entries()[-1].reason is Reason.INTERRUPTED
+            assert world.entries()[-1].reason == Reason.INTERRUPTED
         world.roll_out(SECOND)
         _assert_one_rollout(world, before)
 

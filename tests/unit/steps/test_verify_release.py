@@ -26,7 +26,7 @@ def test_what_users_get_is_right(world: World) -> None:
     done = world.verify(FIRST)
     assert (len(done.pods), done.checked) == (1, 7)
     assert world.entries()[-1].key == f"{FIRST}/staging.verify"
-    assert world.entries()[-1].reason is Reason.VERIFIED
+    assert world.entries()[-1].reason == Reason.VERIFIED
 
 
 def test_done_again_it_changes_nothing(world: World) -> None:

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from nightferry.cli.output import local_time, seconds, table
 from nightferry.entities.decision import Decision
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.reason import Reason
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class StepView:
     """A step of a release, as the record has it."""
 
     step: str
-    reason: Reason
+    reason: str
     sentence: str
     seconds: float | None
     time: str
@@ -42,7 +41,7 @@ class ReleaseView:
         return self.decision.service
 
     @property
-    def outcome(self) -> Reason | None:
+    def outcome(self) -> str | None:
         """How it ended; None: not yet."""
         return self.closing.reason if self.closing else None
 
@@ -76,8 +75,8 @@ class ReleaseView:
 
 def view_of(entries: Sequence[LedgerEntry]) -> ReleaseView:
     """Put a release together from its entries, oldest first, its decision among them."""
-    decision = next(entry for entry in entries if entry.kind is Kind.DECISION)
-    closings = [entry for entry in entries if entry.kind is Kind.RELEASE]
+    decision = next(entry for entry in entries if entry.kind == Kind.DECISION)
+    closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
     steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE)]
     return ReleaseView(
         decision=Decision.model_validate(decision.data),

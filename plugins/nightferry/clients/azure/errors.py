@@ -68,9 +68,7 @@ def _meaning(error: AzureError, storage: str, container: str, missing: Reason) -
         )
     if code == "ContainerNotFound":
         advice = _MAKE_IT if missing is Reason.LEDGER_MISSING else ""
-        return Permanent(
-            missing, f"The container {container} does not exist in the storage account {storage}.{advice}"
-        )
+        return Permanent(missing, f"The container {container} does not exist in the storage account {storage}.{advice}")
     if status is None or status < 400 or status >= 500 or status in _BUSY:
         return Temporary(
             Reason.STORAGE_UNAVAILABLE,

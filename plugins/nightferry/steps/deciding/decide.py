@@ -181,7 +181,7 @@ def _past(chain: ledgers.Chain, today: dt.date) -> _Past:
             break
         in_use = in_use or _in_use(entry)
         # Numbers grow from decision to decision, so the newest of the day has the last one.
-        if entry.kind is Kind.DECISION and entry.release and not number:
+        if entry.kind == Kind.DECISION and entry.release and not number:
             release = ReleaseId.parse(entry.release)
             number = release.number if release.date == today else 0
     release_in_use, candidate = in_use or (None, None)
@@ -190,9 +190,9 @@ def _past(chain: ledgers.Chain, today: dt.date) -> _Past:
 
 def _in_use(entry: LedgerEntry) -> tuple[str | None, Candidate] | None:
     """The release in use, where an entry tells it: one that ended well, or a decision that nothing had changed."""
-    if entry.kind is Kind.RELEASE and entry.reason is Reason.RELEASED:
+    if entry.kind == Kind.RELEASE and entry.reason == Reason.RELEASED:
         return entry.release, Candidate.model_validate(entry.data["candidate"])
-    if entry.kind is Kind.DECISION and entry.reason is Reason.UNCHANGED:
+    if entry.kind == Kind.DECISION and entry.reason == Reason.UNCHANGED:
         unchanged = Decision.model_validate(entry.data)
         return unchanged.in_use, unchanged.candidate
     return None

@@ -109,9 +109,9 @@ def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: 
         Temporary: (storage_unavailable)   Permanent: (storage_denied, ledger_broken)
     """
     for entry in ledgers.Chain(ledger, spec.service):
-        if entry.kind is Kind.RELEASE or entry.key == key:
+        if entry.kind == Kind.RELEASE or entry.key == key:
             return None
-        if entry.kind is Kind.DECISION and entry.release:
+        if entry.kind == Kind.DECISION and entry.release:
             left = Decision.model_validate(entry.data)
             return record_release(ledger, clock, left, [environment.name for environment in spec.environments])
     return None

@@ -22,9 +22,9 @@ class HistoryLine:
     """When it was decided (UTC, RFC 3339)."""
     release: str | None
     """None: nothing was to be released."""
-    decided: Reason
+    decided: str
     """Why it was decided so."""
-    outcome: Reason | None
+    outcome: str | None
     """How the release ended: `released` or why it failed; None while it runs, or when there is none."""
     sentence: str
     actor: str
@@ -40,9 +40,9 @@ def history(store: LedgerStore, service: str) -> Iterator[HistoryLine]:
     """The decisions of a service, newest first, read as far as they are asked for. Raises as `LedgerStore.names`."""
     closing: dict[str, LedgerEntry] = {}
     for entry in Chain(store, service):
-        if entry.kind is Kind.RELEASE and entry.release:
+        if entry.kind == Kind.RELEASE and entry.release:
             closing.setdefault(entry.release, entry)
-        elif entry.kind is Kind.DECISION:
+        elif entry.kind == Kind.DECISION:
             yield _line(entry, closing.pop(entry.release or "", None))
 
 
@@ -62,7 +62,7 @@ def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
     for entry in Chain(store, service):
         if entry.release == release:
             entries.append(entry)
-            if entry.kind is Kind.DECISION:
+            if entry.kind == Kind.DECISION:
                 break
     if not entries:
         raise Permanent(

@@ -100,8 +100,8 @@ def record_release(
         return None
     entries = release_entries(ledger, decision.release)
     reason, sentence = _outcome(decision, environments, entries)
-    closings = [entry for entry in entries if entry.kind is Kind.RELEASE]
-    if closings and closings[-1].reason is reason:
+    closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
+    if closings and closings[-1].reason == reason:
         return closings[-1]
     return ledgers.append(
         ledger,
@@ -117,7 +117,7 @@ def record_release(
     )
 
 
-def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[LedgerEntry]) -> tuple[Reason, str]:
+def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[LedgerEntry]) -> tuple[str, str]:
     done = {entry.key for entry in entries}
     missing = [step for step in expected_steps(environments) if f"{decision.release}/{step}" not in done]
     if not missing:

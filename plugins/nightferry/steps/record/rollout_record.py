@@ -60,7 +60,7 @@ def _append(
     kind: Kind,
     key: str,
     step: str,
-    reason: Reason,
+    reason: str,
     sentence: str,
     data: dict[str, Any],
 ) -> LedgerEntry:
