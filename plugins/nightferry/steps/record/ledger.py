@@ -65,7 +65,8 @@ class Chain:
             name = LedgerEntry.name(self.service, sequence)
             if not self._has(sequence):
                 raise broken(name, "it is missing")
-            self._entries[sequence] = parse(name, self._contents.pop(sequence))
+            self._entries[sequence] = parse(name, self._contents[sequence])
+            del self._contents[sequence]
         return self._entries[sequence]
 
     def find(self, key: str, stop: Stop | None = None) -> LedgerEntry | None:
