@@ -20,6 +20,7 @@ from nightferry.errors import Temporary
 from nightferry.steps.record.chain_head import find_head, note_head
 from nightferry.steps.record.stored_entry import broken
 from nightferry.steps.record.stored_entry import parse as parse
+from nightferry.steps.record.verify_ledger import NotedHead as NotedHead
 from nightferry.steps.record.verify_ledger import VerifiedChain as VerifiedChain
 from nightferry.steps.record.verify_ledger import verify as verify
 
