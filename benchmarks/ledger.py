@@ -2,9 +2,10 @@
 
     python benchmarks/ledger.py [--rounds 30] [--lengths 100 10000 100000] [--azurite] [--json]
 
-For each length a chain of releases is made in a store of plain files, so that what is measured is Nightferry's own work; with --azurite
-in the sandbox's storage, or what the settings name, in containers of its own that are removed afterwards. Requests and
-bytes are counted at the store's door. Each figure is the median over the rounds, in which the lengths take turns, after one that does not count.
+For each length a chain of releases is made in a store of plain files, so that what is measured is Nightferry's own
+work; with --azurite in the sandbox's storage, or what the settings name, in containers of its own that are removed
+afterwards. Requests and bytes are counted at the store's door. Each figure is the median over the rounds, in which the
+lengths take turns, after one that does not count.
 """
 
 from __future__ import annotations
@@ -146,18 +147,25 @@ class Bench:
     def grow(self, length: int) -> None:
         """Add releases until there are about so many entries; the first and the last are real, those in between are
         copies of the first."""
-        if not self._template:
-            self._template = self._release()
-        head = release_entries(self._raw, str(self._decision.release))[-1]
+        self.decide()
+        self._template = self.finish()
+        head = self._template[-1]
         with ThreadPoolExecutor(16) as pool:
             for done in pool.map(lambda entry: self._raw.create(*entry), self._copies(head, length)):
                 assert done
-        self._release()
+        self.decide()
+        self.finish()
 
     def append(self) -> None:
-        """Write one more step of the release that is under way."""
-        self._number += 1
-        record_step(self.store, self._clock, self._decision, f"step_{self._number}", sentence="Done.", seconds=1.0)
+        """Write the first step of the release that is under way."""
+        self._step(STEPS[0])
+
+    def finish(self) -> list[LedgerEntry]:
+        """Write the others, and how it ended; its entries."""
+        for step in STEPS:
+            self._step(step)
+        record_release(self.store, self._clock, self._decision, ENVIRONMENTS)
+        return release_entries(self.store, str(self._decision.release))
 
     def decide(self) -> None:
         """Decide on the next release."""
@@ -181,13 +189,8 @@ class Bench:
         """Put the newest release together from its entries."""
         view_of(release_entries(self.store, str(self._decision.release)))
 
-    def _release(self) -> list[LedgerEntry]:
-        """A release as it is really written; its entries."""
-        self.decide()
-        for step in STEPS:
-            record_step(self.store, self._clock, self._decision, step, sentence="Done.", seconds=1.0)
-        record_release(self.store, self._clock, self._decision, ENVIRONMENTS)
-        return release_entries(self.store, str(self._decision.release))
+    def _step(self, step: str) -> None:
+        record_step(self.store, self._clock, self._decision, step, sentence="Done.", seconds=1.0)
 
     def _copies(self, head: LedgerEntry, length: int) -> Iterator[tuple[str, bytes]]:
         texts = [json.dumps(entry.to_json()) for entry in self._template]
@@ -232,8 +235,8 @@ def main() -> int:
     return _print(found, seconds_count=not given.azurite)
 
 
-OPERATIONS = ("append", "show", "decide")
-"""In this order: a decision is another release, which is then appended to and shown."""
+OPERATIONS = ("show", "decide", "append")
+"""In this order: the newest release is shown, another one decided on, and its first step written."""
 
 
 def measured(benches: dict[int, Bench], rounds: int) -> dict[int, dict[str, Cost]]:
@@ -247,6 +250,8 @@ def measured(benches: dict[int, Bench], rounds: int) -> dict[int, dict[str, Cost
                 getattr(bench, what)()
                 seconds = time.perf_counter() - began
                 costs[length, what].append(Cost(bench.store.requests, bench.store.bytes, seconds))
+        for bench in benches.values():
+            bench.finish()
     return {length: {what: _median(costs[length, what][1:]) for what in OPERATIONS} for length in benches}
 
 
