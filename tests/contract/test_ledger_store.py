@@ -15,7 +15,6 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
 from benchmarks.file_ledger import FileLedger
-
 from tests.fakes.memory_ledger import MemoryLedger
 
 

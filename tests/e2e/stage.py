@@ -22,8 +22,8 @@ from typing import Any
 import requests
 from nightferry import settings as settings_of
 from nightferry.clients import connect
-from nightferry.clients.azure.ledger import NOTES
 from nightferry.clients.airflow.api import AirflowApi
+from nightferry.clients.azure.ledger import NOTES
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.ledger_entry import LedgerEntry

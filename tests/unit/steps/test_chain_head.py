@@ -148,6 +148,16 @@ def test_a_note_about_a_stray_decides_nothing():
     assert append(store).sequence == 41
 
 
+def test_a_note_with_another_digest_decides_nothing():
+    """Even where entries stand that continue each other: they are not what was noted."""
+    store = chain_of(40)
+    first = sealed(500, "f" * 64)
+    for entry in (first, sealed(501, first.digest)):
+        store.blobs[LedgerEntry.name("digits", entry.sequence)] = entry.to_bytes()
+    store.notes = {NAME: b'{"sequence":501,"digest":"%s"}' % DIGEST}
+    assert append(store).sequence == 41
+
+
 STRAYS: dict[str, Any] = {
     "empty": lambda place: b"",
     "text": lambda place: b"a note",
@@ -231,6 +241,16 @@ def test_a_gap_that_the_search_meets_is_named(missing: tuple[int, ...]):
         append(store)
     assert failure.value.reason is Reason.LEDGER_BROKEN
     assert LedgerEntry.name("digits", missing[0]) in failure.value.sentence
+
+
+def test_the_end_of_a_chain_behind_a_wide_gap_is_no_stray():
+    store = chain_of(127)
+    for sequence in range(100, 125):
+        del store.blobs[LedgerEntry.name("digits", sequence)]
+    with pytest.raises(Permanent) as failure:
+        append(store)
+    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert len(store.blobs) == 102
 
 
 def test_an_entry_that_is_written_during_the_search_is_no_gap():
