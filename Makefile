@@ -63,6 +63,7 @@ status: $(READY) ## Show the health of every part of the sandbox
 .PHONY: bench
 bench: $(READY) ## Run the benchmarks on the sandbox
 	$(NIGHTFERRY) up
+	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/release.py
 

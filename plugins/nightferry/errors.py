@@ -11,7 +11,8 @@ from nightferry.entities.reason import Reason
 
 
 class NightferryError(Exception):
-    """A failure with a reason code and one sentence: what was wrong, where, what to do."""
+    """A failure with a reason code and one sentence: what was wrong, where, what to do. The code is a Reason; a word
+    of another version only where it was read in the record."""
 
     def __init__(self, reason: Reason | str, sentence: str) -> None:
         super().__init__(sentence)

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
-from nightferry.clients.azure.ledger import AzureLedger
+from azure.core.exceptions import ResourceNotFoundError
+from nightferry.clients.azure.ledger import NOTES, AzureLedger
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
 
+from benchmarks.file_ledger import FileLedger
 from tests.fakes.memory_ledger import MemoryLedger
 
 
-@pytest.fixture(params=["memory", pytest.param("azure", marks=pytest.mark.sandbox)])
-def store(request: pytest.FixtureRequest) -> LedgerStore:
+@pytest.fixture(params=["memory", "files", pytest.param("azure", marks=pytest.mark.sandbox)])
+def store(request: pytest.FixtureRequest) -> Iterator[LedgerStore]:
     if request.param == "memory":
-        return MemoryLedger()
-    return AzureLedger(request.getfixturevalue("blob_service"), request.getfixturevalue("container"))
+        yield MemoryLedger()
+    elif request.param == "files":
+        yield FileLedger(request.getfixturevalue("tmp_path") / "ledger")
+    else:
+        blobs, container = request.getfixturevalue("blob_service"), request.getfixturevalue("container")
+        blobs.create_container(container + NOTES)
+        yield AzureLedger(blobs, container)
+        with suppress(ResourceNotFoundError):
+            blobs.delete_container(container + NOTES)
 
 
 def test_an_entry_is_read_as_it_was_written(store: LedgerStore):
@@ -52,14 +65,50 @@ def test_what_is_not_there(store: LedgerStore):
         store.read("digits/000000000001.json")
 
 
-@pytest.mark.sandbox
-def test_the_container_is_made_with_the_first_entry(blob_service):
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    store = AzureLedger(blob_service, name)
+def test_what_lies_beside_the_folders_is_no_service(store: LedgerStore):
+    store.create("digits/000000000001.json", b"{}")
+    store.create("readme.txt", b"Do not touch.")
+    assert list(store.services()) == ["digits"]
+
+
+def test_a_note_is_replaced_and_is_no_entry(store: LedgerStore):
+    assert store.recall("digits/head") is None
+    store.remember("digits/head", b"one")
+    store.remember("digits/head", b"two")
+    assert store.recall("digits/head") == b"two"
     assert list(store.names("digits")) == []
     assert list(store.services()) == []
-    try:
-        assert store.create("digits/000000000001.json", b"{}")
-        assert list(store.services()) == ["digits"]
-    finally:
-        blob_service.delete_container(name)
+    with pytest.raises(KeyError):
+        store.read("digits/head")
+
+
+def test_where_there_is_no_place_for_notes_there_are_none(store: LedgerStore, request: pytest.FixtureRequest):
+    if isinstance(store, MemoryLedger):
+        store.notes = None
+    elif isinstance(store, FileLedger):
+        store.notes.rmdir()
+    else:
+        blobs = request.getfixturevalue("blob_service")
+        blobs.delete_container(request.getfixturevalue("container") + NOTES)
+    store.remember("digits/head", b"one")
+    assert store.recall("digits/head") is None
+    assert store.create("digits/000000000001.json", b"{}")
+
+
+@pytest.mark.sandbox
+def test_a_container_that_is_missing_is_said_and_never_made(blob_service):
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    store = AzureLedger(blob_service, name)
+    for call in (
+        lambda: store.names("digits"),
+        store.services,
+        lambda: store.read("digits/000000000001.json"),
+        lambda: store.create("digits/000000000001.json", b"{}"),
+    ):
+        with pytest.raises(Permanent) as failure:
+            call()
+        assert failure.value.reason is Reason.LEDGER_MISSING
+        assert name in failure.value.sentence
+    store.remember("digits/head", b"one")
+    assert store.recall("digits/head") is None
+    assert not list(blob_service.list_containers(name_starts_with=name))

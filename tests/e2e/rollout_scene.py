@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from nightferry import settings as settings_of
 from nightferry.clients import connect
-from nightferry.clients.azure.ledger import AzureLedger
+from nightferry.clients.azure.ledger import NOTES, AzureLedger
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.entities.ledger_entry import LedgerEntry
@@ -58,6 +58,8 @@ class RolloutScene:
     def begin(self) -> None:
         """Make everything, after removing what a killed session left."""
         self.remove()
+        for container in (f"{self.name}-ledger", f"{self.name}-ledger{NOTES}"):
+            self._storage.create_container(container)
         self.model = self._publish_model()
         self.image = self._build_image()
         self.crashing, self.sleeping = (self._build_faulty(target) for target in ("crashing", "sleeping"))

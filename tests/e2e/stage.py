@@ -23,6 +23,7 @@ import requests
 from nightferry import settings as settings_of
 from nightferry.clients import connect
 from nightferry.clients.airflow.api import AirflowApi
+from nightferry.clients.azure.ledger import NOTES
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.ledger_entry import LedgerEntry
@@ -215,7 +216,8 @@ class Stage:
                 for found in cluster.list(kind, {names.NAME: SERVICE}):
                     cluster.delete(kind, found["metadata"]["name"])
         storage = connect.storage(self.settings)
-        for container in ("models", self.settings.get("LEDGER") or "ledger"):
+        ledger = self.settings.get("LEDGER") or "ledger"
+        for container in ("models", ledger, ledger + NOTES):
             client = storage.get_container_client(container)
             for blob in list(client.list_blobs(name_starts_with=f"{SERVICE}/")):
                 client.delete_blob(blob.name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import NightferryError
 from nightferry.settings import Settings
@@ -25,3 +27,18 @@ def zone_of(settings: Settings, service: str) -> ZoneInfo:
         return spec_of(settings, service).timezone
     except NightferryError:
         return ZoneInfo("UTC")
+
+
+def known(settings: Settings, store: LedgerStore, service: str) -> None:
+    """Complain about a service that has neither a record nor a file: its name is misspelt.
+
+    Raises:
+        Permanent: (service_unknown)
+    """
+    if service in store.services():
+        return
+    try:
+        spec_of(settings, service)
+    except NightferryError as fault:
+        if fault.reason is Reason.SERVICE_UNKNOWN:
+            raise

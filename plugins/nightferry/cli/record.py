@@ -1,4 +1,4 @@
-"""Reading the record: `history`, `show`, `ledger verify`, and `url`. None of it needs Airflow."""
+"""Reading the record: `history`, `show`, and `url`. None of it needs Airflow."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from dataclasses import asdict
 from itertools import islice
 
 from nightferry import settings as settings_of
-from nightferry.cli.arguments import Subparsers, command, group, service_argument
+from nightferry.cli.arguments import Subparsers, command, service_argument
 from nightferry.cli.exit_codes import NOT_WELL, OK
-from nightferry.cli.lookup import spec_of, zone_of
+from nightferry.cli.lookup import known, spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
 from nightferry.cli.releasing.release_view import ReleaseView, print_release, view_of
 from nightferry.clients import connect
 from nightferry.clients.kube.connection import open_cluster
-from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.errors import NightferryError, Permanent
+from nightferry.errors import Permanent
 from nightferry.settings import Settings
-from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import HistoryLine, history, release_entries
 from nightferry.steps.record.state import read_state
 from nightferry.steps.services.service_address import service_address
@@ -29,7 +27,6 @@ HISTORY_EXAMPLES = """\
   nightferry history digits --limit 0  all of them
 """
 SHOW_EXAMPLES = "  nightferry show digits-2026-11-21.1\n"
-VERIFY_EXAMPLES = "  nightferry ledger verify digits      exit code 1 when an entry was changed; it is named\n"
 URL_EXAMPLES = """\
   nightferry url digits                the address users call
   nightferry url digits staging
@@ -48,9 +45,6 @@ def add_parsers(subparsers: Subparsers) -> None:
     service_argument(add)
     environments = ("production", "staging")
     add.add_argument("environment", nargs="?", default="production", choices=environments, help="(%(default)s)")
-    ledger = group(subparsers, "ledger", "look after the record")
-    add = command(ledger, "verify", verify, "check that no entry of a service's record was changed", VERIFY_EXAMPLES)
-    service_argument(add)
 
 
 def history_(arguments: argparse.Namespace) -> int:
@@ -59,7 +53,7 @@ def history_(arguments: argparse.Namespace) -> int:
     store = connect.ledger_store(settings)
     lines = list(islice(history(store, arguments.service), arguments.limit or None))
     if not lines:
-        _known(settings, store, arguments.service)
+        known(settings, store, arguments.service)
     if arguments.json:
         show_json([asdict(line) for line in lines])
     elif not lines:
@@ -93,20 +87,6 @@ def _well(view: ReleaseView) -> int:
     return OK if view.outcome in (None, Reason.RELEASED) else NOT_WELL
 
 
-def verify(arguments: argparse.Namespace) -> int:
-    """Check a service's chain."""
-    settings = settings_of.load()
-    store = connect.ledger_store(settings)
-    chain = ledgers.verify(store, arguments.service)
-    if not chain.count:
-        _known(settings, store, arguments.service)
-    if arguments.json:
-        show_json({"service": arguments.service, "whole": True, "count": chain.count, "head": chain.head})
-    else:
-        print(f"The ledger of {arguments.service} is whole: {chain.count} entries, the newest has digest {chain.head}.")
-    return OK
-
-
 def url(arguments: argparse.Namespace) -> int:
     """Print a service's address."""
     settings = settings_of.load()
@@ -127,14 +107,3 @@ def address_of(settings: Settings, spec: ServiceSpec, name: str) -> str:
         has = " and ".join(environment.name for environment in spec.environments)
         raise Permanent(Reason.REQUEST_INVALID, f"{spec.service} has no environment {name}, but {has}.") from fault
     return service_address(open_cluster(settings, environment.namespace), spec.service)
-
-
-def _known(settings: Settings, store: LedgerStore, service: str) -> None:
-    """Complain about a service that has neither a record nor a file."""
-    if service in store.services():
-        return
-    try:
-        spec_of(settings, service)
-    except NightferryError as fault:
-        if fault.reason is Reason.SERVICE_UNKNOWN:
-            raise

@@ -1,4 +1,4 @@
-"""Reading the record on the command line: history, show, ledger verify, url."""
+"""Reading the record on the command line: history, show, url."""
 
 from __future__ import annotations
 
@@ -51,9 +51,8 @@ def test_history_of_a_service_without_any_says_so(capsys, ledger, services):
     assert "digits" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [["history", "digist"], ["ledger", "verify", "digist"]])
-def test_a_misspelt_service_is_bad_input(command, capsys, ledger, services):
-    assert main(command) == 2
+def test_a_misspelt_service_is_bad_input(capsys, ledger, services):
+    assert main(["history", "digist"]) == 2
     assert "[service_unknown]" in capsys.readouterr().err
 
 
@@ -106,25 +105,6 @@ def test_show_of_a_release_that_runs_is_well(ledger, clock, services):
 def test_show_of_an_unknown_release_is_bad_input(name, capsys, ledger, services):
     assert main(["show", name]) == 2
     assert "[release_unknown]" in capsys.readouterr().err
-
-
-def test_a_whole_ledger_verifies(capsys, ledger, clock, services):
-    released(ledger, clock, decided(ledger, clock, a_decision()))
-
-    assert main(["ledger", "verify", "digits", "--json"]) == 0
-    verified = json.loads(capsys.readouterr().out)
-    assert (verified["whole"], verified["count"]) == (True, len(ledger.blobs))
-
-
-def test_a_changed_byte_is_named_and_not_well(capsys, ledger, clock, services):
-    released(ledger, clock, decided(ledger, clock, a_decision()))
-    name = "digits/000000000003.json"
-    ledger.blobs[name] = ledger.blobs[name].replace(b"ada", b"eve", 1)
-
-    assert main(["ledger", "verify", "digits"]) == 1
-    told = capsys.readouterr().err
-    assert name in told
-    assert "[ledger_broken]" in told
 
 
 def test_url_prints_the_address_and_nothing_else(capsys, monkeypatch, clock, services):

@@ -34,6 +34,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
         self.status, self.code, self.asked = 503, "ServerBusy", 0
+        self.made: list[str] = []
+        """The containers that someone wanted to make."""
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -41,6 +43,8 @@ class Answer(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, Server)
         server.asked += 1
+        if self.command == "PUT" and "restype=container" in self.path:
+            server.made.append(self.path)
         body = f"<Error><Code>{server.code}</Code><Message>no</Message></Error>".encode()
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response(server.status)
@@ -136,6 +140,42 @@ def test_a_container_that_is_missing(server: Server, tmp_path: Path, call: str):
     failure = failure_of(call, tmp_path, server.server_port)
     assert (type(failure), failure.reason) == (Permanent, Reason.MODEL_REPOSITORY_MISSING)
     assert "models" in failure.sentence
+
+
+@pytest.mark.parametrize("call", ["names", "services", "read", "create"])
+def test_a_ledger_whose_container_is_missing(server: Server, tmp_path: Path, call: str):
+    server.status, server.code = 404, "ContainerNotFound"
+    failure = failure_of(call, tmp_path, server.server_port)
+    assert (type(failure), failure.reason) == (Permanent, Reason.LEDGER_MISSING)
+    assert "ledger" in failure.sentence
+    assert "nightferry up" in failure.sentence
+    assert server.made == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (404, "BlobNotFound"),
+        (404, "ContainerNotFound"),
+        (403, "AuthorizationPermissionMismatch"),
+        (409, "BlobImmutableDueToPolicy"),
+        (503, "ServerBusy"),
+    ],
+)
+def test_a_note_that_cannot_be_had_or_kept_is_no_fault_and_is_tried_once(
+    server: Server, tmp_path: Path, status: int, code: str
+):
+    server.status, server.code = status, code
+    ledger = AzureLedger(connect.storage(settings_for(tmp_path, server.server_port)), "ledger")
+    ledger.remember("digits/head", b"{}")
+    assert ledger.recall("digits/head") is None
+    assert server.asked == 2
+
+
+def test_notes_of_an_account_that_is_down(tmp_path: Path):
+    ledger = AzureLedger(connect.storage(settings_for(tmp_path, 9)), "ledger")
+    ledger.remember("digits/head", b"{}")
+    assert ledger.recall("digits/head") is None
 
 
 @pytest.mark.parametrize("call", CALLS)

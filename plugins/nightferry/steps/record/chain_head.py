@@ -10,7 +10,8 @@ then halves what is left. A name that stands alone, behind a gap, is no head, wh
 * the head has to be a sound entry that continues the one before it.
 
 What stands right after the head and does not continue it is no stray but a break: nothing can be written there. So
-are sound entries behind a gap: they had predecessors once, and nothing may be written in their place.
+is a piece of a chain behind a gap: it had predecessors once, and nothing may be written in their place. It is looked
+for where the search passes anyway; whoever wants to know about every gap runs `nightferry ledger verify`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from nightferry.entities.ledger_entry import GENESIS, LedgerEntry, canonical
 from nightferry.errors import Permanent
 from nightferry.steps.record.stored_entry import broken, parsed
 
+LOOK_AHEAD = 1024
+"""How many places after its end a chain that was found without a note is looked at, at least."""
 Has = Callable[[int], bool]
 At = Callable[[int], LedgerEntry]
 
@@ -66,7 +69,7 @@ def _noted(store: LedgerStore, service: str, has: Has, at: At) -> int:
         if sequence < 1 or not has(sequence) or (sequence > 1 and not has(sequence - 1)):
             return 0
         return sequence if at(sequence).digest == digest else 0
-    except (ValueError, TypeError, LookupError, RecursionError, Permanent):
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, Permanent):
         return 0
 
 
@@ -77,10 +80,10 @@ def _searched(store: LedgerStore, service: str, has: Has, at: At) -> int:
         gap = _gap(head, has)
         if gap is None:
             break
-        if _follows(head, has, at):
+        if _piece(head, has, at):
             raise broken(LedgerEntry.name(service, gap), f"it is missing; {LedgerEntry.name(service, head)} is there")
         limit = gap
-    behind = _behind(store, service, head, has)
+    behind = _behind(store, service, head, has, at)
     if behind is None:
         return head
     if not has(head + 1):
@@ -115,17 +118,38 @@ def _gap(head: int, has: Has) -> int | None:
     return None
 
 
-def _follows(sequence: int, has: Has, at: At) -> bool:
-    """Whether the names here are a piece of a chain, and no strays that stand side by side."""
+def _behind(store: LedgerStore, service: str, head: int, has: Has, at: At) -> str | None:
+    """The name of an entry behind the end of the chain, where one is found easily.
+
+    Behind no chain at all, every name is looked at: they should be none. Else the places 2, 4, 8 … after the end are,
+    so that a gap is noticed when what is behind it is longer than the gap.
+    """
+    if not head:
+        return next((name for name in store.names(service) if parsed(name, store.read(name))), None)
+    step = 2
+    while step <= max(head, LOOK_AHEAD):
+        if has(head + step) and (_sound(head + step, at) if step == 2 else _piece(head + step, has, at)):
+            return LedgerEntry.name(service, head + step)
+        step *= 2
+    return None
+
+
+def _piece(sequence: int, has: Has, at: At) -> bool:
+    """Whether what stands here is a piece of a chain: two entries that belong together, no strays."""
+    pairs = ((sequence - 1, sequence), (sequence, sequence + 1))
+    return any(
+        has(first)
+        and has(second)
+        and _sound(first, at)
+        and _sound(second, at)
+        and at(second).previous == at(first).digest
+        for first, second in pairs
+    )
+
+
+def _sound(sequence: int, at: At) -> bool:
     try:
-        return has(sequence - 1) and at(sequence).previous == at(sequence - 1).digest
+        at(sequence)
     except Permanent:
         return False
-
-
-def _behind(store: LedgerStore, service: str, head: int, has: Has) -> str | None:
-    """The name of a sound entry behind the end of the chain, where one is easily found."""
-    if head and not has(head + 2):
-        return None
-    names = [LedgerEntry.name(service, head + 2)] if head else store.names(service)
-    return next((name for name in names if parsed(name, store.read(name))), None)
+    return True

@@ -20,6 +20,7 @@ from nightferry.errors import Temporary
 from nightferry.steps.record.chain_head import find_head, note_head
 from nightferry.steps.record.stored_entry import broken
 from nightferry.steps.record.stored_entry import parse as parse
+from nightferry.steps.record.verify_ledger import NotedHead as NotedHead
 from nightferry.steps.record.verify_ledger import VerifiedChain as VerifiedChain
 from nightferry.steps.record.verify_ledger import verify as verify
 
@@ -65,7 +66,8 @@ class Chain:
             name = LedgerEntry.name(self.service, sequence)
             if not self._has(sequence):
                 raise broken(name, "it is missing")
-            self._entries[sequence] = parse(name, self._contents.pop(sequence))
+            self._entries[sequence] = parse(name, self._contents[sequence])
+            del self._contents[sequence]
         return self._entries[sequence]
 
     def find(self, key: str, stop: Stop | None = None) -> LedgerEntry | None:

@@ -74,8 +74,8 @@ def verify(
             (ledger_newer) an entry can be checked by a newer version only; (storage_denied, ledger_missing)
         Temporary: (storage_unavailable)
     """
-    count, strays = _sorted_out(store, service)
-    entries = linked(service, ((name, store.read(name)) for name in _names(service, count)))
+    count, strays = sorted_out(store, service)
+    entries = linked(service, entries_of(store, service, count))
     return summed_up(noted.check(entries, service) if noted else entries, strays, count, progress)
 
 
@@ -116,11 +116,17 @@ def summed_up(
     return VerifiedChain(count, head, strays, written_newer)
 
 
-def _names(service: str, count: int) -> Iterator[str]:
-    return (LedgerEntry.name(service, sequence) for sequence in range(1, count + 1))
+def entries_of(store: LedgerStore, service: str, count: int) -> Iterator[tuple[str, bytes]]:
+    """The names and bytes of the first `count` entries."""
+    for sequence in range(1, count + 1):
+        name = LedgerEntry.name(service, sequence)
+        try:
+            yield name, store.read(name)
+        except KeyError as fault:
+            raise broken(name, "it was removed while it was to be read") from fault
 
 
-def _sorted_out(store: LedgerStore, service: str) -> tuple[int, tuple[str, ...]]:
+def sorted_out(store: LedgerStore, service: str) -> tuple[int, tuple[str, ...]]:
     """How many entries there are, and the names of what is none.
 
     Raises:
