@@ -35,6 +35,10 @@ class Behaviour:
     """No pod is made; this is why."""
     log: str = ""
     image_id: str = ""
+    container_ready: bool = False
+    """Whether the container is, although the pod is not."""
+    beside: Manifest | None = None
+    """The state of a container that the cluster put before it."""
 
 
 class MemoryCluster:
@@ -234,6 +238,7 @@ class MemoryCluster:
         age = (self.clock.now() - dt.datetime.fromisoformat(pod["metadata"]["creationTimestamp"])).total_seconds()
         image = pod["spec"]["containers"][0]["image"]
         container: dict[str, Any] = {
+            "name": pod["spec"]["containers"][0].get("name", ""),
             "imageID": behaviour.image_id or image,
             "restartCount": 0,
             "state": {"running": {}},
@@ -248,6 +253,8 @@ class MemoryCluster:
             ended = {"exitCode": 1, "reason": "Error", "message": behaviour.crash}
             container |= {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
             container["restartCount"] = 2
+        container["ready"] = ready or behaviour.container_ready
+        containers = [behaviour.beside, container] if behaviour.beside else [container]
         scheduled = {"type": "PodScheduled", "status": "True"}
         if unschedulable:
             scheduled |= {"status": "False", "reason": "Unschedulable", "message": unschedulable}
@@ -255,7 +262,7 @@ class MemoryCluster:
             "podIP": pod["status"]["podIP"],
             "phase": "Running" if ready else "Pending",
             "conditions": [scheduled, {"type": "Ready", "status": "True" if ready else "False"}],
-            "containerStatuses": [] if unschedulable else [container],
+            "containerStatuses": [] if unschedulable else containers,
         }
 
     def _slices(self) -> list[Manifest]:
