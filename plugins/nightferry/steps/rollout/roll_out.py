@@ -22,6 +22,7 @@ from nightferry.manifests.deployment import deployment as deployment_of
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, refuse_faults
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import await_ready, counted
+from nightferry.steps.rollout.check_quota import await_quota
 from nightferry.steps.rollout.remove_release import remove_release
 from nightferry.steps.rollout.settle_releases import mark_served, mark_switching, settle
 from nightferry.steps.rollout.switch_service import in_use, refuse_superseded, switch_forward
@@ -104,6 +105,7 @@ class _Attempt:
     def bring_up(self) -> None:
         """Make the release's objects where they are not there yet, and wait for its pods."""
         plan, cluster = self._plan, self._cluster
+        await_quota(cluster, deployment_of(plan), seconds=plan.environment.ready_seconds, clock=self._clock)
         cluster.apply(policies.network_policy(plan.service))
         made = self._deployment()
         for companion in policies.companions(made, plan.environment.autoscale):
