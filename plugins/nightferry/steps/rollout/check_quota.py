@@ -19,6 +19,8 @@ from nightferry.errors import Permanent
 from nightferry.manifests import names
 from nightferry.steps.rollout.kept_warm import Warm, kept_warm, named
 
+WAIT_SECONDS = 180.0
+"""How long releases kept warm are waited for. With a task's four tries it is longer than two retire runs are apart."""
 LOOK_SECONDS = 5.0
 _COUNTS = {"cpu": "requests.cpu", "memory": "requests.memory", "ephemeral-storage": "requests.ephemeral-storage"}
 _OURS = {"NotTerminating", "NotBestEffort"}
@@ -43,7 +45,7 @@ class Shortage:
         return f"{self.resource} of quota {self.quota}: wanted {wanted}, used {self.used} of {self.hard}"
 
 
-def await_quota(cluster: Cluster, deployment: Manifest, *, seconds: float, clock: Clock) -> None:
+def await_quota(cluster: Cluster, deployment: Manifest, *, clock: Clock, seconds: float = WAIT_SECONDS) -> None:
     """As `check_quota`, but waits up to `seconds` for releases kept warm to be let go."""
     deadline = clock.monotonic() + seconds
     said = ""

@@ -105,7 +105,7 @@ class _Attempt:
     def bring_up(self) -> None:
         """Make the release's objects where they are not there yet, and wait for its pods."""
         plan, cluster = self._plan, self._cluster
-        await_quota(cluster, deployment_of(plan), seconds=plan.environment.ready_seconds, clock=self._clock)
+        await_quota(cluster, deployment_of(plan), clock=self._clock)
         cluster.apply(policies.network_policy(plan.service))
         made = self._deployment()
         for companion in policies.companions(made, plan.environment.autoscale):
