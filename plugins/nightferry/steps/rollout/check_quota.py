@@ -150,6 +150,7 @@ def _of(container: Mapping[str, Any], which: str, kind: str) -> Decimal:
 
 
 def _number(quantity: object) -> Decimal:
+    """What the API server or a pod says, zero too."""
     from kubernetes.utils import parse_quantity
 
     return Decimal(parse_quantity(str(quantity)))
