@@ -10,10 +10,11 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names
 from nightferry.manifests.deployment import deployment
+from nightferry.steps.rollout.await_ready import await_ready
 from nightferry.steps.rollout.check_quota import await_quota, check_quota
 
 from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.rollout_world import plan
+from tests.fakes.rollout_world import World, plan
 from tests.fakes.still_clock import StillClock
 
 BEFORE, RELEASE = "digits-2026-11-20.1", "digits-2026-11-21.1"
@@ -207,3 +208,31 @@ def test_what_cannot_fit_is_not_waited_for(cluster: MemoryCluster) -> None:
     with pytest.raises(Permanent):
         await_quota(cluster, release(), seconds=60, clock=clock)
     assert clock.slept == 0
+
+
+def test_a_rollout_makes_nothing_where_it_cannot_fit() -> None:
+    world = World()
+    limit(world.cluster, {"requests.cpu": "50m"})
+    made: list[str] = []
+    world.cluster.before = lambda call, kind: made.append(kind) if call in ("apply", "create") else None
+    with pytest.raises(Permanent) as caught:
+        world.roll_out(RELEASE)
+    assert caught.value.reason is Reason.ROLLOUT_REFUSED
+    assert made == []
+    assert world.entries()[-1].sentence == caught.value.sentence
+
+
+def test_two_rollouts_for_the_last_room_end_with_one(cluster: MemoryCluster) -> None:
+    """Both looked before either made its pods: the one whose pods are refused is told who has the room."""
+    limit(cluster, {"requests.cpu": "150m"})
+    first, second = deployment(plan(BEFORE)), release()
+    check_quota(cluster, first)
+    check_quota(cluster, second)
+    cluster.apply(first)
+    cluster.settle()
+    cluster.apply(second)
+    clock: Any = cluster.clock
+    assert len(await_ready(cluster, "digits", BEFORE, seconds=60, clock=clock)) == 1
+    with pytest.raises(Permanent) as caught:
+        await_ready(cluster, "digits", RELEASE, seconds=60, clock=clock)
+    assert caught.value.reason is Reason.ROLLOUT_REFUSED
