@@ -1,18 +1,30 @@
-"""One suite for every cluster: the fake, and the sandbox's own (a scratch namespace, with the admin's kubeconfig)."""
+"""One suite for every cluster: the fake, one that is asked patiently, and the sandbox's own (a scratch namespace, with
+the admin's kubeconfig)."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nightferry import settings
-from nightferry.clients.cluster import Cluster, ClusterConflict
+from nightferry.clients.clock import SystemClock
+from nightferry.clients.cluster import Cluster, ClusterConflict, QuotaExceeded
+from nightferry.clients.cluster_faults import pods_fault
+from nightferry.clients.patient_cluster import PatientCluster
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.manifests import names
+from nightferry.manifests.deployment import deployment
+from nightferry.steps.rollout.await_ready import await_ready, pods_of
+from nightferry.steps.rollout.check_quota import check_quota
 
 from tests.fakes.memory_cluster import MemoryCluster
+from tests.fakes.rollout_world import plan
+from tests.fakes.still_clock import StillClock
 
 LABELS = {"app.kubernetes.io/name": "contract"}
 
@@ -31,10 +43,11 @@ def admin_kubeconfig() -> Path:
     return settings.load().home / "kubernetes" / "admin.kubeconfig"
 
 
-@pytest.fixture(params=["memory", pytest.param("sandbox", marks=pytest.mark.sandbox)])
+@pytest.fixture(params=["memory", "patient", pytest.param("sandbox", marks=pytest.mark.sandbox)])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    if request.param == "memory":
-        yield MemoryCluster(namespace="scratch")
+    if request.param != "sandbox":
+        memory = MemoryCluster(namespace="scratch", node_cpu="64")
+        yield memory if request.param == "memory" else PatientCluster(memory, StillClock())
         return
     from kubernetes import client, config
     from nightferry.clients.kube.cluster import KubeCluster
@@ -173,3 +186,76 @@ def test_what_belongs_to_an_object_goes_with_it(cluster: Cluster) -> None:
     while cluster.get("Service", "owned") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert cluster.get("Service", "owned") is None
+
+
+RELEASE = "digits-2026-11-21.1"
+HUGE = {"cpu": "500", "cpu_limit": "500"}  # more than any node has
+
+
+def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
+    """What a look finds within some seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it was looked for in vain"
+        time.sleep(0.1)
+    return found
+
+
+def quota(**hard: str) -> dict[str, Any]:
+    given = {name.replace("_", "."): amount for name, amount in hard.items()}
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": given}}
+
+
+def counted(cluster: Cluster) -> bool:
+    """Whether the quota's controller has looked at it."""
+    found = cluster.get("ResourceQuota", "tight")
+    return bool(found and (found.get("status") or {}).get("used"))
+
+
+def replica_failure(cluster: Cluster) -> str:
+    """Why the controller could not make the release's pods."""
+    found = cluster.get("Deployment", names.object_name(RELEASE)) or {}
+    conditions = (found.get("status") or {}).get("conditions") or []
+    return next((str(one["message"]) for one in conditions if one["type"] == "ReplicaFailure"), "")
+
+
+def test_a_quota_that_is_used_up_is_seen_before_anything_is_made(cluster: Cluster) -> None:
+    cluster.apply(quota(requests_cpu="150m"))
+    eventually(lambda: counted(cluster))
+    check_quota(cluster, deployment(plan(RELEASE, replicas=1)))  # the control: one pod of 100m fits
+    with pytest.raises(Permanent) as caught:
+        check_quota(cluster, deployment(plan(RELEASE, replicas=2)))
+    assert caught.value.reason == Reason.ROLLOUT_REFUSED
+    for said in ("tight", "requests.cpu", "wanted 200m", "150m"):
+        assert said in caught.value.sentence
+
+
+def test_what_the_quota_forbids_is_told_as_such_by_the_controller(cluster: Cluster) -> None:
+    cluster.apply(quota(requests_cpu="50m"))
+    eventually(lambda: counted(cluster))
+    cluster.apply(deployment(plan(RELEASE)))
+    said = eventually(lambda: replica_failure(cluster))
+    assert isinstance(pods_fault(said, "the pods"), QuotaExceeded), said
+
+
+def test_a_pod_that_no_node_takes_is_named_and_waited_for_once(cluster: Cluster) -> None:
+    cluster.apply(deployment(plan(RELEASE, resources=HUGE)))
+    start = time.monotonic()
+    said: list[tuple[float, str]] = []
+    with pytest.raises(Permanent) as caught:
+        await_ready(
+            cluster,
+            "digits",
+            RELEASE,
+            seconds=5,
+            clock=SystemClock(),
+            say=lambda sentence: said.append((time.monotonic() - start, sentence)),
+        )
+    assert caught.value.reason == Reason.ROLLOUT_NO_CAPACITY
+    assert "Insufficient cpu" in caught.value.sentence
+    assert "cpu 500" in caught.value.sentence
+    named = [when for when, sentence in said if "Insufficient cpu" in sentence]
+    assert named
+    assert named[0] < 15
+    assert time.monotonic() - start < 30
+    assert pods_of(cluster, "digits", RELEASE)[0].unschedulable

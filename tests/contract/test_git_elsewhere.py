@@ -89,7 +89,7 @@ def test_a_submodule_that_is_gone_is_named(source: GitSource, origin: Origin, li
     shutil.rmtree(library.folder)
     failure = refused(source, commit, tmp_path / "out")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert failure.reason == Reason.SOURCE_INCOMPLETE
     assert "app/lib" in failure.sentence
 
 
@@ -100,7 +100,7 @@ def test_a_submodule_whose_commit_was_never_pushed_is_named(
     origin.git("-C", str(origin.folder / "app" / "lib"), "commit", "-q", "--allow-empty", "-m", "mine")
     failure = refused(source, origin.commit(), tmp_path / "out")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert failure.reason == Reason.SOURCE_INCOMPLETE
     assert "app/lib" in failure.sentence
 
 
@@ -109,7 +109,7 @@ def test_a_submodule_without_an_address_is_named(source: GitSource, origin: Orig
     origin.git("rm", "-q", "--cached", ".gitmodules")
     (origin.folder / ".gitmodules").unlink()
     failure = refused(source, origin.commit(), tmp_path / "out")
-    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert failure.reason == Reason.SOURCE_INCOMPLETE
     assert "app/lib" in failure.sentence
 
 
@@ -120,7 +120,7 @@ def test_a_submodule_whose_server_does_not_answer_is_tried_again(
     origin.git("config", "-f", ".gitmodules", "submodule.app/lib.url", "http://ana:secret@127.0.0.1:9/lib.git")
     failure = refused(source, origin.commit(), tmp_path / "out")
     assert isinstance(failure, Temporary)
-    assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
+    assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
     assert "app/lib" in failure.sentence
     assert "secret" not in failure.sentence
 
@@ -133,7 +133,7 @@ def test_a_submodule_does_not_reach_the_files_of_this_machine(origin: Origin, li
     with served(tmp_path) as server:
         failure = refused(GitSource(f"{server}/origin/.git", tmp_path / "work", tmp_path), commit, tmp_path / "out")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert failure.reason == Reason.SOURCE_INCOMPLETE
     assert "app/lib" in failure.sentence
 
 
@@ -185,7 +185,7 @@ def test_a_file_that_is_kept_with_other_content_is_refused(origin: Origin, tmp_p
     commit = origin.commit({"app/weights.bin": pointer(CONTENT)})
     keep(origin.folder / ".git", CONTENT, kept=CONTENT[::-1])
     failure = refused(GitSource(".", tmp_path / "work", origin.folder), commit, tmp_path / "out")
-    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert failure.reason == Reason.SOURCE_INCOMPLETE
     assert "weights.bin" in failure.sentence
 
 
@@ -199,7 +199,7 @@ def test_without_git_lfs_its_files_are_named(origin: Origin, tmp_path: Path, mon
     monkeypatch.setenv("PATH", f"{broken.parent}:/usr/bin:/bin")
     failure = refused(GitSource(origin.address, tmp_path / "work", tmp_path), commit, tmp_path / "out")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert failure.reason == Reason.SOURCE_INCOMPLETE
     assert all(word in failure.sentence for word in ("app/weights.bin", "app/more.bin", "git-lfs is not installed"))
 
 
@@ -244,7 +244,7 @@ class TestWithGitLfs:
         commit = origin.commit({"app/weights.bin": pointer(CONTENT)})
         failure = refused(GitSource(origin.address, tmp_path / "work", tmp_path), commit, tmp_path / "out")
         assert isinstance(failure, Permanent)
-        assert failure.reason is Reason.SOURCE_INCOMPLETE
+        assert failure.reason == Reason.SOURCE_INCOMPLETE
         assert "weights.bin" in failure.sentence
 
     @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_a_link_out_of_the_app_is_refused(source: GitSource, origin: Origin, tmp
     (origin.folder / "app" / "link").symlink_to(leads_to)
     failure = failure_of(source.export, origin.commit(), "app", tmp_path / "exported")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_PATH_MISSING
+    assert failure.reason == Reason.SOURCE_PATH_MISSING
     assert not list(tmp_path.glob("*exported*"))
 
 
@@ -147,7 +147,7 @@ def test_a_name_out_of_the_app_is_refused(source: GitSource, origin: Origin, tmp
     origin.git("update-ref", "refs/heads/main", commit)
     failure = failure_of(source.export, commit, "app", tmp_path / "exported")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_PATH_MISSING
+    assert failure.reason == Reason.SOURCE_PATH_MISSING
     assert not list(tmp_path.rglob("escaped.py"))
 
 
@@ -159,7 +159,7 @@ def test_a_head_that_names_no_branch_does_not_matter_to_another_ref(origin: Orig
     origin.git("symbolic-ref", "HEAD", "refs/heads/gone")
     source = mirrored(origin.address, work)
     assert source.pin("main", "app", None).commit == commit
-    assert failure_of(source.pin, "HEAD", "app", None).reason is Reason.SOURCE_REF_UNKNOWN
+    assert failure_of(source.pin, "HEAD", "app", None).reason == Reason.SOURCE_REF_UNKNOWN
 
 
 def test_only_the_wanted_commit_is_fetched(origin: Origin, work: Path):
@@ -217,7 +217,7 @@ def test_a_commit_that_was_pushed_away(origin: Origin, work: Path, tmp_path: Pat
             other.export(commit, "app", tmp_path / "exported too")
         else:
             failure = failure_of(other.export, commit, "app", tmp_path / "exported too")
-            assert failure.reason is Reason.SOURCE_REF_UNKNOWN
+            assert failure.reason == Reason.SOURCE_REF_UNKNOWN
     assert (tmp_path / "exported" / "main.py").read_text() == "print(1)\n"
 
 
@@ -225,7 +225,7 @@ def test_a_folder_that_is_no_repository(tmp_path: Path, work: Path):
     for source in (GitSource(".", work, tmp_path), mirrored(f"file://{tmp_path}/none", work)):
         failure = failure_of(source.pin, "main", "app", None)
         assert isinstance(failure, Permanent)
-        assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
+        assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
 
 
 @pytest.mark.parametrize("login", ["ana:secret", "secret", "ana:se@secret", "ana:se/secret", "ana:x%2Fsecret"])
@@ -233,7 +233,7 @@ def test_a_server_that_does_not_answer(work: Path, login: str):
     source = mirrored(f"http://{login}@127.0.0.1:9/app.git", work)
     failure = failure_of(source.pin, "main", "app", None)
     assert isinstance(failure, Temporary)
-    assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
+    assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
     assert "secret" not in failure.sentence
 
 
@@ -287,7 +287,7 @@ def test_a_server_that_is_silent(ssh, work: Path, tmp_path: Path):
     ssh(f"echo $$ >{tmp_path}/started; exec sleep 600")
     failure = failure_of(mirrored(SSH, work, seconds=0.5).pin, "main", "app", None)
     assert isinstance(failure, Temporary)
-    assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
+    assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
     assert "NIGHTFERRY_GIT_SECONDS" in failure.sentence
     wait_until(lambda: not is_alive(int((tmp_path / "started").read_text())))
 
@@ -303,7 +303,7 @@ def test_the_limit_is_a_setting(ssh, tmp_path: Path):
 def test_a_limit_that_is_none(tmp_path: Path, given: str):
     failure = failure_of(connect.source, Settings(tmp_path, tmp_path, {"NIGHTFERRY_GIT_SECONDS": given}), Source())
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SETTING_MISSING
+    assert failure.reason == Reason.SETTING_MISSING
     assert "NIGHTFERRY_GIT_SECONDS" in failure.sentence
 
 
@@ -338,7 +338,7 @@ def test_a_fetch_that_waits_too_long_for_another(origin: Origin, work: Path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         failure = failure_of(source.pin, "main", "app", None)
         assert isinstance(failure, Temporary)
-        assert failure.reason is Reason.SOURCE_REPOSITORY_UNAVAILABLE
+        assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
         assert clock.slept == pytest.approx(300, abs=1)
     assert source.pin("main", "app", None).commit == commit
 

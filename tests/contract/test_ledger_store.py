@@ -107,7 +107,7 @@ def test_a_container_that_is_missing_is_said_and_never_made(blob_service):
     ):
         with pytest.raises(Permanent) as failure:
             call()
-        assert failure.value.reason is Reason.LEDGER_MISSING
+        assert failure.value.reason == Reason.LEDGER_MISSING
         assert name in failure.value.sentence
     store.remember("digits/head", b"one")
     assert store.recall("digits/head") is None

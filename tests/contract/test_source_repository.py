@@ -130,7 +130,7 @@ def test_a_branch_goes_before_a_tag_of_its_name(world: World):
 def test_an_unknown_ref(world: World, ref: str):
     failure = failure_of(world.source.pin, ref, "app", None)
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_REF_UNKNOWN
+    assert failure.reason == Reason.SOURCE_REF_UNKNOWN
     assert repr(ref) in failure.sentence
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_ref(world: World, ref: str):
 def test_a_commit_without_the_folder(world: World, path: str, tests: str | None):
     failure = failure_of(world.source.pin, "main", path, tests)
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_PATH_MISSING
+    assert failure.reason == Reason.SOURCE_PATH_MISSING
     assert (tests or path) in failure.sentence
 
 
@@ -160,7 +160,7 @@ def test_a_file_that_is_elsewhere_and_cannot_be_had_is_refused_by_name(world: Wo
     assert world.source.pin("main", "app", None).commit == commit
     failure = failure_of(world.source.export, commit, "app", tmp_path / "out")
     assert isinstance(failure, Permanent)
-    assert failure.reason is Reason.SOURCE_INCOMPLETE
+    assert failure.reason == Reason.SOURCE_INCOMPLETE
     assert "weights.bin" in failure.sentence
     assert not (tmp_path / "out").exists()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from nightferry.entities.reason import Reason
+from nightferry.manifests import names
 
 from tests.e2e.open_connections import Callers
 from tests.e2e.rollout_scene import RolloutScene, pinned_as_changed
@@ -139,12 +140,43 @@ def test_an_image_that_is_not_there(scene: RolloutScene) -> None:
 
 
 def test_a_release_over_the_quota(scene: RolloutScene, before: str) -> None:
+    """It is seen before anything is made, and what is missing is said."""
     with scene.quota({"limits.memory": "1Gi", "limits.cpu": "100"}):
         deployer = scene.run("roll_out", scene.plan())
         assert deployer.wait() == 2
+    assert not any("Making Deployment" in line for line in deployer.lines)
     failure = scene.entries()[-1]
     assert failure.reason == Reason.ROLLOUT_REFUSED
-    assert "exceeded quota" in failure.sentence
+    assert "limits.memory of quota tight: wanted 1024Mi, used 1Gi of 1Gi" in failure.sentence
+    assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
+
+
+def test_a_quota_that_a_warm_release_holds_is_waited_for(scene: RolloutScene, before: str) -> None:
+    current = scene.released()
+    with scene.quota({"pods": "2"}):
+        plan = scene.plan()
+        deployer = scene.start("roll_out", plan)
+        deployer.until_it_says(f"{before} (1 pod, warm until")
+        annotation = {names.WARM_UNTIL: "2026-01-01T00:00:00Z"}
+        scene.cluster.patch("Deployment", names.object_name(before), {"metadata": {"annotations": annotation}})
+        scene.retire()
+        assert deployer.wait() == 0, deployer.lines
+    assert scene.in_use() == plan.release
+    assert scene.deployments() == {before: 0, current: 1, plan.release: 1}
+
+
+def test_a_pod_that_no_node_takes(scene: RolloutScene, before: str) -> None:
+    """It is named at once, waited for once, and not tried again."""
+    start = time.monotonic()
+    huge = {"cpu": "500", "cpu_limit": "500"}
+    deployer = scene.start("roll_out", scene.plan(ready_seconds=20, resources=huge))
+    deployer.until_it_says("Insufficient cpu", seconds=15)
+    assert deployer.wait() == 2, "permanent: Airflow does not try it again"
+    assert time.monotonic() - start < 60
+    failure = scene.entries()[-1]
+    assert failure.reason == Reason.ROLLOUT_NO_CAPACITY
+    assert "cpu 500" in failure.sentence
+    assert "Insufficient cpu" in failure.sentence
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
 
 

@@ -13,6 +13,7 @@ from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
 
+from tests.fakes.memory_capacity import exceeded, no_room, quota_status
 from tests.fakes.still_clock import StillClock
 
 _IMMUTABLE = ("uid", "creationTimestamp", "namespace")
@@ -34,15 +35,21 @@ class Behaviour:
     """No pod is made; this is why."""
     log: str = ""
     image_id: str = ""
+    container_ready: bool = False
+    """Whether the container is, although the pod is not."""
+    beside: Manifest | None = None
+    """The state of a container that the cluster put before it."""
 
 
 class MemoryCluster:
     """Objects in a dict. Time is `clock`'s: pods become ready as it moves.
 
-    Set `fault` to make every call fail with it; `before` is called with the name and kind of every call.
+    Set `fault` to make every call fail with it; `before` is called with the name and kind of every call. With
+    `node_cpu` there is one node of so many CPUs, and pods for which it has no room wait.
     """
 
-    def __init__(self, clock: Clock | None = None, namespace: str = "staging") -> None:
+    def __init__(self, clock: Clock | None = None, namespace: str = "staging", node_cpu: str | None = None) -> None:
+        self.node_cpu = node_cpu
         self.clock = clock or StillClock()
         self.objects: dict[tuple[str, str], Manifest] = {}
         self.behaviours: dict[str, Behaviour] = {}
@@ -122,7 +129,7 @@ class MemoryCluster:
         self._forget((kind, name))
         return True
 
-    def last_words(self, pod: str, lines: int = 10) -> str:
+    def last_words(self, pod: str, lines: int = 10, container: str = "") -> str:
         self._enter("last_words", "Pod")
         found = self.objects.get(("Pod", pod))
         return self._behaviour(found["spec"]["containers"][0]["image"]).log if found else ""
@@ -134,8 +141,11 @@ class MemoryCluster:
     def settle(self) -> None:
         """Let the controllers and the garbage collector have their turn."""
         self._collect()
+        quotas = [one for (its, _), one in self.objects.items() if its == "ResourceQuota"]
         for deployment in [one for (its, _), one in self.objects.items() if its == "Deployment"]:
-            self._control(deployment)
+            self._control(deployment, quotas)
+        for quota in quotas:
+            quota["status"] = quota_status(quota, self._pods())
 
     def _enter(self, call: str, kind: str) -> None:
         self.before(call, kind)
@@ -188,7 +198,10 @@ class MemoryCluster:
     def _behaviour(self, image: str) -> Behaviour:
         return self.behaviours.get(image, Behaviour())
 
-    def _control(self, deployment: Manifest) -> None:
+    def _pods(self) -> list[Manifest]:
+        return [one for (its, _), one in self.objects.items() if its == "Pod"]
+
+    def _control(self, deployment: Manifest, quotas: Sequence[Manifest] = ()) -> None:
         """What the controllers and the kubelet do: pods as wanted, in the state that their image brings about."""
         name, uid = deployment["metadata"]["name"], deployment["metadata"]["uid"]
         template = deployment["spec"]["template"]
@@ -197,15 +210,20 @@ class MemoryCluster:
         pods = [key for key, one in self.objects.items() if key[0] == "Pod" and _owner(one) == uid]
         for key in pods[wanted:]:
             del self.objects[key]
-        for number in range(len(pods), 0 if behaviour.refused else wanted):
-            self._make_pod(f"{name}-{number}-{uid}", uid, template)
+        refused = behaviour.refused
+        for number in range(len(pods), wanted):
+            pod = f"{name}-{number}-{uid}"
+            refused = refused or exceeded(quotas, self._pods(), template["spec"], pod)
+            if refused:
+                break
+            self._make_pod(pod, uid, template)
         ready = 0
         for key in [key for key, one in self.objects.items() if key[0] == "Pod" and _owner(one) == uid]:
             self.objects[key]["status"] = self._pod_status(self.objects[key], behaviour)
             ready += self.objects[key]["status"]["conditions"][1]["status"] == "True"
         status: dict[str, Any] = {"observedGeneration": deployment["metadata"]["generation"], "readyReplicas": ready}
-        if behaviour.refused:
-            status["conditions"] = [{"type": "ReplicaFailure", "status": "True", "message": behaviour.refused}]
+        if refused:
+            status["conditions"] = [{"type": "ReplicaFailure", "status": "True", "message": refused}]
         if deployment.get("status") != status:
             deployment["status"] = status
             deployment["metadata"]["resourceVersion"] = str(next(self._versions))
@@ -220,11 +238,13 @@ class MemoryCluster:
         age = (self.clock.now() - dt.datetime.fromisoformat(pod["metadata"]["creationTimestamp"])).total_seconds()
         image = pod["spec"]["containers"][0]["image"]
         container: dict[str, Any] = {
+            "name": pod["spec"]["containers"][0].get("name", ""),
             "imageID": behaviour.image_id or image,
             "restartCount": 0,
             "state": {"running": {}},
         }
-        broken = behaviour.waiting or behaviour.crash or behaviour.unschedulable
+        unschedulable = behaviour.unschedulable or no_room(self.node_cpu, self._pods(), pod)
+        broken = behaviour.waiting or behaviour.crash or unschedulable
         ready = not broken and behaviour.ready_after is not None and age >= behaviour.ready_after
         if behaviour.waiting:
             waiting = {"reason": behaviour.waiting, "message": behaviour.waiting_message}
@@ -233,14 +253,16 @@ class MemoryCluster:
             ended = {"exitCode": 1, "reason": "Error", "message": behaviour.crash}
             container |= {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
             container["restartCount"] = 2
+        container["ready"] = ready or behaviour.container_ready
+        containers = [behaviour.beside, container] if behaviour.beside else [container]
         scheduled = {"type": "PodScheduled", "status": "True"}
-        if behaviour.unschedulable:
-            scheduled |= {"status": "False", "reason": "Unschedulable", "message": behaviour.unschedulable}
+        if unschedulable:
+            scheduled |= {"status": "False", "reason": "Unschedulable", "message": unschedulable}
         return {
             "podIP": pod["status"]["podIP"],
             "phase": "Running" if ready else "Pending",
             "conditions": [scheduled, {"type": "Ready", "status": "True" if ready else "False"}],
-            "containerStatuses": [] if behaviour.unschedulable else [container],
+            "containerStatuses": [] if unschedulable else containers,
         }
 
     def _slices(self) -> list[Manifest]:

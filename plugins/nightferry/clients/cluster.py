@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
 
 Manifest = dict[str, Any]
@@ -18,13 +19,26 @@ class ClusterConflict(Temporary):
     """Someone else changed the object since it was read: read it again, and decide again."""
 
 
+class ClusterAway(Temporary):
+    """The API server did not answer, or could not serve the call for now: the same call may succeed in a moment."""
+
+    def __init__(self, reason: Reason, sentence: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason, sentence)
+        self.retry_after = retry_after
+        """How many seconds the server asked to be left alone; 0 when it did not say."""
+
+
+class QuotaExceeded(Temporary):
+    """The namespace's quota has no room for the object: it may have when something else is gone."""
+
+
 class Cluster(Protocol):
     """Reads and changes the objects of one namespace.
 
     Every method raises:
         Permanent: (cluster_denied: credentials or rights are missing; rollout_refused: the cluster does not accept
-            the object, its quota is used up or its policies forbid it)
-        Temporary: (cluster_unavailable)
+            the object, or its policies forbid it)
+        Temporary: (cluster_unavailable; rollout_refused: QuotaExceeded)
     """
 
     @property
@@ -43,7 +57,11 @@ class Cluster(Protocol):
         ...
 
     def create(self, manifest: Manifest) -> Manifest | None:
-        """Create the object; None when the name is taken."""
+        """Create the object; None when the name is taken.
+
+        Raises:
+            ClusterConflict: another change came between, such as one of the namespace's quota.
+        """
         ...
 
     def apply(self, manifest: Manifest) -> Manifest:
@@ -72,6 +90,9 @@ class Cluster(Protocol):
         """
         ...
 
-    def last_words(self, pod: str, lines: int = 10) -> str:
-        """The last lines of a pod's log, of the crashed container if it was started again; empty when unknown."""
+    def last_words(self, pod: str, lines: int = 10, container: str = "") -> str:
+        """The last lines of a container's log, before its crash if it was started again; empty when unknown.
+
+        A pod with several containers needs the container's name.
+        """
         ...

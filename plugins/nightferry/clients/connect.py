@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.azure.models import AzureModels
+from nightferry.clients.clock import SystemClock
 from nightferry.clients.git.command import SECONDS
 from nightferry.clients.git.source import GitSource
-from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.kube.connection import open_cluster
+from nightferry.clients.patient_cluster import PatientCluster
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ModelSource, Source
 from nightferry.errors import Permanent
@@ -78,9 +79,9 @@ def source(settings: Settings, source: Source) -> GitSource:
     return GitSource(source.repository, settings.work, settings.root, _git_seconds(settings))
 
 
-def cluster(settings: Settings, namespace: str) -> KubeCluster:
-    """A namespace of the cluster. Raises as `open_cluster`."""
-    return open_cluster(settings, namespace)
+def cluster(settings: Settings, namespace: str) -> PatientCluster:
+    """A namespace of the cluster, asked again while it is away for a moment. Raises as `open_cluster`."""
+    return PatientCluster(open_cluster(settings, namespace), SystemClock())
 
 
 def registry(settings: Settings) -> OciRegistry:

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     # Cluster
     ROLLOUT_NOT_READY = "rollout_not_ready"
     ROLLOUT_REFUSED = "rollout_refused"
+    ROLLOUT_NO_CAPACITY = "rollout_no_capacity"
     ROLLOUT_SUPERSEDED = "rollout_superseded"
     VERIFY_WRONG_RELEASE = "verify_wrong_release"
     VERIFY_GOLDEN_WRONG = "verify_golden_wrong"

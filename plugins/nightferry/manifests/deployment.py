@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nightferry.entities.pod_state import CONTAINER
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment
 from nightferry.manifests import names
@@ -76,7 +77,7 @@ def _pod(plan: RolloutPlan) -> dict[str, Any]:
 def _container(plan: RolloutPlan) -> dict[str, Any]:
     resources = plan.environment.resources
     return {
-        "name": "service",
+        "name": CONTAINER,
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": "http", "containerPort": names.PORT}],

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, Configuration
 from nightferry import settings
-from nightferry.clients.cluster import ClusterConflict
+from nightferry.clients.cluster import ClusterAway, ClusterConflict, QuotaExceeded
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.reason import Reason
@@ -26,6 +26,8 @@ class ApiServer:
 
     def __init__(self) -> None:
         self.status, self.document = 200, {"kind": "Pod"}
+        self.headers: dict[str, str] = {}
+        self.text: bytes | None = None
         self.requests: list[tuple[str, str, str, Any]] = []
         server = self
 
@@ -34,8 +36,10 @@ class ApiServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 sent = json.loads(body) if body else None
                 server.requests.append((self.command, self.path, self.headers.get("Content-Type", ""), sent))
-                content = json.dumps(server.document).encode()
+                content = server.text or json.dumps(server.document).encode()
                 self.send_response(server.status)
+                for name, value in server.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -47,8 +51,8 @@ class ApiServer:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
-    def says(self, status: int, message: str = "") -> None:
-        self.status, self.document = status, {"kind": "Status", "message": message}
+    def says(self, status: int, message: str = "", reason: str = "") -> None:
+        self.status, self.document = status, {"kind": "Status", "message": message, "reason": reason}
 
 
 @pytest.fixture
@@ -72,13 +76,25 @@ def cluster(server: ApiServer) -> KubeCluster:
     [
         (401, "Unauthorized", Permanent, Reason.CLUSTER_DENIED),
         (403, 'pods is forbidden: User "x" cannot list', Permanent, Reason.CLUSTER_DENIED),
-        (403, 'pods "web" is forbidden: exceeded quota: tight', Permanent, Reason.ROLLOUT_REFUSED),
+        (403, 'pods "web" is forbidden: exceeded quota: tight', QuotaExceeded, Reason.ROLLOUT_REFUSED),
+        (403, 'pods "web" is forbidden: status unknown for quota: tight', Temporary, Reason.ROLLOUT_REFUSED),
+        (403, 'pods "web" is forbidden: violates PodSecurity "restricted:latest"', Permanent, Reason.ROLLOUT_REFUSED),
+        (403, 'admission webhook "x" denied the request: no', Permanent, Reason.ROLLOUT_REFUSED),
+        (500, 'admission webhook "x" denied the request: no', Permanent, Reason.ROLLOUT_REFUSED),
+        (403, 'pods "web" is forbidden: User "x" cannot get resource "pods"', Permanent, Reason.CLUSTER_DENIED),
+        (404, 'namespaces "staging" not found', Permanent, Reason.ROLLOUT_REFUSED),
+        (
+            500,
+            'Internal error occurred: failed calling webhook "x": Post "https://x": context deadline exceeded',
+            ClusterAway,
+            Reason.CLUSTER_UNAVAILABLE,
+        ),
         (422, "spec.ports: Required value", Permanent, Reason.ROLLOUT_REFUSED),
         (400, "cannot be handled", Permanent, Reason.ROLLOUT_REFUSED),
         (409, "the object has been modified", ClusterConflict, Reason.CLUSTER_UNAVAILABLE),
-        (429, "too many requests", Temporary, Reason.CLUSTER_UNAVAILABLE),
-        (500, "etcdserver: request timed out", Temporary, Reason.CLUSTER_UNAVAILABLE),
-        (503, "no endpoints", Temporary, Reason.CLUSTER_UNAVAILABLE),
+        (429, "too many requests", ClusterAway, Reason.CLUSTER_UNAVAILABLE),
+        (500, "etcdserver: request timed out", ClusterAway, Reason.CLUSTER_UNAVAILABLE),
+        (503, "no endpoints", ClusterAway, Reason.CLUSTER_UNAVAILABLE),
     ],
 )
 def test_what_the_server_refuses(
@@ -89,6 +105,44 @@ def test_what_the_server_refuses(
         cluster.apply(POD)
     assert caught.value.reason == reason
     assert message in caught.value.sentence
+
+
+def test_a_conflict_of_the_quota_does_not_mean_that_the_name_is_taken(server: ApiServer, cluster: KubeCluster) -> None:
+    server.says(409, "Operation cannot be fulfilled on resourcequotas: the object has been modified", "Conflict")
+    with pytest.raises(ClusterConflict):
+        cluster.create(POD)
+    server.says(409, 'pods "web" already exists', "AlreadyExists")
+    assert cluster.create(POD) is None
+
+
+def test_a_namespace_that_is_missing_is_no_name_that_is_taken(server: ApiServer, cluster: KubeCluster) -> None:
+    server.says(404, 'namespaces "staging" not found', "NotFound")
+    with pytest.raises(Permanent) as caught:
+        cluster.create(POD)
+    assert caught.value.reason == Reason.ROLLOUT_REFUSED
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7), ("0", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0), (None, 0)])
+def test_how_long_the_server_wants_to_be_left_alone(
+    server: ApiServer, cluster: KubeCluster, said: str | None, seconds: float
+) -> None:
+    server.says(429, "too many requests")
+    server.headers = {"Retry-After": said} if said else {}
+    with pytest.raises(ClusterAway) as caught:
+        cluster.get("Pod", "web")
+    assert caught.value.retry_after == seconds
+
+
+def test_a_page_of_a_proxy_is_no_answer(server: ApiServer, cluster: KubeCluster) -> None:
+    server.text = b"<html>starting</html>"
+    with pytest.raises(ClusterAway):
+        cluster.get("Pod", "web")
+
+
+def test_no_request_is_made_to_learn_the_kinds(server: ApiServer, cluster: KubeCluster) -> None:
+    cluster.get("HorizontalPodAutoscaler", "web")
+    ((_, path, _, _),) = server.requests
+    assert path == "/apis/autoscaling/v2/namespaces/staging/horizontalpodautoscalers/web"
 
 
 def test_an_answer_that_is_no_json_is_told_as_it_is(server: ApiServer, cluster: KubeCluster) -> None:

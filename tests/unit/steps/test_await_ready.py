@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from nightferry.clients.cluster import Manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
+from nightferry.manifests import names
 from nightferry.manifests.deployment import deployment
 from nightferry.steps.rollout.await_ready import await_ready
 
@@ -93,3 +95,141 @@ def test_a_deployment_scaled_to_zero_is_not_ready() -> None:
     cluster, clock = world(Behaviour())
     cluster.patch("Deployment", "digits-20261121-1", {"spec": {"replicas": 0}})
     assert failure(cluster, clock, seconds=5).reason == Reason.ROLLOUT_NOT_READY
+
+
+def says(cluster: MemoryCluster, clock: StillClock, seconds: float) -> tuple[Permanent | Temporary, dict[str, float]]:
+    """How the wait ends, and when what was said first."""
+    start, said = clock.monotonic(), dict[str, float]()
+    with pytest.raises((Permanent, Temporary)) as caught:
+        await_ready(
+            cluster,
+            "digits",
+            RELEASE,
+            seconds=seconds,
+            clock=clock,
+            say=lambda sentence: said.update({sentence: clock.monotonic() - start}),
+        )
+    return caught.value, said
+
+
+NO_NODE = "0/1 nodes are available: 1 Insufficient cpu."
+
+
+def test_a_pod_that_no_node_takes_is_named_at_once_and_waited_for_once() -> None:
+    cluster, clock = world(Behaviour(unschedulable=NO_NODE))
+    fault, said = says(cluster, clock, 120)
+    assert isinstance(fault, Permanent)
+    assert fault.reason == Reason.ROLLOUT_NO_CAPACITY
+    assert NO_NODE in fault.sentence
+    assert "cpu 100m, memory 256Mi" in fault.sentence
+    assert min(when for sentence, when in said.items() if NO_NODE in sentence) < 15
+    assert 120 <= clock.slept < 125
+
+
+def test_a_node_pool_that_grows_in_time_is_enough() -> None:
+    cluster, clock = world(Behaviour(unschedulable=NO_NODE))
+
+    def grow(*_: object) -> None:
+        if clock.slept >= 90:
+            cluster.behaviours[image(RELEASE)] = Behaviour()
+
+    cluster.before = grow
+    assert len(await_ready(cluster, "digits", RELEASE, seconds=120, clock=clock)) == 1
+
+
+def older(release: str, cluster: MemoryCluster, until: str = "2026-11-21T02:30:00Z") -> None:
+    """A release before, kept warm."""
+    made: Manifest = deployment(plan(release))
+    made["metadata"]["annotations"][names.WARM_UNTIL] = until
+    cluster.apply(made)
+    cluster.get("Deployment", names.object_name(release))
+
+
+def test_releases_kept_warm_that_hold_the_node_are_named() -> None:
+    clock = StillClock()
+    cluster = MemoryCluster(clock, node_cpu="150m")
+    older("digits-2026-11-20.1", cluster)
+    cluster.apply(deployment(plan(RELEASE)))
+    fault, _ = says(cluster, clock, 60)
+    assert fault.reason == Reason.ROLLOUT_NO_CAPACITY
+    assert "digits-2026-11-20.1 (1 pod, warm until 2026-11-21T02:30:00Z)" in fault.sentence
+
+
+def quota(**hard: str) -> Manifest:
+    given = {name.replace("_", "."): amount for name, amount in hard.items()}
+    return {"kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": given}}
+
+
+def test_a_quota_that_can_never_suffice_ends_the_wait() -> None:
+    clock = StillClock()
+    cluster = MemoryCluster(clock)
+    cluster.apply(quota(requests_cpu="50m"))
+    cluster.apply(deployment(plan(RELEASE)))
+    fault, _ = says(cluster, clock, 120)
+    assert isinstance(fault, Permanent)
+    assert fault.reason == Reason.ROLLOUT_REFUSED
+    assert clock.slept == 0
+
+
+def test_a_quota_held_by_a_warm_release_passes_when_that_is_let_go() -> None:
+    clock = StillClock()
+    cluster = MemoryCluster(clock)
+    cluster.apply(quota(requests_cpu="150m"))
+    older("digits-2026-11-20.1", cluster)
+    cluster.apply(deployment(plan(RELEASE)))
+    fault, said = says(cluster, clock, 60)
+    assert isinstance(fault, Temporary)
+    assert fault.reason == Reason.ROLLOUT_REFUSED
+    assert any("digits-2026-11-20.1" in sentence for sentence in said)
+    cluster.patch("Deployment", "digits-20261120-1", {"spec": {"replicas": 0}})
+    assert len(await_ready(cluster, "digits", RELEASE, seconds=60, clock=clock)) == 1
+
+
+WEBHOOK = 'Internal error occurred: failed calling webhook "x.example": Post "https://x": context deadline exceeded'
+
+
+def test_a_webhook_that_times_out_is_given_time() -> None:
+    cluster, clock = world(Behaviour(refused=WEBHOOK))
+
+    def mend(*_: object) -> None:
+        if clock.slept >= 20:
+            cluster.behaviours[image(RELEASE)] = Behaviour()
+
+    cluster.before = mend
+    assert len(await_ready(cluster, "digits", RELEASE, seconds=60, clock=clock)) == 1
+
+
+def test_a_webhook_that_stays_away_is_the_clusters_fault() -> None:
+    cluster, clock = world(Behaviour(refused=WEBHOOK))
+    fault = failure(cluster, clock)
+    assert isinstance(fault, Temporary)
+    assert fault.reason == Reason.CLUSTER_UNAVAILABLE
+    assert "x.example" in fault.sentence
+
+
+@pytest.mark.parametrize(
+    "refused",
+    ['pods "x" is forbidden: violates PodSecurity "restricted"', 'admission webhook "x" denied the request: no'],
+)
+def test_what_a_policy_forbids_is_not_waited_for(refused: str) -> None:
+    cluster, clock = world(Behaviour(refused=refused))
+    fault = failure(cluster, clock)
+    assert isinstance(fault, Permanent)
+    assert fault.reason == Reason.ROLLOUT_REFUSED
+    assert clock.slept == 0
+
+
+def test_a_container_that_was_never_started_is_not_the_releases_fault() -> None:
+    """Its image is still being fetched, or the node has no address for the pod."""
+    cluster, clock = world(Behaviour(waiting="ContainerCreating"))
+    fault = failure(cluster, clock)
+    assert isinstance(fault, Temporary)
+    assert fault.reason == Reason.ROLLOUT_NOT_READY
+
+
+def test_a_sidecar_that_is_not_ready_is_named_and_not_blamed_on_the_release() -> None:
+    beside = {"name": "proxy", "ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    cluster, clock = world(Behaviour(ready_after=None, container_ready=True, beside=beside))
+    fault = failure(cluster, clock)
+    assert isinstance(fault, Temporary)
+    assert "proxy (CrashLoopBackOff)" in fault.sentence

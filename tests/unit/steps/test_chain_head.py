@@ -215,7 +215,7 @@ def test_what_stands_in_the_next_place_and_does_not_continue_is_a_break(content:
     for look in (head, append):
         with pytest.raises(Permanent) as failure:
             look(store)
-        assert failure.value.reason is Reason.LEDGER_BROKEN
+        assert failure.value.reason == Reason.LEDGER_BROKEN
         assert "000000000101" in failure.value.sentence
 
 
@@ -239,7 +239,7 @@ def test_a_gap_that_the_search_meets_is_named(missing: tuple[int, ...]):
         del store.blobs[LedgerEntry.name("digits", sequence)]
     with pytest.raises(Permanent) as failure:
         append(store)
-    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert failure.value.reason == Reason.LEDGER_BROKEN
     assert LedgerEntry.name("digits", missing[0]) in failure.value.sentence
 
 
@@ -249,7 +249,7 @@ def test_the_end_of_a_chain_behind_a_wide_gap_is_no_stray():
         del store.blobs[LedgerEntry.name("digits", sequence)]
     with pytest.raises(Permanent) as failure:
         append(store)
-    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert failure.value.reason == Reason.LEDGER_BROKEN
     assert len(store.blobs) == 102
 
 
@@ -285,4 +285,4 @@ def test_entries_are_read_by_their_sequence_and_once():
     assert store.reads == before
     with pytest.raises(Permanent) as failure:
         chain.at(301)
-    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert failure.value.reason == Reason.LEDGER_BROKEN

@@ -183,7 +183,7 @@ def test_a_writer_to_whom_others_are_always_first_gives_up_after_pauses():
     store, clock = Hasty(10**6), StillClock()
     with pytest.raises(Temporary) as failure:
         ledgers.append_with(store, clock, "digits", lambda chain: facts_of("a"))
-    assert failure.value.reason is Reason.LEDGER_BUSY
+    assert failure.value.reason == Reason.LEDGER_BUSY
     assert 10**6 - store.times == ledgers.TRIES
     assert 0 < clock.slept < 90
 
@@ -257,7 +257,7 @@ def test_a_chain_that_was_cut_at_its_end_is_seen_against_a_head_that_was_noted()
     for head in noted:
         with pytest.raises(Permanent) as failure:
             ledgers.verify(store, "digits", head)
-        assert failure.value.reason is Reason.LEDGER_BROKEN
+        assert failure.value.reason == Reason.LEDGER_BROKEN
         assert "digits/000000000005.json" in failure.value.sentence
 
 
@@ -275,4 +275,4 @@ def test_a_chain_that_was_written_anew_is_seen_against_a_head_that_was_noted():
     for head in (ledgers.NotedHead(entries[4].digest), ledgers.NotedHead(entries[4].digest, 5)):
         with pytest.raises(Permanent) as failure:
             ledgers.verify(other, "digits", head)
-        assert failure.value.reason is Reason.LEDGER_BROKEN
+        assert failure.value.reason == Reason.LEDGER_BROKEN

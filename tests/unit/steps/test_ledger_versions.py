@@ -55,7 +55,7 @@ def test_an_entry_of_before_whose_byte_was_changed_is_found():
     store.blobs[name] = store.blobs[name].replace(b"ada", b"eve", 1)
     with pytest.raises(Permanent) as failure:
         ledgers.verify(store, "digits")
-    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert failure.value.reason == Reason.LEDGER_BROKEN
     assert name in failure.value.sentence
 
 
@@ -95,7 +95,7 @@ def test_what_only_a_newer_version_can_check_is_said_to_be_just_that(change):
     store.blobs[name] = change(written_by_a_newer_version(store, append(store, "a")))
     with pytest.raises(Permanent) as failure:
         ledgers.verify(store, "digits")
-    assert failure.value.reason is Reason.LEDGER_NEWER
+    assert failure.value.reason == Reason.LEDGER_NEWER
     assert name in failure.value.sentence
     assert "newer version" in failure.value.sentence
     assert "changed" not in failure.value.sentence
@@ -107,7 +107,7 @@ def test_a_schema_that_is_no_number_of_ours_excuses_nothing(schema):
     written_by_a_newer_version(store, append(store, "a"), schema=schema)
     with pytest.raises(Permanent) as failure:
         ledgers.verify(store, "digits")
-    assert failure.value.reason is Reason.LEDGER_BROKEN
+    assert failure.value.reason == Reason.LEDGER_BROKEN
 
 
 @pytest.mark.parametrize("field", ["schema_version", "to_json", "sealed", "model_dump", "name"])

@@ -126,8 +126,14 @@ def test_a_superseded_release_that_was_in_use_is_kept_for_going_back(world: Worl
             Temporary,
             "connection refused",
         ),
-        (Behaviour(refused="pods is forbidden: exceeded quota"), Reason.ROLLOUT_REFUSED, Permanent, "exceeded quota"),
-        (Behaviour(unschedulable="0/3 nodes: no cpu"), Reason.ROLLOUT_NOT_READY, Temporary, "no cpu"),
+        (Behaviour(refused="pods is forbidden: exceeded quota"), Reason.ROLLOUT_REFUSED, Temporary, "exceeded quota"),
+        (
+            Behaviour(refused='pod is forbidden: violates PodSecurity "x"'),
+            Reason.ROLLOUT_REFUSED,
+            Permanent,
+            "violates",
+        ),
+        (Behaviour(unschedulable="0/3 nodes: no cpu"), Reason.ROLLOUT_NO_CAPACITY, Permanent, "no cpu"),
     ],
 )
 @pytest.mark.parametrize("environment", ["staging", "production"])

@@ -34,7 +34,7 @@ def open_cluster(settings: Settings, namespace: str) -> KubeCluster:
             Reason.SETTING_MISSING,
             "The setting NIGHTFERRY_KUBECONFIG is missing: start the sandbox with `nightferry up`, or set it.",
         ) from fault
-    # One that is not there is asked again by whoever waits, with their own patience.
+    # One that is not there is asked again by PatientCluster, and by whoever waits, with their own patience.
     configuration.retries = False
     return KubeCluster(client.ApiClient(configuration), namespace)
 

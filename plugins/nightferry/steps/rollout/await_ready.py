@@ -3,52 +3,76 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.cluster import Cluster, Manifest, QuotaExceeded
+from nightferry.clients.cluster_faults import pods_fault
 from nightferry.entities.pod_state import PodState
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names
+from nightferry.steps.rollout.check_quota import check_quota
+from nightferry.steps.rollout.unready_pods import details, no_node, too_late
 
 POLL_SECONDS = 0.5
 log = logging.getLogger(__name__)
 
 
-def await_ready(cluster: Cluster, service: str, release: str, *, seconds: float, clock: Clock) -> list[PodState]:
+def await_ready(
+    cluster: Cluster,
+    service: str,
+    release: str,
+    *,
+    seconds: float,
+    clock: Clock,
+    say: Callable[[str], None] = log.info,
+) -> list[PodState]:
     """Wait until every pod that the release's Deployment wants is ready; these pods.
 
-    A cluster that does not answer for a moment is asked again until the time is over.
+    A cluster that does not answer for a moment, that cannot make the pods for a moment or that has no room for them
+    yet is given the whole time.
+
+    Args:
+        cluster: the namespace.
+        service: whose pods.
+        release: whose pods.
+        seconds: how long to wait.
+        clock: for the wait.
+        say: is told how it goes, and at once when no node takes a pod.
 
     Raises:
-        Permanent: (rollout_not_ready: the pods crash, or were not ready in time; rollout_refused: quota or policy
-            forbid the pods) with the pod's own last words.
-        Temporary: (rollout_not_ready: no node has room, or the image could not be pulled for the registry's sake;
-            cluster_unavailable)
+        Permanent: (rollout_not_ready: the pods crash, or were not ready in time, with their own last words;
+            rollout_refused: quota or policy forbid the pods; rollout_no_capacity: no node took them)
+        Temporary: (rollout_not_ready: the containers could not be started for a reason that is not the release's;
+            rollout_refused: releases kept warm hold the quota; cluster_unavailable)
     """
     deadline = clock.monotonic() + seconds
-    unanswered: Temporary | None = None
-    said = ""
+    passing: Temporary | None = None
+    said: set[str] = set()
     while True:
         try:
             deployment, pods = _look(cluster, service, release)
-            unanswered = None
+            passing = None
             ready = [pod for pod in pods if pod.ready and not pod.deleting]
             if _complete(deployment, ready):
                 return ready
+            for sentence in _progress(cluster, release, deployment, ready, pods):
+                if sentence not in said:
+                    say(sentence)
+                    said.add(sentence)
             _give_up_early(cluster, deployment, pods)
-            now = f"{len(ready)} of {deployment['spec'].get('replicas', 1)} pods of {release} are ready."
-            if now != said:
-                log.info(said := now)
         except Temporary as fault:
-            if fault.reason is not Reason.CLUSTER_UNAVAILABLE:
+            if fault.reason is not Reason.CLUSTER_UNAVAILABLE and not isinstance(fault, QuotaExceeded):
                 raise
-            unanswered = fault
+            passing = fault
+            if fault.sentence not in said:
+                say(fault.sentence)
+                said.add(fault.sentence)
         if clock.monotonic() >= deadline:
             break
         clock.sleep(POLL_SECONDS)
-    raise unanswered or _too_late(cluster, service, release, seconds)
+    raise passing or too_late(cluster, release, pods_of(cluster, service, release), seconds)
 
 
 def _look(cluster: Cluster, service: str, release: str) -> tuple[Manifest, list[PodState]]:
@@ -74,55 +98,31 @@ def _complete(deployment: Manifest, ready: Sequence[PodState]) -> bool:
     return bool(observed and 0 < wanted <= min(len(ready), status.get("readyReplicas") or 0))
 
 
+def _progress(
+    cluster: Cluster, release: str, deployment: Manifest, ready: Sequence[PodState], pods: Sequence[PodState]
+) -> list[str]:
+    wanted = deployment["spec"].get("replicas", 1)
+    waiting = next((pod for pod in pods if pod.unschedulable and not pod.deleting), None)
+    return [
+        f"{len(ready)} of {wanted} pods of {release} are ready.",
+        *([f"{no_node(cluster, release, waiting)} A node may still become free."] if waiting else []),
+    ]
+
+
 def _give_up_early(cluster: Cluster, deployment: Manifest, pods: Sequence[PodState]) -> None:
-    for condition in (deployment.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            raise Permanent(
-                Reason.ROLLOUT_REFUSED,
-                f"Namespace {cluster.namespace} refuses the pods of {deployment['metadata']['name']}: "
-                f"{condition.get('message', 'no reason given')}",
-            )
     for pod in pods:
         if pod.hopeless and not pod.deleting:
             kind = Temporary if pod.may_pass else Permanent
-            raise kind(Reason.ROLLOUT_NOT_READY, f"Pod {pod.name} {pod.hopeless}{_details(cluster, pod)}")
-
-
-def _too_late(cluster: Cluster, service: str, release: str, seconds: float) -> Permanent | Temporary:
-    pods = pods_of(cluster, service, release)
-    unready = [pod for pod in pods if not pod.ready]
-    start = f"The pods of {release} in {cluster.namespace} were not ready within {seconds:g} s"
-    if not unready:
-        return Permanent(Reason.ROLLOUT_NOT_READY, f"{start}: the cluster made {len(pods)} of them; see its events.")
-    pod = unready[0]
-    if pod.unschedulable:
-        return Temporary(Reason.ROLLOUT_NOT_READY, f"{start}: no node takes pod {pod.name}: {pod.unschedulable}")
-    return Permanent(Reason.ROLLOUT_NOT_READY, f"{start}: pod {pod.name} is {pod.phase}{_details(cluster, pod)}")
-
-
-def _details(cluster: Cluster, pod: PodState) -> str:
-    """` (OOMKilled): …its last words…`, as far as there are any."""
-    how = pod.ended or pod.waiting
-    warning = _warning(cluster, pod.name)
-    words = pod.ended_message or cluster.last_words(pod.name)
-    told = [text for text in (pod.waiting_message or warning, _last_lines(words)) if text]
-    return (f" ({how})" if how else "") + (": " + " — ".join(told) if told else ".")
-
-
-def _warning(cluster: Cluster, pod: str) -> str:
-    """The newest warning that the cluster gave about the pod."""
-    events = cluster.list("Event", fields={"involvedObject.kind": "Pod", "involvedObject.name": pod})
-    warnings = [event for event in events if event.get("type") == "Warning"]
-    newest = max(warnings, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "", default={})
-    return " ".join(str(newest.get("message", "")).split())[:500]
+            raise kind(Reason.ROLLOUT_NOT_READY, f"Pod {pod.name} {pod.hopeless}{details(cluster, pod)}")
+    for condition in (deployment.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            where = f"the pods of {deployment['metadata']['name']} in namespace {cluster.namespace}"
+            fault = pods_fault(condition.get("message", "no reason given"), where)
+            if isinstance(fault, QuotaExceeded):
+                check_quota(cluster, deployment)  # it knows whether waiting helps
+            raise fault
 
 
 def counted(pods: int) -> str:
     """`1 pod`, `2 pods`."""
     return f"{pods} pod" if pods == 1 else f"{pods} pods"
-
-
-def _last_lines(words: str) -> str:
-    """The end of a log, short enough for a sentence."""
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    return " | ".join(lines[-3:])[-500:]

@@ -26,6 +26,7 @@ from nightferry.manifests.deployment import wanted_replicas
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, refuse_faults
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import await_ready, counted
+from nightferry.steps.rollout.check_quota import await_quota
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.own_objects import apply_own, refuse_alien
 from nightferry.steps.rollout.remove_release import remove_release
@@ -109,8 +110,10 @@ class _Attempt:
     def bring_up(self, current: str) -> None:
         """Make the release's objects where they are not there yet, and wait for its pods."""
         plan, cluster = self._plan, self._cluster
+        wanted = self._replicas(current)
+        await_quota(cluster, deployment_of(plan, wanted), clock=self._clock)
         apply_own(cluster, plan.service, policies.network_policy(plan.service))
-        made = self._deployment(current)
+        made = self._deployment(wanted)
         apply_own(cluster, plan.service, policies.disruption_budget(made))
         apply_own(cluster, plan.service, services.candidate(plan.service, names.identity(plan)))
         pods = await_ready(
@@ -118,10 +121,9 @@ class _Attempt:
         )
         log.info("%s is ready in %s with %s.", plan.release, cluster.namespace, counted(len(pods)))
 
-    def _deployment(self, current: str) -> Manifest:
+    def _deployment(self, wanted: int) -> Manifest:
         plan, cluster = self._plan, self._cluster
         name = names.object_name(plan.release)
-        wanted = self._replicas(current)
         found = cluster.get("Deployment", name)
         if found is None:
             log.info("Making Deployment %s in %s from %s.", name, cluster.namespace, plan.image)
