@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nightferry.entities.model_version import ModelManifest
+from nightferry.entities.model_version import ModelManifest, parse_manifest
 
 from tests.serving_app import models
 
@@ -47,6 +47,6 @@ def _listed(folder: Path, changes: dict[str, Any]) -> ModelManifest:
         }
         for path in files
     ]
-    content = json.dumps(document)
-    (folder / "model.json").write_text(content)
-    return ModelManifest.model_validate_json(content)
+    content = json.dumps(document).encode()
+    (folder / "model.json").write_bytes(content)
+    return parse_manifest(content)

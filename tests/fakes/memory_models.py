@@ -9,8 +9,15 @@ from pathlib import Path
 
 from nightferry.clients.full_disk import full_disk
 from nightferry.clients.model_repository import ModelListing, OnBytes
-from nightferry.entities.manifest_file import ManifestFault, parse_manifest
-from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel, manifest_sha256
+from nightferry.entities.model_version import (
+    MANIFEST,
+    ManifestFault,
+    ModelManifest,
+    PinnedModel,
+    manifest_sha256,
+    parse_manifest,
+    pinned_files,
+)
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 
@@ -59,7 +66,7 @@ class MemoryModels:
         for file in manifest.files:
             if len(self.blobs.get(f"{version}/{file.name}", b"")) != file.size:
                 raise Permanent(Reason.MODEL_INCOMPLETE, f"{file.name} of {version} is not as listed.")
-        etags = {name: self._etag(f"{version}/{name}") for name in (MANIFEST, *(file.name for file in manifest.files))}
+        etags = {name: self._etag(f"{version}/{name}") for name in pinned_files(manifest)}
         pinned = PinnedModel(
             version=version,
             sha256=manifest_sha256(content),
@@ -73,7 +80,7 @@ class MemoryModels:
         self._check()
         self.downloads.append(name)
         blob = f"{pinned.version}/{name}"
-        if blob not in self.blobs or self._etag(blob) != pinned.etags[name]:
+        if blob not in self.blobs or self._etag(blob) != pinned.etags.get(name, self._etag(blob)):
             raise Permanent(Reason.MODEL_OVERWRITTEN, f"{blob} is not the one that was pinned.")
         content = self.blobs[blob]
         with full_disk(target.parent):

@@ -162,7 +162,7 @@ def test_the_real_service_passes(shades: Shades):
 
 def test_a_golden_example_with_another_label_is_wrong(shades: Shades):
     golden = [{"image": "golden/dark.png", "label": "light"}, *shades.manifest.golden[1:]]
-    wrong = Shades(shades.manifest.model_copy(update={"golden": tuple(golden)}), shades.folder, shades.address)
+    wrong = Shades(replace(shades.manifest, golden=tuple(golden)), shades.folder, shades.address)
     report = wrong.probe()
     assert (kinds(report), report.exit_code) == ({"golden"}, EXIT_GOLDEN)
     assert report.faults[0].sentence.startswith("golden/dark.png should give light, got dark")

@@ -9,8 +9,7 @@ from dataclasses import asdict, replace
 from urllib.parse import quote, unquote
 
 from nightferry.clients.model_repository import ModelListing
-from nightferry.entities.manifest_file import ManifestFault, parse_manifest
-from nightferry.entities.model_version import ModelManifest, manifest_sha256
+from nightferry.entities.model_version import MANIFEST, ManifestFault, ModelManifest, manifest_sha256, parse_manifest
 
 KEY = "nightferry_listing"
 _LIMIT = 6000
@@ -43,7 +42,7 @@ def read_listing(version: str, content: bytes, modified: dt.datetime) -> ModelLi
     try:
         manifest = parse_manifest(content)
     except ManifestFault as fault:
-        return ModelListing(version, _utc(modified), "", 0, {}, manifest_sha256(content), str(fault))
+        return ModelListing(version, _utc(modified), "", 0, {}, manifest_sha256(content), f"{MANIFEST}: {fault}")
     return replace(_shown(manifest, content), version=version)
 
 

@@ -12,8 +12,15 @@ from nightferry.clients.azure.stream import hashing_file, stream_blob
 from nightferry.clients.azure.upload import upload_version
 from nightferry.clients.full_disk import full_disk
 from nightferry.clients.model_repository import ModelListing, OnBytes
-from nightferry.entities.manifest_file import ManifestFault, parse_manifest
-from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel, manifest_sha256
+from nightferry.entities.model_version import (
+    MANIFEST,
+    ManifestFault,
+    ModelManifest,
+    PinnedModel,
+    manifest_sha256,
+    parse_manifest,
+    pinned_files,
+)
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
@@ -67,7 +74,7 @@ class AzureModels:
             sha256=manifest_sha256(content),
             created=manifest.created,
             size=manifest.size,
-            etags={name: _etag(blobs[name]) for name in (MANIFEST, *(file.name for file in manifest.files))},
+            etags={name: _etag(blobs[name]) for name in pinned_files(manifest)},
         )
         return pinned, manifest
 
@@ -84,7 +91,7 @@ class AzureModels:
                     on_bytes(len(piece))
 
             try:
-                stream_blob(blob, pinned.etags[name], sink)
+                stream_blob(blob, pinned.etags.get(name), sink)
             except (ResourceModifiedError, ResourceNotFoundError) as error:
                 if getattr(error, "error_code", None) == "ContainerNotFound":
                     raise
@@ -150,11 +157,11 @@ class AzureModels:
         try:
             manifest = parse_manifest(content)
             if manifest.version != version:
-                raise ManifestFault(f"{MANIFEST} says that it is version {manifest.version}")
+                raise ManifestFault(f"version is {manifest.version}, not that of its folder")
         except ManifestFault as fault:
             raise Permanent(
                 Reason.MODEL_MANIFEST_INVALID,
-                f"Model {version} in {self._where}: {fault}; publish it again under a new version.",
+                f"Model {version} in {self._where}: {MANIFEST}: {fault}; publish it again under a new version.",
             ) from fault
         return manifest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def ask_golden(client: ServiceClient, manifest: ModelManifest, folder: Path) -> 
             yield _ask_tensors(client, manifest, example, f"golden example {index}")
 
 
-def _text(folder: Path, example: dict[str, Any]) -> str:
+def _text(folder: Path, example: Mapping[str, Any]) -> str:
     return base64.b64encode((folder / str(example["image"])).read_bytes()).decode()
 
 
@@ -84,7 +84,7 @@ def _wrong(name: str, expected: object, got: object) -> Fault:
     return Fault(kind="golden", sentence=f"{name} should give {expected}, got {got}.")
 
 
-def _ask_picture(client: ServiceClient, manifest: ModelManifest, folder: Path, example: dict[str, Any]) -> Fault | None:
+def _ask_picture(client: ServiceClient, manifest: ModelManifest, folder: Path, example: Mapping[str, Any]) -> Fault | None:
     answer, best = _score(client, [_text(folder, example)])
     if best is None:
         return _form("/score", answer)
@@ -99,7 +99,7 @@ def _ask_picture(client: ServiceClient, manifest: ModelManifest, folder: Path, e
 
 
 def _ask_batch(
-    client: ServiceClient, manifest: ModelManifest, folder: Path, examples: Sequence[dict[str, Any]]
+    client: ServiceClient, manifest: ModelManifest, folder: Path, examples: Sequence[Mapping[str, Any]]
 ) -> Fault | None:
     # Python 2's clients of the tutorial sent str(bytes): b'…'. The first picture goes in that form.
     texts = [_text(folder, example) for example in examples]
@@ -113,17 +113,17 @@ def _ask_batch(
 
 
 def _ask_protocol(
-    client: ServiceClient, manifest: ModelManifest, folder: Path, example: dict[str, Any]
+    client: ServiceClient, manifest: ModelManifest, folder: Path, example: Mapping[str, Any]
 ) -> Fault | None:
     """The same picture through the Open Inference Protocol has to get the same label."""
-    name = str((manifest.image or {}).get("input", manifest.inputs[0].name))
+    name = manifest.image.input if manifest.image else manifest.inputs[0].name
     tensor = {"name": name, "datatype": "BYTES", "shape": [1], "data": [_text(folder, example)]}
     return _ask_tensors(
         client, manifest, {"inputs": [tensor], "label": example["label"]}, f"{example['image']} by infer"
     )
 
 
-def _ask_tensors(client: ServiceClient, manifest: ModelManifest, example: dict[str, Any], name: str) -> Fault | None:
+def _ask_tensors(client: ServiceClient, manifest: ModelManifest, example: Mapping[str, Any], name: str) -> Fault | None:
     path = f"/v2/models/{manifest.service}/infer"
     answer = client.post(path, {"inputs": example["inputs"]})
     outputs = _outputs(answer)
@@ -140,7 +140,7 @@ def _ask_tensors(client: ServiceClient, manifest: ModelManifest, example: dict[s
 
 
 def _label_fault(
-    manifest: ModelManifest, outputs: dict[str, list[Any]], example: dict[str, Any], name: str
+    manifest: ModelManifest, outputs: dict[str, list[Any]], example: Mapping[str, Any], name: str
 ) -> Fault | None:
     scores = outputs[manifest.outputs[0].name]
     if len(scores) != len(manifest.labels) or not all(isinstance(score, int | float) for score in scores):

@@ -50,9 +50,13 @@ def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
     _compare(manifest, "output", manifest.outputs, outputs)
     _check_labels(manifest, outputs)
     return {
-        "inputs": [tensor.to_json() for tensor in manifest.inputs],
-        "outputs": [tensor.to_json() for tensor in manifest.outputs],
+        "inputs": [_shown(tensor) for tensor in manifest.inputs],
+        "outputs": [_shown(tensor) for tensor in manifest.outputs],
     }
+
+
+def _shown(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
 def _open(path: Path, manifest: ModelManifest) -> onnxruntime.InferenceSession:
@@ -113,8 +117,8 @@ def _check_labels(manifest: ModelManifest, outputs: Sequence[onnxruntime.NodeArg
     if manifest.labels and sizes and sizes != {len(manifest.labels)}:
         raise Permanent(
             Reason.MODEL_LABELS_WRONG,
-            f"Model {manifest.version} declares {len(manifest.labels)} labels, but its output {scores.name} has "
-            f"{max(sizes)} scores; list one label for each in model.json.",
+            f"Model {manifest.version}: labels are {len(manifest.labels)}, but its output {scores.name} has {max(sizes)} "
+            "scores; list one label for each in model.json.",
         )
 
 
