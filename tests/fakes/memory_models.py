@@ -41,19 +41,14 @@ class MemoryModels:
             try:
                 manifest = parse_manifest(content)
             except ManifestFault as fault:
-                found.append(ModelListing(version, "", "", 0, {}, sha256, str(fault)))
+                found.append(ModelListing(version, "1970-01-01T00:00:00Z", "", 0, {}, sha256, str(fault)))
                 continue
             created = manifest.created.astimezone(dt.UTC).isoformat()
             found.append(ModelListing(version, created, manifest.author, manifest.size, dict(manifest.metrics), sha256))
-        return sorted(found, key=lambda listing: (listing.created, listing.version), reverse=True)
+        return sorted(found, key=lambda listing: listing.age, reverse=True)
 
-    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
+    def pin(self, version: str) -> tuple[PinnedModel, ModelManifest]:
         self._check()
-        if version is None:
-            listings = self.listings()
-            if not listings:
-                raise Permanent(Reason.MODEL_NONE, "There is no model.")
-            version = listings[0].version
         content = self.blobs.get(f"{version}/{MANIFEST}")
         if content is None:
             raise Permanent(Reason.MODEL_UNKNOWN, f"There is no model {version}.")

@@ -46,11 +46,20 @@ def start(path: Path) -> None:
             {"inputs": [{"name": "image", "datatype": "FP64", "shape": [-1, 4]}], "image": None},
             "declared FP64, the model's is FP32",
         ),
-        ({"inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 4]}]}, "is UINT8, and a picture becomes FP32"),
-        ({"files": [{"name": "../x", "size": 1, "sha256": "0" * 64}]}, r"files\[0\].name is '../x'; give a path in the"),
+        (
+            {"inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 4]}]},
+            "is UINT8, and a picture becomes FP32",
+        ),
+        (
+            {"files": [{"name": "../x", "size": 1, "sha256": "0" * 64}]},
+            r"files\[0\].name is '../x'; give a path in the",
+        ),
         ({"created": "2026-01-01T00:00:00"}, "created is '2026-01-01T00:00:00'; give a time with its zone"),
         ({"author": None}, "author is missing"),
-        ({"golden": [{"image": "golden/0.png", "label": "dark"}]}, "golden names golden/0.png, which is not among files"),
+        (
+            {"golden": [{"image": "golden/0.png", "label": "dark"}]},
+            "golden names golden/0.png, which is not among files",
+        ),
         ({"inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 5]}], "image": None}, "declared"),
         ({"outputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]}, "the model has no x; it has scores"),
         ({"labels": ["a", "b"]}, "labels are 2"),

@@ -31,7 +31,7 @@ def described(version: str, metadata: Mapping[str, str] | None) -> ModelListing 
         return None
     try:
         listing = ModelListing(version=version, **json.loads(unquote(text)))
-        age(listing)
+        listing.age  # noqa: B018 - it raises where `created` is no time
     except (ValueError, TypeError):
         return None
     return listing
@@ -44,12 +44,6 @@ def read_listing(version: str, content: bytes, modified: dt.datetime) -> ModelLi
     except ManifestFault as fault:
         return ModelListing(version, _utc(modified), "", 0, {}, manifest_sha256(content), f"{MANIFEST}: {fault}")
     return replace(_shown(manifest, content), version=version)
-
-
-def age(listing: ModelListing) -> tuple[dt.datetime, str]:
-    """What versions are ordered by: when they were created, ties by name."""
-    created = dt.datetime.fromisoformat(listing.created)
-    return created.astimezone(dt.UTC), listing.version
 
 
 def _shown(manifest: ModelManifest, content: bytes) -> ModelListing:

@@ -44,12 +44,13 @@ def stream_blob(blob: BlobClient, etag: str | None, sink: Sink) -> None:
     from azure.core import MatchConditions
     from azure.core.exceptions import AzureError
 
-    offset, tries, now = 0, TRIES, etag
+    offset, tries, begun = 0, TRIES, etag
     with _client(blob) as client:
         whole = False
         while not whole:
             try:
-                for now, piece in _get(client, blob, now, offset):
+                for found, piece in _get(client, blob, begun, offset):
+                    begun = found
                     sink(piece)
                     offset, tries = offset + len(piece), TRIES
                 whole = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from nightferry.clients.clock import Clock
+from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
@@ -16,13 +16,12 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
+from nightferry.steps.deciding.newest_model import newest_model
 from nightferry.steps.deciding.weigh import weigh
 from nightferry.steps.record import ledger as ledgers
 
 NIGHT = "night:"
 """Begins the key of a scheduled decision; the local date follows."""
-CLOCKS = dt.timedelta(minutes=10)
-"""How far the clocks of Airflow's machines may be apart."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,12 @@ def decide(
     if made:
         return made
     try:
-        candidate = _pin(spec, request, models, source, base_image, recipe)
+        candidate, waiting = _pin(spec, request, models, source, base_image, recipe, clock)
     except Permanent as error:
         _write_failure(spec, request, key, actor, error, ledger, clock)
         raise
     while True:
-        decision = _weighed(spec, request, key, actor, candidate, chain, clock)
+        decision = _weighed(spec, request, key, actor, candidate, waiting, chain, clock)
         entry = ledgers.append_to(
             ledger,
             clock,
@@ -115,7 +114,7 @@ def _before(key: str, asked: dt.datetime | None) -> ledgers.Stop | None:
     if key.startswith(NIGHT):
         first = _surely_before(dt.date.fromisoformat(key.removeprefix(NIGHT)))
     elif asked:
-        first = ledgers.utc(asked - CLOCKS)
+        first = ledgers.utc(asked - CLOCK_ERROR)
     else:
         return None
     return lambda entry: entry.time < first
@@ -133,8 +132,10 @@ def _pin(
     source: SourceRepository,
     base_image: str,
     recipe: str,
-) -> Candidate:
-    model, manifest = models.pin(request.model)
+    clock: Clock,
+) -> tuple[Candidate, str]:
+    newest = None if request.model else newest_model(models, spec.model.repository, clock.now())
+    model, manifest = models.pin(newest.version if newest else str(request.model))
     if manifest.service != spec.service:
         raise Permanent(
             Reason.MODEL_MANIFEST_INVALID,
@@ -142,7 +143,8 @@ def _pin(
             f"{manifest.service}, not {spec.service}; publish it where it belongs.",
         )
     pinned = source.pin(request.commit or spec.source.ref, spec.source.path, spec.source.tests)
-    return Candidate(service=spec.service, model=model, source=pinned, base_image=base_image, recipe=recipe)
+    candidate = Candidate(service=spec.service, model=model, source=pinned, base_image=base_image, recipe=recipe)
+    return candidate, newest.waiting if newest else ""
 
 
 def _weighed(
@@ -151,6 +153,7 @@ def _weighed(
     key: str,
     actor: str,
     candidate: Candidate,
+    waiting: str,
     chain: ledgers.Chain,
     clock: Clock,
 ) -> Decision:
@@ -163,7 +166,7 @@ def _weighed(
         service=spec.service,
         go=go,
         reason=reason,
-        sentence=sentence,
+        sentence=f"{sentence} {waiting}".strip(),
         actor=actor,
         release=str(ReleaseId(spec.service, today, past.number + 1)) if go else None,
         candidate=candidate,

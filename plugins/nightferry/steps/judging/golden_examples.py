@@ -19,20 +19,23 @@ BATCH = 16
 """Pictures in the one request that asks for several at once."""
 
 
-def ask_golden(client: ServiceClient, manifest: ModelManifest, folder: Path) -> Iterator[Fault | None]:
-    """Ask each example; yields one fault or None for each answer that was compared.
+def ask_golden(
+    client: ServiceClient, manifest: ModelManifest, folder: Path, most: int | None = None
+) -> Iterator[Fault | None]:
+    """Ask each example, or the first ones; yields one fault or None for each answer that was compared.
 
     Raises:
         Unanswered: the service stopped answering.
         OSError: an example's file cannot be read.
     """
-    pictures = [example for example in manifest.golden if "image" in example]
+    golden = manifest.golden[:most]
+    pictures = [example for example in golden if "image" in example]
     for example in pictures:
         yield _ask_picture(client, manifest, folder, example)
     if pictures:
         yield _ask_batch(client, manifest, folder, pictures[:BATCH])
         yield _ask_protocol(client, manifest, folder, pictures[0])
-    for index, example in enumerate(manifest.golden):
+    for index, example in enumerate(golden):
         if "inputs" in example:
             yield _ask_tensors(client, manifest, example, f"golden example {index}")
 
@@ -69,10 +72,9 @@ def _row(row: object) -> bool:
     )
 
 
-def _form(path: str, answer: Answer) -> Fault:
-    return Fault(
-        kind="contract", sentence=f"POST {path} answered {answer.status} in another form: {_short(answer.text)}."
-    )
+def _form(path: str, answer: Answer, name: str) -> Fault:
+    how = "in another form" if answer.status == 200 else str(answer.status)
+    return Fault(kind="contract", sentence=f"POST {path} with {name} answered {how}: {answer.said().rstrip('.')}.")
 
 
 def _short(text: str) -> str:
@@ -84,10 +86,12 @@ def _wrong(name: str, expected: object, got: object) -> Fault:
     return Fault(kind="golden", sentence=f"{name} should give {expected}, got {got}.")
 
 
-def _ask_picture(client: ServiceClient, manifest: ModelManifest, folder: Path, example: Mapping[str, Any]) -> Fault | None:
+def _ask_picture(
+    client: ServiceClient, manifest: ModelManifest, folder: Path, example: Mapping[str, Any]
+) -> Fault | None:
     answer, best = _score(client, [_text(folder, example)])
     if best is None:
-        return _form("/score", answer)
+        return _form("/score", answer, str(example["image"]))
     got, percent = best[0][0]
     if got != str(example["label"]):
         return _wrong(example["image"], example["label"], f"{got} ({percent:.1f} %)")
@@ -105,7 +109,7 @@ def _ask_batch(
     texts = [_text(folder, example) for example in examples]
     answer, best = _score(client, [f"b'{texts[0]}'", *texts[1:]])
     if best is None:
-        return _form("/score (several pictures)", answer)
+        return _form("/score", answer, f"{len(examples)} pictures at once")
     for example, rows in zip(examples, best, strict=True):
         if rows[0][0] != str(example["label"]):
             return _wrong(f"{example['image']} among {len(examples)} pictures", example["label"], rows[0][0])
@@ -129,7 +133,7 @@ def _ask_tensors(client: ServiceClient, manifest: ModelManifest, example: Mappin
     outputs = _outputs(answer)
     missing = [tensor.name for tensor in manifest.outputs if tensor.name not in outputs]
     if answer.status != 200 or missing:
-        return _form(path, answer)
+        return _form(path, answer, name)
     if "label" in example:
         return _label_fault(manifest, outputs, example, name)
     for expected in example.get("outputs", []):

@@ -117,8 +117,8 @@ def _check_labels(manifest: ModelManifest, outputs: Sequence[onnxruntime.NodeArg
     if manifest.labels and sizes and sizes != {len(manifest.labels)}:
         raise Permanent(
             Reason.MODEL_LABELS_WRONG,
-            f"Model {manifest.version}: labels are {len(manifest.labels)}, but its output {scores.name} has {max(sizes)} "
-            "scores; list one label for each in model.json.",
+            f"Model {manifest.version}: labels are {len(manifest.labels)}, but its output {scores.name} has "
+            f"{max(sizes)} scores; list one label for each in model.json.",
         )
 
 
