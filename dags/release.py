@@ -42,6 +42,7 @@ from nightferry.operators.model.fetch_model import FetchModelOperator
 from nightferry.operators.pods.roll_out import RollOutOperator, VerifyOperator
 from nightferry.operators.record import RecordOperator
 from nightferry.operators.watcher import WatcherOperator
+from nightferry.steps.image.test_image import ready_seconds
 from nightferry.steps.services.load_services import load_service, load_services
 
 PREFIX = "release_"
@@ -99,7 +100,7 @@ def release_dag(spec: ServiceSpec) -> DAG:
             FetchModelOperator(task_id="fetch_model", spec=spec, execution_timeout=dt.timedelta(hours=2)),
             CheckModelOperator(task_id="check_model", spec=spec),
             BuildImageOperator(task_id="build_image", spec=spec, execution_timeout=hour),
-            TestImageOperator(task_id="test_image", spec=spec),
+            TestImageOperator(task_id="test_image", spec=spec, execution_timeout=_testing(spec)),
         ]
         release = [
             PublishImageOperator(task_id="publish_image", spec=spec),
@@ -114,6 +115,11 @@ def release_dag(spec: ServiceSpec) -> DAG:
         [decide, *steps] >> record
         [decide, *steps, record] >> watcher
     return dag
+
+
+def _testing(spec: ServiceSpec) -> dt.timedelta:
+    """Time for the image's test: fetching the image, its start, and all golden examples."""
+    return dt.timedelta(seconds=ready_seconds(spec), minutes=15)
 
 
 def _environment(spec: ServiceSpec, environment: Environment) -> list[Any]:

@@ -9,7 +9,6 @@ from nightferry.cli import main
 
 from tests.fakes.model_versions import write_version
 
-
 pytestmark = pytest.mark.usefixtures("trial_here")
 
 
