@@ -151,6 +151,11 @@ def _check_labels(manifest: ModelManifest) -> None:
     if manifest.image and not manifest.labels:
         raise ManifestFault("labels are missing; a model for pictures names its classes")
     scores = manifest.outputs[0]
+    if manifest.labels and len(scores.shape) < 2:
+        raise LabelsFault(
+            f"labels are {len(manifest.labels)}, but output {scores.name} is {list(scores.shape)}; "
+            "list the output with a row of scores for each input first"
+        )
     classes = scores.shape[-1] if scores.shape else 0
     if manifest.labels and classes not in (-1, len(manifest.labels)):
         raise LabelsFault(

@@ -65,6 +65,10 @@ def start(path: Path) -> None:
         ({"labels": ["a", "b"]}, "labels are 2"),
         ({"labels": ["a"], "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, -1]}]}, "labels are 1"),
         ({"labels": None}, "labels are missing"),
+        (
+            {"outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1]}]},
+            r"output scores is \[-1\]; list the output with a row of scores",
+        ),
         ({"scores": "guesses"}, "scores is 'guesses'"),
         ({"image": {**IMAGE, "width": 3}}, "image makes tensors of shape"),
         ({"image": {**IMAGE, "mode": "CMYK"}}, "image.mode is 'CMYK'"),

@@ -127,6 +127,16 @@ def other_service(folder: Path) -> None:
     write_version(folder.parent, service="letters")
 
 
+def other_answer(folder: Path) -> None:
+    inputs = [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 0, 0, 0]}]
+    write_version(folder.parent, golden=[{"inputs": inputs, "label": "b"}])
+
+
+def picture_of_bytes(folder: Path) -> None:
+    inputs = [{"name": "x", "datatype": "UINT8", "shape": [-1, 4]}]
+    write_version(folder.parent, inputs=inputs, image={"input": "x", "width": 2, "height": 2, "mode": "L"})
+
+
 def unlisted_model(folder: Path) -> None:
     write_version(folder.parent, model="other.onnx")
 
@@ -149,6 +159,8 @@ def outside(folder: Path) -> None:
         (not_onnx, Reason.MODEL_NOT_ONNX),
         (other_signature, Reason.MODEL_SIGNATURE_WRONG),
         (other_labels, Reason.MODEL_LABELS_WRONG),
+        (other_answer, Reason.MODEL_GOLDEN_WRONG),
+        (picture_of_bytes, Reason.MODEL_MANIFEST_INVALID),
     ],
 )
 def test_nothing_is_uploaded_when_something_is_wrong(tmp_path: Path, spoil: Any, reason: Reason):

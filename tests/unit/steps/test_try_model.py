@@ -160,3 +160,23 @@ def test_a_golden_picture_that_the_service_cannot_take_is_refused(tmp_path: Path
     assert failure.reason is Reason.MODEL_NOT_SERVABLE
     assert "golden/dark.png" in failure.sentence
     assert said in failure.sentence
+
+
+def test_an_output_that_is_no_tensor_is_refused_with_what_to_change(tmp_path: Path):
+    """As scikit-learn's classifiers are exported if nothing is said."""
+    row = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    graph = helper.make_graph(
+        [helper.make_node("ZipMap", ["x"], ["scores"], domain="ai.onnx.ml", classlabels_int64s=[0, 1])],
+        "model",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [helper.make_value_info("scores", helper.make_sequence_type_proto(row))],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    folder = write(tmp_path / "m", SOFTMAX)
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(Permanent) as failure:
+        check_signature(folder, read_manifest(folder)[0])
+    assert failure.value.reason is Reason.MODEL_SIGNATURE_WRONG
+    assert "seq(map(int64,tensor(float)" in failure.value.sentence
+    assert "'zipmap': False" in failure.value.sentence

@@ -88,6 +88,7 @@ def _compare(
         if arg is None:
             raise _signature_wrong(manifest, f"the model has no {what} {tensor.name}; it has {', '.join(found)}")
         element = arg.type.removeprefix("tensor(").removesuffix(")")
+        _check_servable(manifest, f"{what} {tensor.name}", element)
         datatype = DATATYPES.get(element, element)
         if datatype != tensor.datatype:
             raise _signature_wrong(
@@ -97,6 +98,16 @@ def _compare(
             raise _signature_wrong(
                 manifest, f"{what} {tensor.name} is declared {list(tensor.shape)}, the model's is {_shape(arg.shape)}"
             )
+
+
+def _check_servable(manifest: ModelManifest, what: str, element: str) -> None:
+    if element in DATATYPES:
+        return
+    if "(" in element:
+        change = "export plain tensors, without a dictionary for each row (skl2onnx: options={'zipmap': False})"
+    else:
+        change = f"cast it to one of {', '.join(DATATYPES)} in the model"
+    raise _signature_wrong(manifest, f"{what} is {element}, which the service does not serve; {change}")
 
 
 def _agree(declared: Sequence[int], actual: Sequence[int | str | None]) -> bool:
