@@ -18,7 +18,7 @@ from nightferry.steps.model.try_model import try_model
 READY_SECONDS = 120.0
 """What an environment waits for a start if its service file does not say."""
 MOST_GOLDEN = 5000
-"""Golden examples of a version: each is fetched and asked in every environment of every release (benchmarks.md)."""
+"""Golden examples of a version: each is fetched and asked in every environment of every release (ADR 9)."""
 MOST_PINNED = 200
 """Other files of a version: each one's ETag is in every decision of the record, for ever."""
 

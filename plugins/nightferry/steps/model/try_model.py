@@ -43,7 +43,7 @@ def try_model(folder: Path, manifest: ModelManifest, ready_seconds: float) -> Tr
             f"{name} cannot be tried, as {sys.executable} lacks {report.missing}; install what requirements.txt lists.",
         )
     if report.refused:
-        why = report.refused.rstrip(".").replace(f"{folder}/", "")
+        why = report.refused.rstrip(".").replace(f"{folder.resolve()}/", "")
         raise Permanent(Reason.MODEL_NOT_SERVABLE, f"The service does not start with {model}: {why}.")
     if report.seconds > ready_seconds:
         raise Permanent(
