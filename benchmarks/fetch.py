@@ -30,7 +30,7 @@ from nightferry import settings
 from nightferry.clients import connect
 from nightferry.clients.azure.errors import azure_errors
 from nightferry.clients.azure.models import AzureModels
-from nightferry.entities.model_version import ModelManifest
+from nightferry.entities.model_version import parse_manifest
 from nightferry.errors import NightferryError
 from nightferry.steps.model.fetch_model import fetch_model
 
@@ -95,7 +95,8 @@ def _publish(models: AzureModels, folder: Path, size: int) -> None:
         "inputs": [tensor],
         "outputs": [tensor],
     }
-    models.publish(folder, ModelManifest.model_validate(content), json.dumps(content).encode())
+    text = json.dumps(content).encode()
+    models.publish(folder, parse_manifest(text), text)
     shutil.rmtree(folder)
 
 

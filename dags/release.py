@@ -44,19 +44,19 @@ from nightferry.operators.model.fetch_model import FetchModelOperator
 from nightferry.operators.pods.roll_out import GoBackOperator, RollOutOperator, VerifyOperator
 from nightferry.operators.record import RecordOperator
 from nightferry.operators.watcher import WatcherOperator
+from nightferry.steps.image.test_image import ready_seconds
 from nightferry.steps.services.load_services import load_service, load_services
 
 PREFIX = "release_"
-HOUR = dt.timedelta(hours=1)
-TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
-    steps.TEST_SOURCE: (TestSourceOperator, {"execution_timeout": HOUR}),
-    steps.FETCH_MODEL: (FetchModelOperator, {"execution_timeout": 2 * HOUR}),
-    steps.CHECK_MODEL: (CheckModelOperator, {}),
-    steps.BUILD_IMAGE: (BuildImageOperator, {"execution_timeout": HOUR}),
-    steps.TEST_IMAGE: (TestImageOperator, {}),
-    steps.PUBLISH_IMAGE: (PublishImageOperator, {}),
+TASKS: dict[str, tuple[Any, int]] = {
+    steps.TEST_SOURCE: (TestSourceOperator, 60),
+    steps.FETCH_MODEL: (FetchModelOperator, 120),
+    steps.CHECK_MODEL: (CheckModelOperator, 15),
+    steps.BUILD_IMAGE: (BuildImageOperator, 60),
+    steps.TEST_IMAGE: (TestImageOperator, 15),
+    steps.PUBLISH_IMAGE: (PublishImageOperator, 15),
 }
-"""What does each step of making the image."""
+"""What does each step of making the image, and the minutes that it may take."""
 PARAMETERS = {
     "model": Param(
         None,
@@ -122,8 +122,9 @@ def release_dag(spec: ServiceSpec) -> DAG:
 
 
 def _image_task(name: str, spec: ServiceSpec) -> Any:
-    operator, options = TASKS[name]
-    return operator(task_id=name, spec=spec, **options)
+    operator, minutes = TASKS[name]
+    started = ready_seconds(spec) if name == steps.TEST_IMAGE else 0  # as long as the slowest environment waits
+    return operator(task_id=name, spec=spec, execution_timeout=dt.timedelta(minutes=minutes, seconds=started))
 
 
 def _environment(spec: ServiceSpec, environment: Environment) -> list[Any]:

@@ -106,6 +106,7 @@ def _write(
         "service": name,
         "version": "benchmark",
         "created": "2026-01-01T00:00:00Z",
+        "author": "benchmarks",
         "files": [
             {"name": path.name, "size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         ],

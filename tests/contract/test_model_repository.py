@@ -113,7 +113,28 @@ def test_newest_is_the_greatest_created_then_the_name(bench: Bench, tmp_path: Pa
     publish(bench, tmp_path, "c", created="2026-11-20T00:00:00Z")
     publish(bench, tmp_path, "a", created="2026-11-20T00:00:00Z")
     assert [listing.version for listing in bench.repository.listings()] == ["c", "b", "a", "zz"]
-    assert bench.repository.pin(None)[0].version == "c"
+
+
+def test_equal_times_go_by_the_name_as_people_count(bench: Bench, tmp_path: Path):
+    names = ["v10", "v2", "v2.10", "v2.9", "10", "9", "a", "v1-rc2", "v1-rc10"]
+    for name in names:
+        publish(bench, tmp_path, name, created="2026-11-20T00:00:00Z")
+    listed = [listing.version for listing in bench.repository.listings()]
+    assert listed == ["v10", "v2.10", "v2.9", "v2", "v1-rc10", "v1-rc2", "a", "10", "9"]
+
+
+def test_golden_files_are_not_pinned_one_by_one(bench: Bench, tmp_path: Path):
+    """A decision does not grow with them; they are held against model.json, which is pinned."""
+    golden = [{"image": "golden/0.bin", "label": "a"}]
+    publish(bench, tmp_path, golden=golden)
+    pinned, manifest = bench.repository.pin("v1")
+    assert set(pinned.etags) == {"model.json", "model.onnx", "empty.txt"}
+    (wanted,) = (file.sha256 for file in manifest.files if file.name == "golden/0.bin")
+    assert bench.repository.download(pinned, "golden/0.bin", tmp_path / "got") == wanted
+    bench.put("v1/golden/0.bin", b"ZERO")
+    assert bench.repository.download(pinned, "golden/0.bin", tmp_path / "got") != wanted
+    bench.remove("v1/golden/0.bin")
+    assert reason_of(bench.repository.download, pinned, "golden/0.bin", tmp_path / "x") is Reason.MODEL_OVERWRITTEN
 
 
 def test_a_listing_shows_what_the_author_declared(bench: Bench, tmp_path: Path):
@@ -132,20 +153,18 @@ def test_versions_put_there_by_other_tools_count_too(bench: Bench, tmp_path: Pat
     bench.put("theirs/model.json", json.dumps(manifest_of(FILES, "theirs", author="bob")).encode())
     newest = bench.repository.listings()[0]
     assert (newest.version, newest.author) == ("theirs", "bob")
-    assert bench.repository.pin(None)[0].version == "theirs"
+    assert bench.repository.pin("theirs")[1].author == "bob"
 
 
 def test_a_version_without_manifest_does_not_exist(bench: Bench, tmp_path: Path):
     publish(bench, tmp_path, "whole", created="2026-11-20T00:00:00Z")
     bench.put("half/model.onnx", b"weights")
     assert [listing.version for listing in bench.repository.listings()] == ["whole"]
-    assert bench.repository.pin(None)[0].version == "whole"
     assert reason_of(bench.repository.pin, "half") is Reason.MODEL_UNKNOWN
 
 
 def test_no_model_at_all(bench: Bench):
     assert list(bench.repository.listings()) == []
-    assert reason_of(bench.repository.pin, None) is Reason.MODEL_NONE
     assert reason_of(bench.repository.pin, "v1") is Reason.MODEL_UNKNOWN
 
 

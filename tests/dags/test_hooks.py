@@ -73,7 +73,7 @@ def test_storage_says_in_seconds_that_nothing_answers(monkeypatch: pytest.Monkey
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
     with pytest.raises(Temporary) as raised:
-        StorageHook().models(ModelSource(repository="azure-blob://models/digits")).pin(None)
+        StorageHook().models(ModelSource(repository="azure-blob://models/digits")).pin("v1")
 
     assert raised.value.reason == Reason.STORAGE_UNAVAILABLE
 

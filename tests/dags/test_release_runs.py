@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from nightferry.steps.record.ledger import verify
 from tests.dags.bag import parsed
 from tests.dags.world import World
 from tests.fakes.a_release import a_decision
+from tests.fakes.still_clock import StillClock
 
 STEPS = expected_steps(["staging", "production"])
 
@@ -79,6 +81,21 @@ def test_a_permanent_failure_ends_the_release_at_once_and_the_run_stays_red(worl
     assert wrong.sentence in closing.sentence
     skipped = [entry.key for entry in world.entries() if entry.reason == Reason.UPSTREAM_FAILED]
     assert skipped == [f"{closing.release}/{step}/skipped" for step in STEPS[STEPS.index("publish_image") :]]
+
+
+def test_an_image_may_take_as_long_to_start_as_the_environments_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service file leaves ready_seconds at 120."""
+    clock = StillClock(dt.datetime.now(dt.UTC))
+    monkeypatch.setattr("nightferry.operators.image.test_image.SystemClock", lambda: clock)
+    world.docker.health = lambda: "healthy" if clock.slept > 110 else "starting"
+
+    state, _ = world.release()
+
+    assert state == "success"
+    (words,) = world.docker.probed
+    assert sum(map(len, words)) < 2000, "what the prober is told has to stay small: it is an argument"
 
 
 def test_an_app_that_fails_its_unit_tests_is_not_published(world: World) -> None:

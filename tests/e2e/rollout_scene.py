@@ -19,6 +19,7 @@ import yaml
 from nightferry import settings as settings_of
 from nightferry.clients import connect
 from nightferry.clients.azure.ledger import NOTES, AzureLedger
+from nightferry.clients.clock import SystemClock
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.entities.ledger_entry import LedgerEntry
@@ -198,8 +199,8 @@ class RolloutScene:
         self._storage.create_container(f"{self.name}-models")
         source = ModelSource(repository=f"azure-blob://{self.name}-models/{SERVICE}")
         models = connect.models(self.settings, source)
-        publish_model(trained, SERVICE, models)
-        return models.pin(None)[0]
+        published = publish_model(trained, SERVICE, models, SystemClock())
+        return models.pin(published.version)[0]
 
     def _build_image(self) -> str:
         app = self.folder / "app"

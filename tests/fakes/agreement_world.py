@@ -10,7 +10,7 @@ from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.steps.deciding.decide import Weighed, weigh
+from nightferry.steps.deciding.decide import Pinned, Weighed, weigh
 from nightferry.steps.record.close_release import close_left_open
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append
@@ -54,7 +54,7 @@ class AgreementWorld(World):
 
     def _weighed(self, force: bool, key: str = "look") -> Weighed:
         request, chain = ReleaseRequest(force=force), Chain(self.ledger, "digits")
-        return weigh(self.service, request, self._candidate(), chain, self.clock, key=key, actor="ana")
+        return weigh(self.service, request, Pinned(self._candidate()), chain, self.clock, key=key, actor="ana")
 
     def _candidate(self) -> Candidate:
         source = PinnedSource(repository=".", ref="main", commit="c" * 40, tree="d" * 40, path="serving_app")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nightferry.entities.model_version import ModelManifest
+from nightferry.entities.model_version import ModelManifest, parse_manifest
 
 from tests.serving_app import models
 
@@ -22,7 +22,7 @@ def write_shades(folder: Path, **changes: Any) -> ModelManifest:
     for label, grey in GREYS.items():
         (folder / "golden" / f"{label}.png").write_bytes(models.picture(grey))
         golden.append({"image": f"golden/{label}.png", "label": label})
-    return _listed(folder, {"golden": golden, **changes})
+    return listed(folder, {"golden": golden, **changes})
 
 
 def write_sum(folder: Path, outputs: list[float], **changes: Any) -> ModelManifest:
@@ -33,10 +33,11 @@ def write_sum(folder: Path, outputs: list[float], **changes: Any) -> ModelManife
         {"name": "b", "datatype": "INT64", "shape": [1, 2], "data": [3, 4]},
     ]
     example = {"inputs": inputs, "outputs": [{"name": "sum", "data": outputs}]}
-    return _listed(folder, {"golden": [example], **changes})
+    return listed(folder, {"golden": [example], **changes})
 
 
-def _listed(folder: Path, changes: dict[str, Any]) -> ModelManifest:
+def listed(folder: Path, changes: dict[str, Any]) -> ModelManifest:
+    """Write model.json anew, with these members replaced, and with the files that are there."""
     document = json.loads((folder / "model.json").read_text()) | changes
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "model.json")
     document["files"] = [
@@ -47,6 +48,6 @@ def _listed(folder: Path, changes: dict[str, Any]) -> ModelManifest:
         }
         for path in files
     ]
-    content = json.dumps(document)
-    (folder / "model.json").write_text(content)
-    return ModelManifest.model_validate_json(content)
+    content = json.dumps(document).encode()
+    (folder / "model.json").write_bytes(content)
+    return parse_manifest(content)

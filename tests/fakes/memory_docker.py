@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nightferry.entities.probe_report import Fault, ProbeReport
@@ -24,6 +24,9 @@ class MemoryDocker:
         self.containers: dict[str, dict[str, Any]] = {}
         self.started: list[str] = []
         self.removed_images: list[str] = []
+        self.health: Callable[[], str] = lambda: "healthy"
+        self.probed: list[list[str]] = []
+        """What each prober was told."""
 
     def ping(self) -> bool:
         self._check()
@@ -46,6 +49,8 @@ class MemoryDocker:
         self._check()
         name = name or "prober"
         self.containers[name] = {"image": image, **options}
+        if self._probes(self.containers[name]):
+            self.probed.append(options["command"])
         return {"Id": name}
 
     def start(self, name: str) -> None:
@@ -58,7 +63,7 @@ class MemoryDocker:
             return {"State": {"Running": False, "ExitCode": self._report().exit_code}}
         if self.exit_code is not None:
             return {"State": {"Running": False, "ExitCode": self.exit_code}}
-        return {"State": {"Running": True, "ExitCode": 0, "Health": {"Status": "healthy"}}}
+        return {"State": {"Running": True, "ExitCode": 0, "Health": {"Status": self.health()}}}
 
     def attach(self, container: str, **options: Any) -> Iterator[bytes]:
         return iter([json.dumps(self._report().to_json()).encode() + b"\n"])

@@ -9,8 +9,15 @@ from pathlib import Path
 
 from nightferry.clients.full_disk import full_disk
 from nightferry.clients.model_repository import ModelListing, OnBytes
-from nightferry.entities.manifest_file import ManifestFault, parse_manifest
-from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel, manifest_sha256
+from nightferry.entities.model_version import (
+    MANIFEST,
+    ManifestFault,
+    ModelManifest,
+    PinnedModel,
+    manifest_sha256,
+    parse_manifest,
+    pinned_files,
+)
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 
@@ -34,19 +41,14 @@ class MemoryModels:
             try:
                 manifest = parse_manifest(content)
             except ManifestFault as fault:
-                found.append(ModelListing(version, "", "", 0, {}, sha256, str(fault)))
+                found.append(ModelListing(version, "1970-01-01T00:00:00Z", "", 0, {}, sha256, str(fault)))
                 continue
             created = manifest.created.astimezone(dt.UTC).isoformat()
             found.append(ModelListing(version, created, manifest.author, manifest.size, dict(manifest.metrics), sha256))
-        return sorted(found, key=lambda listing: (listing.created, listing.version), reverse=True)
+        return sorted(found, key=lambda listing: listing.age, reverse=True)
 
-    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
+    def pin(self, version: str) -> tuple[PinnedModel, ModelManifest]:
         self._check()
-        if version is None:
-            listings = self.listings()
-            if not listings:
-                raise Permanent(Reason.MODEL_NONE, "There is no model.")
-            version = listings[0].version
         content = self.blobs.get(f"{version}/{MANIFEST}")
         if content is None:
             raise Permanent(Reason.MODEL_UNKNOWN, f"There is no model {version}.")
@@ -59,7 +61,7 @@ class MemoryModels:
         for file in manifest.files:
             if len(self.blobs.get(f"{version}/{file.name}", b"")) != file.size:
                 raise Permanent(Reason.MODEL_INCOMPLETE, f"{file.name} of {version} is not as listed.")
-        etags = {name: self._etag(f"{version}/{name}") for name in (MANIFEST, *(file.name for file in manifest.files))}
+        etags = {name: self._etag(f"{version}/{name}") for name in pinned_files(manifest)}
         pinned = PinnedModel(
             version=version,
             sha256=manifest_sha256(content),
@@ -73,7 +75,7 @@ class MemoryModels:
         self._check()
         self.downloads.append(name)
         blob = f"{pinned.version}/{name}"
-        if blob not in self.blobs or self._etag(blob) != pinned.etags[name]:
+        if blob not in self.blobs or self._etag(blob) != pinned.etags.get(name, self._etag(blob)):
             raise Permanent(Reason.MODEL_OVERWRITTEN, f"{blob} is not the one that was pinned.")
         content = self.blobs[blob]
         with full_disk(target.parent):

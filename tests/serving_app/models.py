@@ -199,6 +199,7 @@ def write(folder: Path, graph: Any, manifest: dict[str, Any]) -> Path:
     document = {
         "format": "onnx",
         "created": "2026-01-01T00:00:00Z",
+        "author": "tests",
         "files": [{"name": "model.onnx", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}],
         "model": "model.onnx",
         **manifest,

@@ -14,3 +14,11 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("NIGHTFERRY_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("NIGHTFERRY_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def trial_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model is tried in this process, which saves the start of one for each."""
+    from nightferry.steps.model import trial, try_model
+
+    monkeypatch.setattr(try_model, "_run", lambda folder, manifest, limit: trial.try_here(folder))

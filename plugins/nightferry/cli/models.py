@@ -11,8 +11,9 @@ from nightferry import settings as settings_of
 from nightferry.cli.arguments import Subparsers, command, group, service_argument
 from nightferry.cli.exit_codes import OK
 from nightferry.cli.lookup import spec_of
-from nightferry.cli.output import console, drawn, local_time, show_json, size, table
+from nightferry.cli.output import console, drawn, local_time, seconds, show_json, size, table
 from nightferry.clients import connect
+from nightferry.clients.clock import SystemClock
 from nightferry.clients.model_repository import ModelListing
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
@@ -49,24 +50,37 @@ def publish(arguments: argparse.Namespace) -> int:
         print(
             f"Published {published.version} for {spec.service}: {count} files uploaded, {size(published.size)} in all."
         )
-        print(f"Release it: nightferry release {spec.service} --wait", file=sys.stderr)
+        tried = f"The service started with it in {seconds(published.start_seconds)}, with {size(published.memory)}."
+        print(tried, file=sys.stderr)
+        if published.newest:
+            print(f"Release it: nightferry release {spec.service} --wait", file=sys.stderr)
     else:
         print(f"{published.version} is published for {spec.service} already, with the same content.")
+    for note in published.notes:
+        print(f"Note: {note}", file=sys.stderr)
     return OK
 
 
 def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedModel:
     """Check and upload, with progress where it can be drawn. Raises as `publish_model`."""
-    models = connect.models(settings, spec.model)
+    models, clock = connect.models(settings, spec.model), SystemClock()
+    ready = max(environment.ready_seconds for environment in spec.environments)
     if not drawn(sys.stderr):
-        return publish_model(folder, spec.service, models)
+        return publish_model(folder, spec.service, models, clock, ready_seconds=ready)
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
     with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
         task = progress.add_task(f"Publishing {folder.name}", total=total)
-        return publish_model(folder, spec.service, models, on_bytes=lambda count: progress.advance(task, count))
+        return publish_model(
+            folder,
+            spec.service,
+            models,
+            clock,
+            ready_seconds=ready,
+            on_bytes=lambda count: progress.advance(task, count),
+        )
 
 
 def list_(arguments: argparse.Namespace) -> int:

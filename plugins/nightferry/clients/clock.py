@@ -6,6 +6,9 @@ import datetime as dt
 import time
 from typing import Protocol
 
+CLOCK_ERROR = dt.timedelta(minutes=10)
+"""How far two machines' clocks may be apart."""
+
 
 class Clock(Protocol):
     """Tells the time and waits."""

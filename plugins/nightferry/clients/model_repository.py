@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +29,20 @@ class ModelListing:
     problem: str = ""
     """Why it cannot be released although it is complete: its model.json does not hold what it should."""
 
+    @property
+    def age(self) -> tuple[dt.datetime, list[str | int], str]:
+        """What versions are ordered by: when they were created, and among equals their names as people count, v2
+        before v10. Raises ValueError: `created` is no time."""
+        parts = re.split(r"(\d+)", self.version)  # texts and numbers by turns
+        natural: list[str | int] = [int(part) if index % 2 else part for index, part in enumerate(parts)]
+        return dt.datetime.fromisoformat(self.created).astimezone(dt.UTC), natural, self.version
+
 
 class ModelRepository(Protocol):
     """Versions of one service's model. A version without model.json does not exist."""
 
     def listings(self) -> Sequence[ModelListing]:
-        """Complete versions, newest first (created time, ties by name).
+        """Complete versions, newest first (`age`).
 
         Raises:
             Permanent: (model_repository_missing, storage_denied)
@@ -40,18 +50,18 @@ class ModelRepository(Protocol):
         """
         ...
 
-    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
-        """The named version, or the newest, with the ETag of each of its blobs.
+    def pin(self, version: str) -> tuple[PinnedModel, ModelManifest]:
+        """The named version, with the ETags of `pinned_files`.
 
         Raises:
-            Permanent: (model_none, model_unknown, model_incomplete: a listed file is not there or has another size,
+            Permanent: (model_unknown, model_incomplete: a listed file is not there or has another size,
                 model_manifest_invalid, model_repository_missing, storage_denied)
             Temporary: (storage_unavailable)
         """
         ...
 
     def download(self, pinned: PinnedModel, name: str, target: Path, on_bytes: OnBytes | None = None) -> str:
-        """Stream one file to `target`, conditional on the pinned ETag; returns the sha256 of what was written.
+        """Stream one file to `target`, conditional on its ETag if that is pinned; the sha256 of what was written.
 
         Memory stays flat whatever the size. An unfinished download leaves no file under the name of `target`.
 

@@ -31,6 +31,13 @@ class Answer:
         except ValueError:
             return None
 
+    def said(self) -> str:
+        """The answer in a few words: an error's own sentence, or the beginning of the text."""
+        document = self.document()
+        detail = document.get("detail") if isinstance(document, dict) else None
+        line = " ".join(str(detail or self.text).split())
+        return line[:200] + ("…" if len(line) > 200 else "")
+
 
 class ServiceClient:
     """Talks to one address. A proxy of the environment is not asked: the service is in the cluster or beside us."""

@@ -54,6 +54,11 @@ class Reason(StrEnum):
     MODEL_NOT_ONNX = "model_not_onnx"
     MODEL_SIGNATURE_WRONG = "model_signature_wrong"
     MODEL_LABELS_WRONG = "model_labels_wrong"
+    MODEL_CREATED_IN_FUTURE = "model_created_in_future"
+    MODEL_TOO_MANY_FILES = "model_too_many_files"
+    MODEL_NOT_SERVABLE = "model_not_servable"
+    MODEL_SCORES_WRONG = "model_scores_wrong"
+    MODEL_GOLDEN_WRONG = "model_golden_wrong"
     GATE_ACCURACY = "gate_accuracy"
 
     # Source

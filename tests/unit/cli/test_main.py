@@ -15,6 +15,8 @@ from nightferry.clients import connect
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 
+ROOT = Path(__file__).parents[3]
+
 
 def test_a_failure_is_one_sentence_with_its_reason_and_no_traceback(capsys, ledger):
     ledger.fault = Temporary(Reason.STORAGE_UNAVAILABLE, "The storage does not answer.")
@@ -95,7 +97,7 @@ def test_the_module_is_the_command(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "nightferry", "--version"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parents[3] / "plugins")},
+        env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"},
         capture_output=True,
         text=True,
         check=False,

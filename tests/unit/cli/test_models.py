@@ -9,6 +9,13 @@ from nightferry.cli import main
 
 from tests.fakes.model_versions import write_version
 
+pytestmark = pytest.mark.usefixtures("trial_here")
+
+
+@pytest.fixture(autouse=True)
+def _time(monkeypatch, clock):
+    monkeypatch.setattr("nightferry.cli.models.SystemClock", lambda: clock)
+
 
 def test_a_version_is_published_once_and_then_listed(capsys, tmp_path, models, services):
     folder = write_version(tmp_path)
@@ -55,3 +62,17 @@ def test_an_unknown_service_is_bad_input(capsys, command, models, services):
 def test_no_versions_says_how_to_publish_one(capsys, models, services):
     assert main(["models", "list", "digits"]) == 0
     assert "nightferry models publish digits" in capsys.readouterr().out
+
+
+def test_a_version_that_will_not_be_the_newest_is_told(capsys, tmp_path, models, services):
+    main(["models", "publish", "digits", str(write_version(tmp_path, "new", created="2026-11-20T12:00:00Z"))])
+    capsys.readouterr()
+    old = write_version(tmp_path, "old", created="2026-11-20T00:00:00Z")
+
+    assert main(["models", "publish", "digits", str(old)]) == 0
+    shown = capsys.readouterr()
+    assert "old is not the newest" in shown.err
+    assert "old is not the newest" not in shown.out
+    assert main(["models", "publish", "digits", str(old), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["newest"], len(document["notes"])) == (False, 1)

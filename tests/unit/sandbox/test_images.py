@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +24,7 @@ from nightferry.sandbox.build.buildkit import Buildkit
 from nightferry.sandbox.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[3]
+READER = ("__init__", "image", "manifest", "members", "reader")
 BUILDCTL = """#!/bin/sh
 printf '%s\\n' "$@" "--end" >> {folder}/calls
 {first}
@@ -103,6 +106,7 @@ def sandbox(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> S
         path = tmp_path / "plugins" / "nightferry" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
+    shutil.copytree(ROOT / "serving_app", tmp_path / "serving_app")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pause").write_text("program")
     made = Sandbox(tmp_path, Buildkit(tmp_path / "buildctl", "unix:///run/builder.sock", registry))
@@ -119,7 +123,14 @@ def test_images_are_named_by_digest_and_built_once(sandbox: Sandbox) -> None:
     assert len(sandbox.builds()) == 2
 
 
-@pytest.mark.parametrize("changed", ["plugins/nightferry/steps/two.py", "docker/deployer/requirements.txt"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "plugins/nightferry/steps/two.py",
+        "docker/deployer/requirements.txt",
+        "serving_app/model_format/reader.py",
+    ],
+)
 def test_a_changed_input_makes_a_new_deployer(sandbox: Sandbox, changed: str) -> None:
     first, pause = sandbox.deployer(), sandbox.pause()
     (sandbox.root / changed).write_text("changed = True\n")
@@ -134,6 +145,7 @@ def test_another_base_makes_a_new_deployer(sandbox: Sandbox) -> None:
 def test_what_the_deployer_leaves_out_does_not_change_it(sandbox: Sandbox) -> None:
     first = sandbox.deployer()
     (sandbox.root / "plugins/nightferry/sandbox/three.py").write_text("changed = True\n")
+    (sandbox.root / "serving_app/app.py").write_text("changed = True\n")
     compiled = sandbox.root / "plugins/nightferry/steps/__pycache__/two.pyc"
     compiled.parent.mkdir()
     compiled.write_text("compiled")
@@ -150,7 +162,12 @@ def test_the_deployer_gets_its_packages_and_no_others(sandbox: Sandbox) -> None:
         "nightferry/clients/one.py",
         "nightferry/errors.py",
         "nightferry/steps/two.py",
+        "serving_app/__init__.py",
+        *(f"serving_app/model_format/{name}.py" for name in READER),
     }
+    # A pod that has no more than that reads model.json.
+    read = f"import sys; sys.path[:0] = [{str(seen)!r}]; import serving_app.model_format"
+    subprocess.run([sys.executable, "-I", "-S", "-c", read], check=True)
 
 
 def test_a_build_says_where_to_push_and_hands_over_the_secrets(sandbox: Sandbox) -> None:

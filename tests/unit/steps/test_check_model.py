@@ -68,7 +68,7 @@ def test_a_label_count_that_is_not_that_of_the_scores(tmp_path: Path, labels: li
     outputs = [tensor("probabilities", shape=shape)]
     reason, sentence = reason_of(write_version(tmp_path, labels=labels, outputs=outputs))
     assert reason == Reason.MODEL_LABELS_WRONG
-    assert f"{len(labels)} labels" in sentence
+    assert f"labels are {len(labels)}" in sentence
 
 
 def test_sizes_left_open_agree_with_any(tmp_path: Path):

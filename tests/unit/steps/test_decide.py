@@ -283,6 +283,32 @@ def test_the_same_key_at_the_same_moment_is_one_decision(world: World):
     assert len(world.ledger.blobs) == 1
 
 
+def test_a_model_of_the_future_is_passed_over_and_the_decision_says_so(world: World):
+    """It would be the newest, and every night unchanged, for years."""
+    world.publish("typo", created="2062-11-20T00:00:00Z")
+    first = world.decide()
+    assert first.candidate.model.version == "one"
+    assert "typo says that it was created in the future" in first.sentence
+    world.publish("two", created="2026-11-21T00:30:00Z")
+    assert world.decide("run:two").candidate.model.version == "two"
+
+
+def test_a_model_of_the_future_is_released_when_it_is_named(world: World):
+    world.publish("typo", created="2062-11-20T00:00:00Z")
+    decision = world.decide(model="typo")
+    assert (decision.candidate.model.version, decision.go) == ("typo", True)
+    assert "future" not in decision.sentence
+
+
+def test_a_decision_does_not_grow_with_the_golden_examples(world: World):
+    files = {f"golden/{number}.png": b"picture" for number in range(2000)}
+    golden = [{"image": name, "label": "a"} for name in files]
+    place = write_version(world.folder, "large", {"model.onnx": b"weights", **files}, golden=golden)
+    world.models.publish(place, *read_manifest(place))
+    small, large = world.decide("run:small", model="one"), world.decide("run:large", model="large")
+    assert abs(len(large.model_dump_json()) - len(small.model_dump_json())) < 200
+
+
 def no_model(world: World) -> Reason:
     world.models.blobs.clear()
     return Reason.MODEL_NONE

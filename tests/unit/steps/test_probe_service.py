@@ -24,6 +24,7 @@ from nightferry.entities.probe_report import (
     ProbeReport,
 )
 from nightferry.steps.judging.probe_service import probe_service
+from PIL import Image
 
 from tests.fakes import golden_models
 from tests.fakes.still_clock import StillClock
@@ -162,10 +163,35 @@ def test_the_real_service_passes(shades: Shades):
 
 def test_a_golden_example_with_another_label_is_wrong(shades: Shades):
     golden = [{"image": "golden/dark.png", "label": "light"}, *shades.manifest.golden[1:]]
-    wrong = Shades(shades.manifest.model_copy(update={"golden": tuple(golden)}), shades.folder, shades.address)
+    wrong = Shades(replace(shades.manifest, golden=tuple(golden)), shades.folder, shades.address)
     report = wrong.probe()
     assert (kinds(report), report.exit_code) == ({"golden"}, EXIT_GOLDEN)
     assert report.faults[0].sentence.startswith("golden/dark.png should give light, got dark")
+
+
+def test_a_report_of_thousands_of_faults_is_cut_short(shades: Shades):
+    golden = [{"image": "golden/dark.png", "label": "light"}] * 1000
+    report = replace(shades, manifest=replace(shades.manifest, golden=tuple(golden))).probe()
+    assert report.exit_code == EXIT_GOLDEN
+    assert len(report.faults) == 50
+
+
+def test_golden_photos_that_are_too_many_pixels_for_one_request_are_asked_in_smaller_ones(tmp_path: Path):
+    """Four of 9 million pixels: each is taken alone, and two together."""
+    folder = tmp_path / "v1"
+    golden_models.write_shades(folder)
+    noise = Image.effect_noise((3000, 3000), 9).point(lambda value: value // 4)
+    for number in range(4):
+        noise.save(folder / "golden" / f"photo{number}.jpg", quality=10)
+    golden = [{"image": f"golden/photo{number}.jpg", "label": "dark"} for number in range(4)]
+    manifest = golden_models.listed(folder, {"golden": golden})
+    service = Service(folder, {"SERVING_WORKERS": "1"})
+    try:
+        service.wait_ready()
+        report = Shades(manifest, folder, f"http://127.0.0.1:{service.port}").probe(passport=None)
+    finally:
+        service.kill()
+    assert report.faults == ()
 
 
 @pytest.mark.parametrize(

@@ -20,16 +20,17 @@ from nightferry.steps.services.fill_settings import fill_settings
 def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock, *, as_json: bool) -> int:
     """Decide as a run would, and say what every rule says. Raises as `decide`."""
     spec = fill_settings(spec, settings.get("SERVICE_TYPE", "LoadBalancer") or "LoadBalancer")
-    candidate = pin(
+    pinned = pin(
         spec,
         request,
         connect.models(settings, spec.model),
         connect.source(settings, spec.source),
         settings.require("BASE_IMAGE"),
         recipe_digest(settings.root),
+        clock,
     )
     chain = Chain(connect.ledger_store(settings), spec.service)
-    weighed = weigh(spec, request, candidate, chain, clock, key="dry-run", actor="dry-run")
+    weighed = weigh(spec, request, pinned, chain, clock, key="dry-run", actor="dry-run")
     decision = weighed.decision
     if as_json:
         show_json(decision.to_json() | {"rules": _rules(weighed)})

@@ -9,8 +9,7 @@ from dataclasses import asdict, replace
 from urllib.parse import quote, unquote
 
 from nightferry.clients.model_repository import ModelListing
-from nightferry.entities.manifest_file import ManifestFault, parse_manifest
-from nightferry.entities.model_version import ModelManifest, manifest_sha256
+from nightferry.entities.model_version import MANIFEST, ManifestFault, ModelManifest, manifest_sha256, parse_manifest
 
 KEY = "nightferry_listing"
 _LIMIT = 6000
@@ -32,7 +31,7 @@ def described(version: str, metadata: Mapping[str, str] | None) -> ModelListing 
         return None
     try:
         listing = ModelListing(version=version, **json.loads(unquote(text)))
-        age(listing)
+        listing.age  # noqa: B018 - it raises where `created` is no time
     except (ValueError, TypeError):
         return None
     return listing
@@ -43,14 +42,8 @@ def read_listing(version: str, content: bytes, modified: dt.datetime) -> ModelLi
     try:
         manifest = parse_manifest(content)
     except ManifestFault as fault:
-        return ModelListing(version, _utc(modified), "", 0, {}, manifest_sha256(content), str(fault))
+        return ModelListing(version, _utc(modified), "", 0, {}, manifest_sha256(content), f"{MANIFEST}: {fault}")
     return replace(_shown(manifest, content), version=version)
-
-
-def age(listing: ModelListing) -> tuple[dt.datetime, str]:
-    """What versions are ordered by: when they were created, ties by name."""
-    created = dt.datetime.fromisoformat(listing.created)
-    return created.astimezone(dt.UTC), listing.version
 
 
 def _shown(manifest: ModelManifest, content: bytes) -> ModelListing:

@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightferry.clients.azure.errors import azure_errors, quiet
-from nightferry.clients.azure.listing import age, described, read_listing
+from nightferry.clients.azure.listing import described, read_listing
 from nightferry.clients.azure.stream import hashing_file, stream_blob
 from nightferry.clients.azure.upload import upload_version
 from nightferry.clients.full_disk import full_disk
 from nightferry.clients.model_repository import ModelListing, OnBytes
-from nightferry.entities.manifest_file import ManifestFault, parse_manifest
-from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel, manifest_sha256
+from nightferry.entities.model_version import (
+    MANIFEST,
+    ManifestFault,
+    ModelManifest,
+    PinnedModel,
+    manifest_sha256,
+    parse_manifest,
+    pinned_files,
+)
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
@@ -43,11 +50,10 @@ class AzureModels:
                     content = bytes(self._container.download_blob(blob.name).readall())
                 listing = read_listing(version, content, blob.last_modified)
             found.append(listing)
-        return sorted(found, key=age, reverse=True)
+        return sorted(found, key=lambda listing: listing.age, reverse=True)
 
-    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
-        """The named version, or the newest, with the ETag of each of its blobs."""
-        version = version or self._newest()
+    def pin(self, version: str) -> tuple[PinnedModel, ModelManifest]:
+        """The named version, with the ETags of what the model consists of."""
         blobs = self._blobs(version)
         if MANIFEST not in blobs:
             raise Permanent(Reason.MODEL_UNKNOWN, self._unknown(version, blobs))
@@ -67,12 +73,12 @@ class AzureModels:
             sha256=manifest_sha256(content),
             created=manifest.created,
             size=manifest.size,
-            etags={name: _etag(blobs[name]) for name in (MANIFEST, *(file.name for file in manifest.files))},
+            etags={name: _etag(blobs[name]) for name in pinned_files(manifest)},
         )
         return pinned, manifest
 
     def download(self, pinned: PinnedModel, name: str, target: Path, on_bytes: OnBytes | None = None) -> str:
-        """Stream one file to `target`, conditional on the pinned ETag at every range; its sha256."""
+        """Stream one file to `target`, conditional on the pinned ETag, if there is one; its sha256."""
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
         blob = self._container.get_blob_client(f"{self._prefix}/{pinned.version}/{name}")
@@ -84,7 +90,7 @@ class AzureModels:
                     on_bytes(len(piece))
 
             try:
-                stream_blob(blob, pinned.etags[name], sink)
+                stream_blob(blob, pinned.etags.get(name), sink)
             except (ResourceModifiedError, ResourceNotFoundError) as error:
                 if getattr(error, "error_code", None) == "ContainerNotFound":
                     raise
@@ -107,15 +113,6 @@ class AzureModels:
         with self._errors():
             place = f"{self._prefix}/{manifest.version}"
             return upload_version(self._container, place, folder, manifest, content, blobs, on_bytes)
-
-    def _newest(self) -> str:
-        listings = self.listings()
-        if not listings:
-            raise Permanent(
-                Reason.MODEL_NONE,
-                f"There is no complete model in {self._where}; publish one with `nightferry models publish`.",
-            )
-        return listings[0].version
 
     def _manifests(self) -> list[tuple[str, BlobProperties]]:
         with self._errors():
@@ -150,11 +147,11 @@ class AzureModels:
         try:
             manifest = parse_manifest(content)
             if manifest.version != version:
-                raise ManifestFault(f"{MANIFEST} says that it is version {manifest.version}")
+                raise ManifestFault(f"version is {manifest.version}, not that of its folder")
         except ManifestFault as fault:
             raise Permanent(
                 Reason.MODEL_MANIFEST_INVALID,
-                f"Model {version} in {self._where}: {fault}; publish it again under a new version.",
+                f"Model {version} in {self._where}: {MANIFEST}: {fault}; publish it again under a new version.",
             ) from fault
         return manifest
 

@@ -32,23 +32,25 @@ PAUSE = 2.0
 Sink = Callable[[bytes], object]
 
 
-def stream_blob(blob: BlobClient, etag: str, sink: Sink) -> None:
+def stream_blob(blob: BlobClient, etag: str | None, sink: Sink) -> None:
     """Hand the blob's bytes to `sink`, in order.
 
     Args:
         blob: the blob.
-        etag: what it has to be from beginning to end; otherwise the SDK's ResourceModifiedError is raised.
+        etag: what it has to be from beginning to end; otherwise the SDK's ResourceModifiedError is raised. None: what
+            it is at the beginning; whoever reads compares its sha256.
         sink: called with each piece.
     """
     from azure.core import MatchConditions
     from azure.core.exceptions import AzureError
 
-    offset, tries = 0, TRIES
+    offset, tries, begun = 0, TRIES, etag
     with _client(blob) as client:
         whole = False
         while not whole:
             try:
-                for piece in _get(client, blob, etag, offset):
+                for found, piece in _get(client, blob, begun, offset):
+                    begun = found
                     sink(piece)
                     offset, tries = offset + len(piece), TRIES
                 whole = True
@@ -58,7 +60,8 @@ def stream_blob(blob: BlobClient, etag: str, sink: Sink) -> None:
                     raise
                 time.sleep(PAUSE)
     # A stream that had begun goes on with the old content when the blob is overwritten.
-    blob.get_blob_properties(etag=etag, match_condition=MatchConditions.IfNotModified)
+    if etag is not None:
+        blob.get_blob_properties(etag=etag, match_condition=MatchConditions.IfNotModified)
 
 
 @contextmanager
@@ -119,22 +122,27 @@ def _login(credential: Any) -> list[Any]:
     return [credential] if hasattr(credential, "on_request") else []
 
 
-def _get(client: PipelineClient[Any, Any], blob: BlobClient, etag: str, offset: int) -> Iterator[bytes]:
+def _get(
+    client: PipelineClient[Any, Any], blob: BlobClient, etag: str | None, offset: int
+) -> Iterator[tuple[str, bytes]]:
+    """The blob's ETag and its bytes from there on, piece by piece."""
     from email.utils import formatdate
 
     from azure.core.exceptions import IncompleteReadError
     from azure.core.rest import HttpRequest
 
-    headers = {"If-Match": etag, "x-ms-date": formatdate(usegmt=True)}
+    headers = {"x-ms-date": formatdate(usegmt=True)}
+    if etag is not None:
+        headers["If-Match"] = etag
     if offset:
         headers["x-ms-range"] = f"bytes={offset}-"
     with client.send_request(HttpRequest("GET", blob.url, headers=headers), stream=True) as response:
         if response.status_code != (206 if offset else 200):
             raise _refusal(response)
-        left = int(response.headers["Content-Length"])
+        left, found = int(response.headers["Content-Length"]), str(response.headers["ETag"])
         for piece in response.iter_raw():
             left -= len(piece)
-            yield piece
+            yield found, piece
         if left:
             raise IncompleteReadError(f"{left} bytes are missing")
 

@@ -31,7 +31,6 @@ from nightferry.steps.record.record import record_step
 
 CANDIDATE = "{{ (ti.xcom_pull(task_ids='build_image') or {}).get('candidate_image', '') }}"
 """The template of a field that holds the built image."""
-READY_SECONDS = 60
 MODEL = "/model"
 
 
@@ -103,7 +102,7 @@ class TestImageOperator(DockerOperator):
         try:
             memory = self.spec.environments[-1].resources.memory_limit
             tests.start_candidate(runner, image, self._candidate_name, passport, memory)
-            tests.wait_ready(runner, self._candidate_name, clock, READY_SECONDS)
+            tests.wait_ready(runner, self._candidate_name, clock, tests.ready_seconds(self.spec))
             code, output = self._probe(context, folder, passport)
             return tests.explain_probe(image, code, output, runner.logs(self._candidate_name, tests.LOG_LINES))
         finally:

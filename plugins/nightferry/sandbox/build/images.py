@@ -31,6 +31,9 @@ def deployer_ensure(progress: Progress, root: Path, logs: Path, builder: Buildki
     for found in (package.glob("*"), *((package / name).rglob("*") for name in IN_DEPLOYER)):
         kept = (path for path in found if path.is_file() and "__pycache__" not in path.relative_to(package).parts)
         files |= {path.relative_to(plugins).as_posix(): path for path in kept}
+    reader = root / "serving_app"  # of the service, the reader of model.json alone
+    for path in (reader / "__init__.py", *(reader / "model_format").glob("*.py")):
+        files[path.relative_to(root).as_posix()] = path
     return _ensure(progress, logs, builder, "deployer", files, {"BASE_IMAGE": base}, 25)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nightferry.clients.clock import Clock
+from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
@@ -18,12 +18,19 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
+from nightferry.steps.deciding.newest_model import newest_model
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.state import state_of
 
-CLOCKS = dt.timedelta(minutes=10)
-"""How far the clocks of Airflow's machines may be apart."""
+
+@dataclass(frozen=True)
+class Pinned:
+    """What could be released."""
+
+    candidate: Candidate
+    waiting: str = ""
+    """A sentence about models whose time has not come; empty when there are none."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def decide(
         slot: the moment of the schedule that asks; None where a person does.
 
     Raises:
-        Permanent: (model_…, source_…, storage_denied, ledger_broken, ledger_missing)
+        Permanent: (model_…, source_…, source_repository_denied, storage_denied, ledger_broken, ledger_missing)
         Temporary: (storage_unavailable, source_repository_unavailable)
     """
     since = asked or slot
@@ -80,7 +87,7 @@ def decide(
     if made:
         return Decision.model_validate(made.data)
     try:
-        candidate = pin(spec, request, models, source, base_image, recipe)
+        pinned = pin(spec, request, models, source, base_image, recipe, clock)
     except Permanent as error:
         _write_failure(spec, request, key, actor, error, ledger, clock)
         raise
@@ -90,7 +97,7 @@ def decide(
         made = _made(chain, key, since)
         if made:
             return made
-        decision = weigh(spec, request, candidate, chain, clock, key=key, actor=actor, slot=slot).decision
+        decision = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot).decision
         return {
             "kind": Kind.DECISION,
             "key": key,
@@ -107,7 +114,7 @@ def decide(
 def weigh(
     spec: ServiceSpec,
     request: ReleaseRequest,
-    candidate: Candidate,
+    pinned: Pinned,
     chain: ledgers.Chain,
     clock: Clock,
     *,
@@ -121,7 +128,7 @@ def weigh(
     question = Question(
         spec=spec,
         request=request,
-        candidate=candidate,
+        candidate=pinned.candidate,
         state=state,
         before=before,
         image=state.images.get(state.in_use or ""),
@@ -138,10 +145,10 @@ def weigh(
         service=spec.service,
         go=word.go,
         reason=word.reason,
-        sentence=word.sentence,
+        sentence=f"{word.sentence} {pinned.waiting}".strip(),
         actor=actor,
         release=str(ReleaseId(spec.service, today, number)) if word.go else None,
-        candidate=candidate if word.image is None or before is None else before.candidate,
+        candidate=pinned.candidate if word.image is None or before is None else before.candidate,
         request=request,
         in_use=state.in_use,
         image=word.image,
@@ -160,7 +167,7 @@ def _decision(chain: ledgers.Chain, sequence: int | None) -> Decision | None:
 
 def _made(chain: ledgers.Chain, key: str, since: dt.datetime | None) -> LedgerEntry | None:
     """The decision with this key; an entry older than the question ends the search, however long ago that was."""
-    first = ledgers.utc(since - CLOCKS) if since else ""
+    first = ledgers.utc(since - CLOCK_ERROR) if since else ""
     return chain.find(key, (lambda entry: entry.time < first) if since else None)
 
 
@@ -171,9 +178,11 @@ def pin(
     source: SourceRepository,
     base_image: str,
     recipe: str,
-) -> Candidate:
+    clock: Clock,
+) -> Pinned:
     """The newest model and commit, or those that were asked for. Raises as `decide`."""
-    model, manifest = models.pin(request.model)
+    newest = None if request.model else newest_model(models, spec.model.repository, clock.now())
+    model, manifest = models.pin(newest.version if newest else str(request.model))
     if manifest.service != spec.service:
         raise Permanent(
             Reason.MODEL_MANIFEST_INVALID,
@@ -181,7 +190,8 @@ def pin(
             f"{manifest.service}, not {spec.service}; publish it where it belongs.",
         )
     pinned = source.pin(request.commit or spec.source.ref, spec.source.path, spec.source.tests)
-    return Candidate(service=spec.service, model=model, source=pinned, base_image=base_image, recipe=recipe)
+    candidate = Candidate(service=spec.service, model=model, source=pinned, base_image=base_image, recipe=recipe)
+    return Pinned(candidate, newest.waiting if newest else "")
 
 
 def _write_failure(

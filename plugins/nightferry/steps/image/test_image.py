@@ -18,6 +18,7 @@ from nightferry.entities.frozen import Frozen
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.probe_report import EXIT_CONTRACT, EXIT_NOT_STARTED, EXIT_OK, ProbeReport
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent, Temporary
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,11 @@ class TestedImage(Frozen):
 def candidate_name(release: str) -> str:
     """The candidate's container name: `nf-test-<release>`."""
     return f"nf-test-{release}"
+
+
+def ready_seconds(spec: ServiceSpec) -> int:
+    """How long the candidate may take to be ready: as long as the most patient environment waits for a pod."""
+    return max(environment.ready_seconds for environment in spec.environments)
 
 
 def start_candidate(

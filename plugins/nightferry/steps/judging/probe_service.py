@@ -28,6 +28,8 @@ TRIES = 3
 """A connection that is lost on the way to a healthy service (a cluster's network still settling) is no broken
 contract; a service that stops answering loses them all."""
 PAUSE_SECONDS = 1.0
+MOST_FAULTS = 50
+"""Faults after which nothing more is asked: a report travels as one line, and golden examples may be thousands."""
 
 PASSPORT = {
     "NIGHTFERRY_SERVICE": ("service",),
@@ -49,7 +51,7 @@ def probe_service(
     clock: Clock,
     ready_seconds: float,
 ) -> ProbeReport:
-    """Ask everything once; every fault is found, not the first alone.
+    """Ask everything once; every fault is found, not the first alone, up to fifty.
 
     Args:
         address: `http://host:port`.
@@ -72,8 +74,7 @@ def probe_service(
             faults, checked = [waited], 1
             break
         try:
-            found = list(_checks(client, manifest, model_folder, passport or {}))
-            faults, checked = [fault for fault in found if fault is not None], 1 + len(found)
+            faults, checked = _found(_checks(client, manifest, model_folder, passport or {}))
             break
         except Unanswered as error:
             sentence = f"The service stopped answering, {TRIES} times: {error}."
@@ -81,6 +82,19 @@ def probe_service(
             if left:
                 clock.sleep(PAUSE_SECONDS)
     return ProbeReport(faults=tuple(faults), checked=checked, seconds=round(clock.monotonic() - start, 3))
+
+
+def _found(checks: Iterator[Fault | None]) -> tuple[list[Fault], int]:
+    """The faults, and how much was compared with the wait for the start."""
+    faults: list[Fault] = []
+    checked = 1
+    for fault in checks:
+        checked += 1
+        if fault is not None:
+            faults.append(fault)
+            if len(faults) == MOST_FAULTS:
+                break
+    return faults, checked
 
 
 def _wait_ready(client: ServiceClient, clock: Clock, seconds: float) -> Fault | None:

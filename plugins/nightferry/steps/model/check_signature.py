@@ -50,9 +50,13 @@ def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
     _compare(manifest, "output", manifest.outputs, outputs)
     _check_labels(manifest, outputs)
     return {
-        "inputs": [tensor.to_json() for tensor in manifest.inputs],
-        "outputs": [tensor.to_json() for tensor in manifest.outputs],
+        "inputs": [_shown(tensor) for tensor in manifest.inputs],
+        "outputs": [_shown(tensor) for tensor in manifest.outputs],
     }
+
+
+def _shown(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
 def _open(path: Path, manifest: ModelManifest) -> onnxruntime.InferenceSession:
@@ -84,6 +88,7 @@ def _compare(
         if arg is None:
             raise _signature_wrong(manifest, f"the model has no {what} {tensor.name}; it has {', '.join(found)}")
         element = arg.type.removeprefix("tensor(").removesuffix(")")
+        _check_servable(manifest, f"{what} {tensor.name}", element)
         datatype = DATATYPES.get(element, element)
         if datatype != tensor.datatype:
             raise _signature_wrong(
@@ -93,6 +98,16 @@ def _compare(
             raise _signature_wrong(
                 manifest, f"{what} {tensor.name} is declared {list(tensor.shape)}, the model's is {_shape(arg.shape)}"
             )
+
+
+def _check_servable(manifest: ModelManifest, what: str, element: str) -> None:
+    if element in DATATYPES:
+        return
+    if "(" in element:
+        change = "export plain tensors, without a dictionary for each row (skl2onnx: options={'zipmap': False})"
+    else:
+        change = f"cast it to one of {', '.join(DATATYPES)} in the model"
+    raise _signature_wrong(manifest, f"{what} is {element}, which the service does not serve; {change}")
 
 
 def _agree(declared: Sequence[int], actual: Sequence[int | str | None]) -> bool:
@@ -113,7 +128,7 @@ def _check_labels(manifest: ModelManifest, outputs: Sequence[onnxruntime.NodeArg
     if manifest.labels and sizes and sizes != {len(manifest.labels)}:
         raise Permanent(
             Reason.MODEL_LABELS_WRONG,
-            f"Model {manifest.version} declares {len(manifest.labels)} labels, but its output {scores.name} has "
+            f"Model {manifest.version}: labels are {len(manifest.labels)}, but its output {scores.name} has "
             f"{max(sizes)} scores; list one label for each in model.json.",
         )
 

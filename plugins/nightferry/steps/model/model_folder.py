@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from nightferry.entities.manifest_file import ManifestFault, parse_manifest
-from nightferry.entities.model_version import MANIFEST, ModelManifest
+from nightferry.entities.model_version import MANIFEST, LabelsFault, ManifestFault, ModelManifest, parse_manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
@@ -15,7 +14,7 @@ def read_manifest(folder: Path) -> tuple[ModelManifest, bytes]:
     """The folder's model.json, and its bytes.
 
     Raises:
-        Permanent: (model_manifest_invalid) it is missing, unreadable, or not as it should be.
+        Permanent: (model_manifest_invalid: it is missing, unreadable, or not as it should be; model_labels_wrong)
     """
     try:
         content = (folder / MANIFEST).read_bytes()
@@ -26,7 +25,8 @@ def read_manifest(folder: Path) -> tuple[ModelManifest, bytes]:
             f"{folder} is not a model version: {MANIFEST} cannot be read ({fault.strerror}).",
         ) from fault
     except ManifestFault as fault:
-        raise Permanent(Reason.MODEL_MANIFEST_INVALID, f"{folder}: {fault}.") from fault
+        reason = Reason.MODEL_LABELS_WRONG if isinstance(fault, LabelsFault) else Reason.MODEL_MANIFEST_INVALID
+        raise Permanent(reason, f"{folder / MANIFEST}: {fault}.") from fault
 
 
 def check_files(folder: Path, manifest: ModelManifest) -> None:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.model_repository import ModelRepository, OnBytes
-from nightferry.entities.model_version import manifest_sha256
+from nightferry.entities.model_version import ModelManifest, manifest_sha256, pinned_files
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.check_signature import check_signature
 from nightferry.steps.model.model_folder import check_files, read_manifest
+from nightferry.steps.model.trial import TrialReport
+from nightferry.steps.model.try_model import try_model
+
+READY_SECONDS = 120.0
+"""What an environment waits for a start if its service file does not say."""
+MOST_GOLDEN = 5000
+"""Golden examples of a version: each is fetched and asked in every environment of every release (ADR 9)."""
+MOST_PINNED = 200
+"""Other files of a version: each one's ETag is in every decision of the record, for ever."""
 
 
 @dataclass(frozen=True)
@@ -24,27 +34,44 @@ class PublishedModel:
     """Bytes of all files."""
     uploaded: tuple[str, ...]
     """The files that were uploaded just now; none: the same version was there already."""
+    newest: bool
+    """Whether a release takes it without being told to."""
+    notes: tuple[str, ...]
+    """Sentences about what its author may not have meant."""
+    start_seconds: float
+    """That the service took to start with it, here."""
+    memory: int
+    """Bytes that the service had at the most, here."""
 
 
 def publish_model(
-    folder: Path, service: str, models: ModelRepository, on_bytes: OnBytes | None = None
+    folder: Path,
+    service: str,
+    models: ModelRepository,
+    clock: Clock,
+    *,
+    ready_seconds: float = READY_SECONDS,
+    on_bytes: OnBytes | None = None,
 ) -> PublishedModel:
     """Upload a model version, model.json last; a version that is not whole does not exist for anyone.
 
     Everything is checked before the first byte leaves: the manifest, that it is for this service, every file's size
-    and sha256, and that the model opens with the declared signature. Done again with the same version it uploads
-    nothing; after an interruption it uploads what is missing.
+    and sha256, that the model opens with the declared signature, and that the service starts with it and answers. Done
+    again with the same version it uploads nothing; after an interruption it uploads what is missing.
 
     Args:
         folder: holds model.json and the files it lists.
         service: the service that the model is for.
         models: the service's model repository.
+        clock: the time, which `created` is held against.
+        ready_seconds: how long the service may take to start.
         on_bytes: told of every piece that was sent, for progress.
 
     Raises:
-        Permanent: (model_manifest_invalid, model_incomplete, model_checksum_wrong, model_not_onnx,
-            model_signature_wrong, model_labels_wrong, model_exists: this version was published with other content,
-            model_repository_missing, storage_denied)
+        Permanent: (model_manifest_invalid, model_created_in_future, model_too_many_files, model_incomplete,
+            model_checksum_wrong, model_not_onnx, model_signature_wrong, model_labels_wrong, model_not_servable,
+            model_scores_wrong, model_golden_wrong, model_exists: this version was published with other content,
+            model_repository_missing, storage_denied, setting_missing)
         Temporary: (storage_unavailable)
     """
     manifest, content = read_manifest(folder)
@@ -53,7 +80,63 @@ def publish_model(
             Reason.MODEL_MANIFEST_INVALID,
             f"{folder} is a model for the service {manifest.service}, not for {service}.",
         )
+    _check_created(manifest, clock)
+    _check_count(manifest)
     check_files(folder, manifest)
     check_signature(folder, manifest)
+    tried = try_model(folder, manifest, ready_seconds)
     uploaded = models.publish(folder, manifest, content, on_bytes)
-    return PublishedModel(manifest.version, manifest_sha256(content), manifest.size, uploaded)
+    older_than = _newer(manifest, models, clock)
+    return PublishedModel(
+        version=manifest.version,
+        sha256=manifest_sha256(content),
+        size=manifest.size,
+        uploaded=uploaded,
+        newest=not older_than,
+        notes=tuple(note for note in (older_than, _sums(tried)) if note),
+        start_seconds=tried.seconds,
+        memory=tried.memory,
+    )
+
+
+def _check_created(manifest: ModelManifest, clock: Clock) -> None:
+    now = clock.now()
+    if manifest.created > now + CLOCK_ERROR:
+        raise Permanent(
+            Reason.MODEL_CREATED_IN_FUTURE,
+            f"Model {manifest.version} says in model.json that it was created {manifest.created.isoformat()}, and now "
+            f"it is {now.isoformat(timespec='seconds')}: it would be the newest until then; write the time at which it "
+            "was made.",
+        )
+
+
+def _check_count(manifest: ModelManifest) -> None:
+    others = len(pinned_files(manifest)) - 1
+    for count, most, what in ((len(manifest.golden), MOST_GOLDEN, "golden examples"), (others, MOST_PINNED, "files")):
+        if count > most:
+            beside = " beside its golden pictures" if what == "files" else ""
+            raise Permanent(
+                Reason.MODEL_TOO_MANY_FILES,
+                f"Model {manifest.version} has {count} {what}{beside}; {most} are allowed.",
+            )
+
+
+def _newer(manifest: ModelManifest, models: ModelRepository, clock: Clock) -> str:
+    """A sentence when another version stays the newest, "" otherwise."""
+    latest = clock.now() + CLOCK_ERROR
+    newest = next((one for one in models.listings() if one.age[0] <= latest), None)
+    if newest is None or newest.version == manifest.version:
+        return ""
+    return (
+        f"Model {manifest.version} is not the newest: {newest.version} was created {newest.created}. A release takes "
+        f"it only when it is named: nightferry release {manifest.service} --model {manifest.version}"
+    )
+
+
+def _sums(tried: TrialReport) -> str:
+    if not tried.sums:
+        return ""
+    return (
+        f"The scores are declared as probabilities, but {tried.sums}. Where each label is a question of its own that "
+        'is right; otherwise end the model with a softmax, or declare "scores": "logits".'
+    )

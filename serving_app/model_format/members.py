@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -19,8 +20,16 @@ _KINDS: dict[type, str] = {
 REQUIRED: Any = object()
 
 
+class ManifestFault(ValueError):
+    """model.json does not hold what it should; the text says what."""
+
+
+class LabelsFault(ManifestFault):
+    """The labels are not one for each class."""
+
+
 class Members:
-    """One object of model.json. Every method raises ValueError with one sentence."""
+    """One object of model.json. Every method raises ManifestFault with one sentence."""
 
     def __init__(self, value: object, path: str, known: Collection[str]) -> None:
         """Take the object.
@@ -32,13 +41,13 @@ class Members:
         """
         self._path = path
         if not isinstance(value, dict):
-            raise ValueError(f"{path} is {kind(value)}; give an object" if path else "not a JSON object")
+            raise ManifestFault(f"{path} is {kind(value)}; give an object" if path else "not a JSON object")
         self._value = value
         for name in value:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-                raise ValueError(f"{self.path(name)} is not a member; {hint}")
+                raise ManifestFault(f"{self.path(name)} is not a member; {hint}")
 
     def path(self, name: str) -> str:
         """Return a member's path."""
@@ -48,22 +57,31 @@ class Members:
         """Return a member as it is; the default also stands for null."""
         if self._value.get(name) is None:
             if default is REQUIRED:
-                raise ValueError(f"{self.path(name)} is missing")
+                raise ManifestFault(f"{self.path(name)} is missing")
             return default
         return self._value[name]
 
-    def text(self, name: str, default: str = REQUIRED) -> str:
-        """Return a text that is not empty."""
-        value = self.get(name, default)
-        if not isinstance(value, str) or not value:
-            raise self._wrong(name, value, "a text")
+    def text(self, name: str, pattern: re.Pattern[str] | None = None, wanted: str = "a text", most: int = 0) -> str:
+        """Return a text that is not empty.
+
+        Args:
+            name: the member.
+            pattern: what the whole text has to match; none: any text.
+            wanted: says what the pattern takes.
+            most: how many characters it may have; 0: any number.
+        """
+        value = self.get(name)
+        if not isinstance(value, str) or not value or (pattern and not pattern.fullmatch(value)):
+            raise self._wrong(name, value, wanted)
+        if most and len(value) > most:
+            raise ManifestFault(f"{self.path(name)} has {len(value)} characters; {most} are allowed")
         return value
 
     def one_of(self, name: str, allowed: Collection[str], default: str = REQUIRED) -> str:
         """Return one of some texts."""
         value = self.get(name, default)
         if value not in allowed:
-            raise ValueError(f"{self.path(name)} is {value!r}; one of {', '.join(allowed)}")
+            raise ManifestFault(f"{self.path(name)} is {value!r}; one of {', '.join(allowed)}")
         return str(value)
 
     def whole(self, name: str, default: int = REQUIRED, *, low: int) -> int:
@@ -94,6 +112,13 @@ class Members:
             raise self._wrong(name, value, "true or false")
         return value
 
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Return an object as it is; an empty one where it is left out."""
+        value = self.get(name, {})
+        if not isinstance(value, dict):
+            raise self._wrong(name, value, "an object")
+        return value
+
     def items(self, name: str, default: list[Any] = REQUIRED) -> list[Any]:
         """Return a list."""
         value = self.get(name, default)
@@ -101,9 +126,9 @@ class Members:
             raise self._wrong(name, value, "a list")
         return value
 
-    def _wrong(self, name: str, value: object, wanted: str) -> ValueError:
+    def _wrong(self, name: str, value: object, wanted: str) -> ManifestFault:
         shown = repr(value) if isinstance(value, str | int | float) else kind(value)
-        return ValueError(f"{self.path(name)} is {shown[:80]}; give {wanted}")
+        return ManifestFault(f"{self.path(name)} is {shown[:80]}; give {wanted}")
 
 
 def kind(value: object) -> str:

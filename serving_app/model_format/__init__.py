@@ -1,0 +1,23 @@
+"""model.json: the one reader of it, for publishing, for deploying and for the service. The standard library alone.
+
+It lives in the service's package, because an image's app comes from its own repository, at any commit: the reader is
+then always the one that this app was tested with. ADR 9 says more.
+"""
+
+from __future__ import annotations
+
+from serving_app.model_format.manifest import DATATYPES, MANIFEST, ImageSpec, ModelFile, ModelManifest, Tensor
+from serving_app.model_format.members import LabelsFault, ManifestFault
+from serving_app.model_format.reader import parse_manifest
+
+__all__ = [
+    "DATATYPES",
+    "MANIFEST",
+    "ImageSpec",
+    "LabelsFault",
+    "ManifestFault",
+    "ModelFile",
+    "ModelManifest",
+    "Tensor",
+    "parse_manifest",
+]

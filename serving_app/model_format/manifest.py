@@ -1,0 +1,116 @@
+"""What model.json declares, as values. docs/model-format.md explains the file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MANIFEST = "model.json"
+DATATYPES = {
+    "BOOL": "bool",
+    "UINT8": "uint8",
+    "UINT16": "uint16",
+    "UINT32": "uint32",
+    "UINT64": "uint64",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "FP16": "float16",
+    "FP32": "float32",
+    "FP64": "float64",
+    "BYTES": "object",
+}
+"""Open Inference Protocol datatype -> numpy dtype."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file of a model version."""
+
+    name: str
+    """Path below the version's folder."""
+    size: int
+    """Bytes."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output: name, datatype (Open Inference Protocol) and shape, where -1 is any size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """How a picture becomes the tensor `input`: `((pixel / 255 * scale) - mean) / std`, per channel."""
+
+    input: str
+    width: int
+    height: int
+    mode: str = "RGB"
+    """"L" (grey) or "RGB"."""
+    layout: str = "nchw"
+    """"flat", "nchw" or "nhwc"."""
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    scale: float = 1.0
+    invert: bool = False
+    """Dark on light becomes light on dark before anything else."""
+    resample: str = "bilinear"
+    """"nearest", "box", "bilinear", "bicubic" or "lanczos"."""
+    top_k: int = 3
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return 1 if self.mode == "L" else 3
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape of one picture."""
+        return {
+            "flat": (self.width * self.height * self.channels,),
+            "nchw": (self.channels, self.height, self.width),
+            "nhwc": (self.height, self.width, self.channels),
+        }[self.layout]
+
+
+@dataclass(frozen=True)
+class ModelManifest:
+    """model.json. Its own sha256 identifies the version, since it holds that of every file."""
+
+    service: str
+    version: str
+    created: dt.datetime
+    """With its zone."""
+    author: str
+    commit: str | None
+    """The training code's commit, when known."""
+    files: tuple[ModelFile, ...]
+    model: str
+    """The file that holds the model."""
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    labels: tuple[str, ...] = ()
+    image: ImageSpec | None = None
+    scores: str = "probabilities"
+    """What the first output holds: "probabilities", or "logits" when the service has to apply the softmax."""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    golden: tuple[Mapping[str, Any], ...] = ()
+    """Requests with known answers."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def golden_files(self) -> frozenset[str]:
+        """The files that golden examples name."""
+        return frozenset(str(example["image"]) for example in self.golden if "image" in example)
