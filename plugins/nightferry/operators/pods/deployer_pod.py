@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 
 from nightferry import settings
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
@@ -17,7 +15,7 @@ from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.cluster import require_cluster
 from nightferry.manifests import deployer_pods
-from nightferry.operators.pods.quick_pods import LOOK_SECONDS, QuickPodManager, exit_code
+from nightferry.operators.pods.quick_end import LOOK_SECONDS, Ended, QuickEnd, exit_code
 from nightferry.settings import Settings
 
 DEPLOYER_LABELS = {"app.kubernetes.io/managed-by": "nightferry", "app.kubernetes.io/component": "deployer"}
@@ -72,16 +70,11 @@ class DeployerPodOperator(KubernetesPodOperator):
         self.command = command
         self.serves = serves
 
-    @cached_property
-    def pod_manager(self) -> PodManager:
-        """What watches the pod."""
-        return QuickPodManager(kube_client=self.client, callbacks=self.callbacks, recorded=self.recorded)
-
     def recorded(self) -> bool:
-        """Whether the record says that the pod's work is done. Of most of its work there is no record."""
+        """Whether the record says that the pod's work is done; not where that work is not recorded."""
         return False
 
-    def execute(self, context: Any) -> Any:
+    def execute(self, context: Any) -> None:
         """Fill in what belongs to this installation, and run the pod."""
         require_cluster(str(self.kubernetes_conn_id))
         now = settings.load()
@@ -89,8 +82,11 @@ class DeployerPodOperator(KubernetesPodOperator):
         if self.execution_timeout:  # should Airflow be gone by then, the cluster ends the pod
             self.active_deadline_seconds = int(self.execution_timeout.total_seconds())
         self.give_settings(now)
+        self.callbacks = [QuickEnd(self, self.recorded)]
         try:
-            return super().execute(context)
+            super().execute(context)
+        except Ended:
+            self.log.info("The deployer has ended well.")
         except Exception as fault:
             raise self.explained(fault) from fault
 
