@@ -11,7 +11,7 @@ from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_spec import ModelSource, Source
+from nightferry.entities.service_spec import CLUSTER, ModelSource, Source
 from nightferry.errors import Permanent
 from nightferry.settings import Settings
 
@@ -76,9 +76,9 @@ def source(settings: Settings, source: Source) -> GitSource:
     return GitSource(source.repository, settings.work, settings.root)
 
 
-def cluster(settings: Settings, namespace: str) -> KubeCluster:
-    """A namespace of the cluster. Raises as `open_cluster`."""
-    return open_cluster(settings, namespace)
+def cluster(settings: Settings, namespace: str, connection: str = CLUSTER) -> KubeCluster:
+    """A namespace of the cluster that Airflow knows by a connection. Raises as `open_cluster`."""
+    return open_cluster(settings, namespace, connection)
 
 
 def registry(settings: Settings) -> OciRegistry:
