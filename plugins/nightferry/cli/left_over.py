@@ -72,17 +72,18 @@ def list_(arguments: argparse.Namespace) -> int:
 
 def retire(arguments: argparse.Namespace) -> int:
     """Remove what is left of one service, or show what would be removed."""
-    removed: list[dict[str, object]] = []
     found: list[tuple[str, LeftOver]] = []
+    removed: list[tuple[str, str, tuple[str, ...]]] = []
     for connection, cluster, known in _places(settings_of.load(), arguments):
         for one in left_over(cluster, known):
             if one.service == arguments.service:
                 found.append((connection, one))
                 if arguments.yes:
                     gone = retire_left_over(cluster, one.service, SystemClock(), everything=arguments.everything)
-                    removed.append({"cluster": connection, "namespace": one.namespace, "removed": list(gone)})
+                    removed.append((connection, one.namespace, gone))
     if arguments.json:
-        show_json({"service": arguments.service, "removed": removed})
+        headings = ("cluster", "namespace", "removed")
+        show_json({"service": arguments.service, "removed": [dict(zip(headings, one, strict=True)) for one in removed]})
     elif not found:
         print(f"Nothing is left of {arguments.service} in the namespaces where no service file names it.")
     elif not arguments.yes:
@@ -90,8 +91,8 @@ def retire(arguments: argparse.Namespace) -> int:
         what = "everything of it" if arguments.everything else "every release but the one in use"
         print(f"Nothing was changed. With --yes, {what} is removed.")
     else:
-        for one in removed:
-            print(f"{one['namespace']}: removed {', '.join(map(str, one['removed'])) or 'nothing'}.")  # type: ignore[call-overload]
+        for _, namespace, gone in removed:
+            print(f"{namespace}: removed {', '.join(gone) or 'nothing'}.")
     return OK
 
 

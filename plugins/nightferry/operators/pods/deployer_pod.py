@@ -82,7 +82,7 @@ class DeployerPodOperator(KubernetesPodOperator):
         if self.execution_timeout:  # should Airflow be gone by then, the cluster ends the pod
             self.active_deadline_seconds = int(self.execution_timeout.total_seconds())
         self.give_settings(now)
-        self.callbacks = [QuickEnd(self, self.recorded)]
+        self.callbacks = [QuickEnd(self, self.recorded)]  # type: ignore[list-item]  # an instance has them, too
         try:
             super().execute(context)
         except Ended:

@@ -91,5 +91,5 @@ def _release(deployment: Manifest) -> str:
 
 
 def _being_switched(deployment: Manifest, clock: Clock) -> bool:
-    mark = names.annotations_of(deployment).get(names.SWITCHING)
+    mark = names.annotations_of(deployment).get(names.SWITCHING, "")
     return bool(mark) and clock.now() - dt.datetime.fromisoformat(mark.split()[0]) < _SWITCH_TAKES
