@@ -28,7 +28,7 @@ class QuickEnd(KubernetesPodOperatorCallback):
     """Ends the provider's waiting at the deployer's last word.
 
     The provider waits until the kubelet closes the log, has noticed the end of the container, and has said so in the
-    pod's phase: some seconds. The record says it at once, where the work is on it; else the container's own state, which
+    pod's phase: some seconds. The record says it at once, where the work is on it; else the container's state does, which
     comes before the phase and has the exit code. Where neither is seen in time, the provider goes on waiting.
     """
 
