@@ -28,8 +28,8 @@ class QuickEnd(KubernetesPodOperatorCallback):
     """Ends the provider's waiting at the deployer's last word.
 
     The provider waits until the kubelet closes the log, has noticed the end of the container, and has said so in the
-    pod's phase: some seconds. The record says it at once, where the work is on it; else the container's state does, which
-    comes before the phase and has the exit code. Where neither is seen in time, the provider goes on waiting.
+    pod's phase: some seconds. Where the work is on the record, that says it at once; else the container's own state
+    does, which comes before the phase and has the exit code. Where neither is seen in time, the provider goes on.
     """
 
     def __init__(self, operator: Any, recorded: Callable[[], bool]) -> None:
