@@ -40,6 +40,4 @@ with DAG(
     tags=["nightferry", "housekeeping"],
 ):
     for (cluster, namespace), services in places().items():
-        RetireOperator(
-            task_id=f"{cluster}.{namespace}", cluster=cluster, namespace=namespace, services=sorted(services)
-        )
+        RetireOperator(task_id=f"{cluster}.{namespace}", cluster=cluster, serves=namespace, services=sorted(services))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from nightferry.entities.deployer_end import LAST_WORD
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.operators.pods.quick_pods import QuickPodManager
 from nightferry.operators.pods.retire import RetireOperator
 
 from tests.dags.world import CONNECTIONS
@@ -21,7 +20,7 @@ from tests.dags.world import CONNECTIONS
 
 def an_operator() -> RetireOperator:
     return RetireOperator(
-        task_id="retire", cluster="nightferry_cluster", namespace="staging", services=["digits", "letters"]
+        task_id="retire", cluster="nightferry_cluster", serves="staging", services=["digits", "letters"]
     )
 
 
@@ -31,15 +30,17 @@ def a_pod(name: str, phase: str, minutes_ago: float | None = None, code: int = 0
     terminated = SimpleNamespace(exit_code=code, finished_at=ended) if ended else None
     state = SimpleNamespace(terminated=terminated, running=None if ended else SimpleNamespace(), waiting=None)
     containers = [SimpleNamespace(name="base", state=state)]
-    status = SimpleNamespace(phase=phase, container_statuses=containers, init_container_statuses=None)
-    return SimpleNamespace(status=status, metadata=SimpleNamespace(name=name, namespace="staging"))
+    status = SimpleNamespace(
+        phase=phase, container_statuses=containers, init_container_statuses=None, conditions=None, reason=None
+    )
+    spec = SimpleNamespace(containers=[SimpleNamespace(name="base")], init_containers=None)
+    metadata = SimpleNamespace(name=name, namespace="nightferry", labels={"try_number": "1"})
+    return SimpleNamespace(status=status, spec=spec, metadata=metadata)
 
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the provider's operator raises, one for each time that it runs."""
-    import json
-
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
     monkeypatch.setenv("AIRFLOW_CONN_NIGHTFERRY_CLUSTER", json.dumps(CONNECTIONS["NIGHTFERRY_CLUSTER"]))
@@ -98,13 +99,16 @@ def test_a_cluster_that_does_not_take_the_pod_is_named_and_asked_again(
 ) -> None:
     from kubernetes.client import ApiException
 
-    provider.append(ApiException(status=status, reason="No"))
+    refusal = ApiException(status=status, reason="No")
+    refusal.body = '{"message": "the policy denied it"}'
+    provider.append(refusal)
 
     error, note = run(an_operator())
 
     assert isinstance(error, Temporary)
     assert (error.reason, note["reason"]) == (reason, reason)
-    assert "staging" in error.sentence
+    assert "nightferry" in error.sentence
+    assert ("the policy denied it" in error.sentence) is (status == 403)
 
 
 def test_a_deployer_that_was_killed_is_tried_again(provider: list[Any]) -> None:
@@ -141,7 +145,7 @@ def test_pods_that_ended_and_were_left_behind_are_removed(provider: list[Any], m
     operator.execute({"ti": Notes()})
 
     assert removed == ["left-behind", "failed-and-left-behind"]
-    assert asked == [("staging", "app.kubernetes.io/managed-by=nightferry,app.kubernetes.io/component=deployer")]
+    assert asked == [("nightferry", "app.kubernetes.io/managed-by=nightferry,app.kubernetes.io/component=deployer")]
     assert operator.arguments == ["retire", "--namespace", "staging", "--service", "digits", "--service", "letters"]
 
 
@@ -150,7 +154,7 @@ def test_a_pod_that_could_not_be_deleted_is_found_by_the_next_try() -> None:
     from kubernetes.client import models as k8s
 
     running = k8s.V1Pod(
-        metadata=k8s.V1ObjectMeta(name="mine", namespace="staging", labels={"try_number": "1"}),
+        metadata=k8s.V1ObjectMeta(name="mine", namespace="nightferry", labels={"try_number": "1"}),
         spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base")]),
         status=k8s.V1PodStatus(phase="Running"),
     )
@@ -163,91 +167,144 @@ def test_a_pod_that_could_not_be_deleted_is_found_by_the_next_try() -> None:
 
     with pytest.raises(Exception, match="returned a failure"):
         killed.cleanup(running, running)
-    context = {"task_state_store": {"pod_identifier": {"name": "mine", "namespace": "staging"}}, "ti": Mock()}
-    found = again.get_or_create_pod(k8s.V1Pod(metadata=k8s.V1ObjectMeta(namespace="staging")), context)
+    context = {"task_state_store": {"pod_identifier": {"name": "mine", "namespace": "nightferry"}}, "ti": Mock()}
+    found = again.get_or_create_pod(k8s.V1Pod(metadata=k8s.V1ObjectMeta(namespace="nightferry")), context)
 
     assert found is running
     cluster.patch_namespaced_pod.assert_not_called()
 
 
-def a_manager(recorded: bool = False) -> QuickPodManager:
-    """The manager of a pod whose work is on the record, or not."""
-    return QuickPodManager(kube_client=SimpleNamespace(), recorded=lambda: recorded)
-
-
-@pytest.fixture
-def late(monkeypatch: pytest.MonkeyPatch) -> QuickPodManager:
-    """The manager of a pod of which the cluster says only at the third look that it has ended."""
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    looks = [a_pod("mine", "Running"), a_pod("mine", "Running"), a_pod("mine", "Succeeded", 0)]
-    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: looks.pop(0) if len(looks) > 1 else looks[0])
-    return a_manager()
-
-
-def test_a_pod_that_ends_late_is_awaited(late: QuickPodManager) -> None:
-    assert late.await_pod_completion(a_pod("mine", "Running")).status.phase == "Succeeded"
-
-
-@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (2, "Failed")])
-def test_a_pod_ends_with_its_container(monkeypatch: pytest.MonkeyPatch, code: int, phase: str) -> None:
-    """The cluster goes on calling the pod running for more than a second."""
-    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: a_pod("mine", "Running", 0, code))
-    ended = a_manager().await_pod_completion(a_pod("mine", "Running"))
-    assert ended.status.phase == phase
-
-
-def test_a_container_that_ends_late_does_not_count_as_running(late: QuickPodManager) -> None:
-    assert late.container_is_running(a_pod("mine", "Running"), "base") is False
-
-
-def test_a_container_that_goes_on_counts_as_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter(range(100))
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setattr("time.monotonic", lambda: next(times))
-    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: a_pod("mine", "Running"))
-
-    assert a_manager().container_is_running(a_pod("mine", "Running"), "base") is True
+# How the end of a pod is noticed, through the provider's own operator
 
 
 class Log:
-    """A log whose connection the cluster would keep open for another second."""
+    """A log that is followed; its connection stays open until the pod has ended."""
 
     def __init__(self, *lines: str) -> None:
-        self.lines = [f"2026-11-21T02:00:00Z {line}\n".encode() for line in lines]
-        self.response = Mock()
+        self._lines = lines
 
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.lines
-        if not self.response.close.called:
-            self.lines.append(b"followed further")
-            yield self.lines[-1]
+    def stream(self, **options: Any) -> Iterator[bytes]:
+        for line in self._lines:
+            yield f"2026-11-21T02:00:00Z {line}\n".encode()
 
 
-def test_a_log_is_followed_to_the_deployers_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Log("It is done.", LAST_WORD)
-    monkeypatch.setattr(PodManager, "read_pod_logs", lambda self, *arguments, **options: log)
-    assert list(a_manager().read_pod_logs(a_pod("mine", "Running"), "base")) == log.lines
-    assert len(log.lines) == 2
-    log.response.close.assert_called_once()
+class OnePodCluster:
+    """As much of the API server as the provider asks about one pod. The pod's states come one after the other."""
+
+    def __init__(self, log: Log, *states: Any) -> None:
+        from kubernetes import client
+
+        self.api_client = client.ApiClient()
+        self.log, self.states = log, list(states)
+        self.created: list[dict[str, Any]] = []
+        self.deleted: list[str] = []
+        self.looks = 0
+
+    def _state(self) -> Any:
+        self.looks += 1
+        assert self.looks < 200, "the provider waits for ever"
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def create_namespaced_pod(self, body: dict[str, Any], namespace: str) -> Any:
+        self.created.append(body)
+        return self.states[0]
+
+    def list_namespaced_pod(self, namespace: str, label_selector: str) -> Any:
+        return SimpleNamespace(items=[self.states[0]] if self.created else [])
+
+    def read_namespaced_pod(self, name: str, namespace: str) -> Any:
+        return self._state()
+
+    def read_namespaced_pod_log(self, **options: Any) -> Log:
+        return self.log
+
+    def list_namespaced_event(self, **options: Any) -> Any:
+        return SimpleNamespace(items=[], metadata=None)
+
+    def delete_namespaced_pod(self, name: str, namespace: str, **options: Any) -> None:
+        self.deleted.append(name)
 
 
-@pytest.mark.parametrize("said", [LAST_WORD, "Making Deployment digits-20261121-1."], ids=["ends", "goes on"])
-@pytest.mark.parametrize("recorded", [True, False], ids=["on record", "not on record"])
-def test_work_that_is_on_record_is_not_awaited_further(
-    monkeypatch: pytest.MonkeyPatch, said: str, recorded: bool
-) -> None:
-    """A record of work beside a log that broke off is no end: the pod may have more to do."""
-    times = iter(range(100))
+class Task(Notes):
+    """The task instance."""
+
+    dag_id, task_id, map_index, try_number = "retire_releases", "retire", -1, 1
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., OnePodCluster]:
+    """Run the operator whole, over the cluster that is given; the cluster."""
+    monkeypatch.setenv("AIRFLOW_CONN_NIGHTFERRY_CLUSTER", json.dumps(CONNECTIONS["NIGHTFERRY_CLUSTER"]))
+    monkeypatch.setenv("NIGHTFERRY_DEPLOYER_IMAGE", "deployer@sha256:" + "2" * 64)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setattr("time.monotonic", lambda: next(times))
-    monkeypatch.setattr(PodManager, "read_pod_logs", lambda self, *arguments, **options: Log(said))
-    pods = [a_pod("mine", "Running")]
-    monkeypatch.setattr(QuickPodManager, "read_pod", lambda self, pod: pods[0])
-    manager = a_manager(recorded)
-    list(manager.read_pod_logs(pods[0], "base"))
 
-    done = recorded and said == LAST_WORD
-    assert manager.container_is_running(pods[0], "base") is not done
-    if not done:
-        pods[0] = a_pod("mine", "Running", 0, 2)
-    assert manager.await_pod_completion(pods[0]).status.phase == ("Succeeded" if done else "Failed")
+    def watch(cluster: OnePodCluster, recorded: bool = False) -> OnePodCluster:
+        operator = an_operator()
+        operator.recorded = lambda: recorded
+        operator.client = cluster
+        operator.hook = SimpleNamespace(is_in_cluster=False, get_pod=lambda name, namespace: None)
+        operator._remove_finished_pods = lambda: None
+        operator.execute({"ti": Task(), "run_id": "manual", "dag": SimpleNamespace(parent_dag=None)})
+        return cluster
+
+    return watch
+
+
+SAID = (*LAST_WORD.splitlines(), "the log is followed further")
+
+
+def test_work_that_is_on_record_is_not_awaited_further(watched: Callable[..., OnePodCluster]) -> None:
+    """The pod goes on running for as long as one looks: the kubelet has not noticed yet."""
+    cluster = watched(OnePodCluster(Log("It is done.", *SAID), a_pod("mine", "Running")), recorded=True)
+    assert cluster.deleted == ["mine"]
+
+
+@pytest.mark.parametrize("late", [0, 3], ids=["at once", "late"])
+def test_a_pod_ends_with_its_container(watched: Callable[..., OnePodCluster], late: int) -> None:
+    """The cluster goes on calling the pod running for more than a second."""
+    running = [a_pod("mine", "Running")] * 3
+    cluster = watched(OnePodCluster(Log(*SAID), *running, *running[:late], a_pod("mine", "Running", 0)))
+    assert cluster.deleted == ["mine"]
+
+
+@pytest.mark.parametrize(("code", "kind"), [(2, Permanent), (3, Temporary)])
+def test_a_container_that_ends_badly_fails_the_task(
+    watched: Callable[..., OnePodCluster], code: int, kind: type[NightferryError]
+) -> None:
+    cluster = OnePodCluster(Log(*SAID), a_pod("mine", "Running", 0, code))
+    with pytest.raises(kind):
+        watched(cluster)
+    assert cluster.deleted == ["mine"]
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["on record", "not on record"])
+def test_a_log_that_breaks_off_is_no_end(watched: Callable[..., OnePodCluster], recorded: bool) -> None:
+    """A record of work beside a log that broke off says nothing: the pod may have more to do."""
+    running, ended = a_pod("mine", "Running"), a_pod("mine", "Failed", 0, 2)
+    cluster = OnePodCluster(Log("Making Deployment digits-20261121-1.", "Still at it."), *[running] * 6, ended)
+    with pytest.raises(Permanent):
+        watched(cluster, recorded)
+
+
+def test_where_the_end_is_not_seen_in_time_the_provider_goes_on(
+    watched: Callable[..., OnePodCluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightferry.operators.pods.quick_end.PATIENCE", 0)
+    running, ended = a_pod("mine", "Running"), a_pod("mine", "Succeeded", 0)
+    cluster = watched(OnePodCluster(Log(*SAID), *[running] * 40, ended))
+    assert cluster.deleted == ["mine"]
+    assert cluster.looks > 40
+
+
+def test_a_deployer_runs_among_the_deployers_and_says_for_whom(
+    watched: Callable[..., OnePodCluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = a_pod("mine", "Succeeded", 0)
+    (made,) = watched(OnePodCluster(Log(*SAID), ended)).created
+    assert made["metadata"]["namespace"] == "nightferry"
+    assert made["metadata"]["labels"]["nightferry.dev/namespace"] == "staging"
+
+    monkeypatch.setenv("NIGHTFERRY_DEPLOYER_NAMESPACE", "deployers")
+    (other,) = watched(OnePodCluster(Log(*SAID), ended)).created
+    assert other["metadata"]["namespace"] == "deployers"
+    assert other["metadata"]["name"] != made["metadata"]["name"]

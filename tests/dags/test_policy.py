@@ -9,6 +9,7 @@ import pytest
 from nightferry import settings
 from nightferry.errors import Permanent, Temporary
 from nightferry.operators.pods.deployer_pod import DeployerPodOperator
+from nightferry.sandbox.kubernetes.cluster_objects import objects
 
 from tests.dags.bag import parsed
 
@@ -107,6 +108,14 @@ def test_deployer_pods_keep_to_pod_security_restricted(dags: dict[str, Any]) -> 
         assert container.resources.requests
         assert task.random_name_suffix, "without it, the provider may take another run's pod for its own"
         assert not task.log_pod_spec_on_failure
+        assert pod.metadata.namespace == "nightferry"
+        assert f"'{task.command}'" in allowed_tasks()
+
+
+def allowed_tasks() -> str:
+    """The rule of the admission policy that says which tasks a deployer may have."""
+    policy = next(one for one in objects(["cluster"]) if one["metadata"]["name"] == "nightferry-deployer-pods")
+    return next(str(one["expression"]) for one in policy["spec"]["validations"] if "args" in one["expression"])
 
 
 def test_a_deployer_pod_reads_the_ledger_with_a_mounted_secret_or_its_own_identity(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
-from nightferry.manifests import names
+from nightferry.manifests import deployer_pods, names
 
 from tests.e2e.polling import Caller, best_label
 from tests.e2e.stage import DAG, ENVIRONMENTS, SERVICE, Stage
@@ -209,11 +209,11 @@ class Then:
         assert len(digests) == 1
         for environment in ENVIRONMENTS:
             assert self._stage.deployments(environment).count(released.name) == 1
-            eventually(lambda where=environment: not self._deployer_pods(where), 60, f"no deployer in {environment}")
+        eventually(lambda: not self._deployer_pods(), 60, "no deployer is left")
 
-    def _deployer_pods(self, environment: str) -> list[str]:
+    def _deployer_pods(self) -> list[str]:
         labels = {"app.kubernetes.io/component": "deployer", "nightferry.dev/service": SERVICE}
-        found = self._stage.cluster(environment).list("Pod", labels)
+        found = self._stage.cluster(deployer_pods.NAMESPACE).list("Pod", labels)
         return [one["metadata"]["name"] for one in found]
 
     def ledger_whole(self) -> None:

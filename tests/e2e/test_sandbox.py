@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from nightferry import settings as settings_of
+from nightferry.manifests import deployer_pods
 from nightferry.sandbox import status
 from nightferry.sandbox.layout import BRIDGE, Layout, Owner
 from nightferry.sandbox.machine import leftovers
@@ -239,9 +240,9 @@ def test_a_service_answers_on_loopback_and_nowhere_else(web: str) -> None:
 
 
 ASK = """
-import json, socket, ssl, urllib.error, urllib.request
+import json, os, ssl, urllib.error, urllib.request
 here = "/var/run/secrets/kubernetes.io/serviceaccount"
-token, tls = open(f"{{here}}/token").read(), ssl.create_default_context(cafile=f"{{here}}/ca.crt")
+token, tls = os.environ["TOKEN"], ssl.create_default_context(cafile=f"{{here}}/ca.crt")
 def status(url, **more):
     try:
         request = urllib.request.Request(url, **more)
@@ -254,22 +255,26 @@ print("ANSWER" + json.dumps({{
     "service": status("http://{name}/"),
     "full name": status("http://{name}.{namespace}.svc.cluster.local/"),
     "storage": status("{storage}?comp=list"),
-    "own deployments": cluster("/apis/apps/v1/namespaces/{namespace}/deployments"),
-    "others' deployments": cluster("/apis/apps/v1/namespaces/production/deployments"),
+    "staging's deployments": cluster("/apis/apps/v1/namespaces/staging/deployments"),
+    "production's deployments": cluster("/apis/apps/v1/namespaces/production/deployments"),
+    "others' deployments": cluster("/apis/apps/v1/namespaces/kube-system/deployments"),
     "secrets": cluster("/api/v1/namespaces/{namespace}/secrets"),
     "nodes": cluster("/api/v1/nodes"),
 }}))
 """
 
 
-def test_a_deployers_pod_finds_what_it_needs_and_may_do_no_more(web: str, airflow_user: Any) -> None:
-    """Started by Airflow's own user, in the namespace that enforces restricted Pod Security."""
+def test_a_deployers_account_finds_what_it_needs_and_may_do_no_more(web: str, cluster: Any) -> None:
+    """From a pod, as the deployers are; this one is beside them, since among them it would not be let in."""
     from kubernetes import client
 
-    core = client.CoreV1Api(airflow_user)
+    core = client.CoreV1Api(cluster)
+    asked = {"spec": {"audiences": None, "expirationSeconds": 600}}
+    home, account = deployer_pods.NAMESPACE, deployer_pods.SERVICE_ACCOUNT
+    token = core.create_namespaced_service_account_token(account, home, asked).status.token
     storage = settings_of.load().require("STORAGE_URL")
-    code = ASK.format(name=NAME, namespace=NAMESPACE, storage=storage)
-    spec = {"serviceAccountName": "nightferry-deployer", "restartPolicy": "Never", "containers": [container(code)]}
+    asks = container(ASK.format(name=NAME, namespace=NAMESPACE, storage=storage))
+    spec = {"restartPolicy": "Never", "containers": [{**asks, "env": [{"name": "TOKEN", "value": token}]}]}
     core.create_namespaced_pod(NAMESPACE, {"metadata": {"name": f"{NAME}-ask"}, "spec": spec})
     try:
         wait_for(lambda: core.read_namespaced_pod(f"{NAME}-ask", NAMESPACE).status.phase in {"Succeeded", "Failed"})
@@ -281,19 +286,20 @@ def test_a_deployers_pod_finds_what_it_needs_and_may_do_no_more(web: str, airflo
         "service": 200,
         "full name": 200,
         "storage": 403,
-        "own deployments": 200,
+        "staging's deployments": 200,
+        "production's deployments": 200,
         "others' deployments": 403,
         "secrets": 403,
         "nodes": 403,
     }
 
 
-def test_an_unrestricted_pod_is_refused(airflow_user: Any) -> None:
+def test_an_unrestricted_pod_is_refused(cluster: Any) -> None:
     from kubernetes import client
 
     spec = {"containers": [{**container("pass"), "securityContext": {"runAsUser": 0}}]}
     with pytest.raises(client.ApiException) as raised:
-        client.CoreV1Api(airflow_user).create_namespaced_pod(NAMESPACE, {"metadata": {"name": NAME}, "spec": spec})
+        client.CoreV1Api(cluster).create_namespaced_pod(NAMESPACE, {"metadata": {"name": NAME}, "spec": spec})
     assert raised.value.status == 403
 
 

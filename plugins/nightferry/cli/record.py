@@ -13,7 +13,6 @@ from nightferry.cli.lookup import known, spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
 from nightferry.cli.releasing.release_view import ReleaseView, print_release, view_of
 from nightferry.clients import connect
-from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
@@ -106,4 +105,5 @@ def address_of(settings: Settings, spec: ServiceSpec, name: str) -> str:
     except KeyError as fault:
         has = " and ".join(environment.name for environment in spec.environments)
         raise Permanent(Reason.REQUEST_INVALID, f"{spec.service} has no environment {name}, but {has}.") from fault
-    return service_address(open_cluster(settings, environment.namespace), spec.service)
+    cluster = connect.cluster(settings, environment.namespace, environment.cluster)
+    return service_address(cluster, spec.service)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nightferry import settings as settings_of
+from nightferry.cli import left_over
 from nightferry.cli.arguments import Subparsers, command, group
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, table
@@ -19,8 +20,9 @@ CHECK_EXAMPLES = """\
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add `services`."""
-    commands = group(subparsers, "services", "look at the service files")
+    commands = group(subparsers, "services", "look at the service files, and at what has none any more")
     command(commands, "check", check, "check every service file and list the services", CHECK_EXAMPLES)
+    left_over.add_parsers(commands)
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.clients.patient_cluster import PatientCluster
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_spec import ModelSource, Source
+from nightferry.entities.service_spec import CLUSTER, ModelSource, Source
 from nightferry.errors import Permanent
 from nightferry.settings import Settings
 
@@ -79,9 +79,12 @@ def source(settings: Settings, source: Source) -> GitSource:
     return GitSource(source.repository, settings.work, settings.root, _git_seconds(settings))
 
 
-def cluster(settings: Settings, namespace: str) -> PatientCluster:
-    """A namespace of the cluster, asked again while it is away for a moment. Raises as `open_cluster`."""
-    return PatientCluster(open_cluster(settings, namespace), SystemClock())
+def cluster(settings: Settings, namespace: str, connection: str = CLUSTER) -> PatientCluster:
+    """A namespace of the cluster that Airflow knows by a connection, asked again while it is away for a moment.
+
+    Raises as `open_cluster`.
+    """
+    return PatientCluster(open_cluster(settings, namespace, connection), SystemClock())
 
 
 def registry(settings: Settings) -> OciRegistry:

@@ -21,6 +21,9 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 
+CLUSTER = "nightferry_cluster"
+"""The Airflow connection of the cluster where a service file names none."""
+
 
 class Schedule(Frozen):
     """When a service is released by itself."""
@@ -154,7 +157,7 @@ class Environment(Frozen):
 
     name: Literal["staging", "production"]
     namespace: Name
-    cluster: str = "nightferry_cluster"
+    cluster: str = CLUSTER
     """The Airflow connection of the cluster."""
     replicas: int = Field(default=1, ge=1, le=1000)
     strategy: Literal["blue_green"] = "blue_green"

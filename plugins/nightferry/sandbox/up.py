@@ -14,6 +14,7 @@ from pathlib import Path
 from nightferry.clients.azure.ledger import NOTES as LEDGER_NOTES
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.manifests import deployer_pods
 from nightferry.sandbox import choices, secrets_files, state
 from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
@@ -31,7 +32,7 @@ from nightferry.sandbox.stores import containers as storage_containers
 from nightferry.sandbox.stores import parts as store_parts
 from nightferry.sandbox.supervise.kube_api import KubeApi
 from nightferry.sandbox.supervise.supervision import Supervisor
-from nightferry.settings import Settings
+from nightferry.settings import PREFIX, Settings
 
 FIRST_GIGABYTES = 5.0
 LATER_GIGABYTES = 0.5
@@ -136,6 +137,7 @@ class _Up:
             self._start("kubelet", ("kube-apiserver", "containerd")),
             self._start("kube-proxy", ("kube-apiserver",)),
             Step("cluster objects", self._cluster_objects, ("kube-apiserver",)),
+            Step("allowed deployer", self._allow_deployer, ("cluster objects", "images")),
             self._start("coredns", ("cluster objects",)),
         ]
 
@@ -239,9 +241,20 @@ class _Up:
         )
         self.assembly.define(parts)
 
+    def _kube_api(self) -> KubeApi:
+        return KubeApi(kubernetes_parts.server(self.ports), pki.ensure(self.layout).client("admin"))
+
+    def _deployer_namespace(self) -> str:
+        return self.settings.own("DEPLOYER_NAMESPACE") or deployer_pods.NAMESPACE
+
     def _cluster_objects(self) -> None:
-        api = KubeApi(kubernetes_parts.server(self.ports), pki.ensure(self.layout).client("admin"))
-        cluster_objects.apply(api, self._connection_string())
+        cluster_objects.apply(self._kube_api(), self._connection_string(), self._deployer_namespace())
+
+    def _allow_deployer(self) -> None:
+        given = self.state.settings
+        variables = deployer_pods.environment(lambda name: given.get(f"{PREFIX}{name}"))
+        image = given["NIGHTFERRY_DEPLOYER_IMAGE"]
+        cluster_objects.allow_deployer(self._kube_api(), image, variables, self._deployer_namespace())
 
     def _airflow_database(self) -> None:
         airflow_parts.migrate(self.layout, self.ports, self.environment, self.progress)

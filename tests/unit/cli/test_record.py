@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from nightferry.cli import main, record
+from nightferry.cli import main
+from nightferry.clients import connect
+from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.record.record import record_failure, record_release, record_step
@@ -111,7 +113,7 @@ def test_url_prints_the_address_and_nothing_else(capsys, monkeypatch, clock, ser
     cluster = MemoryCluster(clock, "production")
     ports = [{"port": 80, "nodePort": 30123}]
     cluster.create({"kind": "Service", "metadata": {"name": "digits"}, "spec": {"type": "NodePort", "ports": ports}})
-    monkeypatch.setattr(record, "open_cluster", lambda settings, namespace: cluster)
+    monkeypatch.setattr(connect, "cluster", lambda settings, namespace, connection: cluster)
 
     assert main(["url", "digits"]) == 0
     assert capsys.readouterr().out == "http://127.0.0.1:30123\n"
@@ -124,3 +126,45 @@ def test_url_of_an_environment_the_service_does_not_have_is_bad_input(capsys, se
 
     assert main(["url", "digits", "staging"]) == 2
     assert "production" in capsys.readouterr().err
+
+
+def test_url_never_answers_from_another_cluster(capsys, monkeypatch, tmp_path, services):
+    """The service file names a cluster for which no kubeconfig is known, while one is known for the usual cluster."""
+    file = services / "digits.yaml"
+    text = file.read_text(encoding="utf-8").replace("namespace: production", "namespace: production, cluster: far_away")
+    file.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("NIGHTFERRY_KUBECONFIG", str(tmp_path / "usual"))
+
+    assert main(["url", "digits"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "far_away" in told.err
+    assert "[setting_missing]" in told.err
+
+
+def test_url_asks_the_environments_own_cluster(monkeypatch, tmp_path, services):
+    file = services / "digits.yaml"
+    text = file.read_text(encoding="utf-8").replace("namespace: production", "namespace: production, cluster: far_away")
+    file.write_text(text, encoding="utf-8")
+    named = {"usual": "http://127.0.0.1:1", "far": "http://127.0.0.1:2"}
+    for name, server in named.items():
+        (tmp_path / name).write_text(json.dumps(a_kubeconfig(server)), encoding="utf-8")
+    monkeypatch.setenv("NIGHTFERRY_KUBECONFIG", str(tmp_path / "usual"))
+    monkeypatch.setenv("NIGHTFERRY_KUBECONFIGS", f"other=/nowhere:far_away={tmp_path / 'far'}")
+    asked = []
+    monkeypatch.setattr(KubeCluster, "get", lambda cluster, kind, name: asked.append(cluster._api.configuration.host))
+
+    assert main(["url", "digits"]) == 2
+    assert main(["url", "digits", "staging"]) == 2
+    assert asked == [named["far"], named["usual"]]
+
+
+def a_kubeconfig(server):
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }

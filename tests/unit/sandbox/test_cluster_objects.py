@@ -1,4 +1,4 @@
-"""What the manifests grant: each environment the same, and no more than a release needs."""
+"""What the manifests grant, and what the sandbox brings its cluster to. What the policies refuse is in tests/e2e."""
 
 from __future__ import annotations
 
@@ -6,16 +6,41 @@ import json
 from typing import Any
 
 import pytest
-from nightferry.sandbox.kubernetes.cluster_objects import MANIFESTS, objects, storage_secret
+from nightferry.manifests import deployer_pods
+from nightferry.sandbox.kubernetes import cluster_objects
+from nightferry.sandbox.kubernetes.cluster_objects import MANIFESTS, moved, objects
 from nightferry.sandbox.supervise.kube_api import object_path
+
+ENVIRONMENTS = ("production", "staging")
+
+
+class Api:
+    """An API server that remembers."""
+
+    def __init__(self) -> None:
+        self.applied: dict[str, dict[str, Any]] = {}
+        self.removed: list[str] = []
+
+    def apply(self, thing: dict[str, Any]) -> None:
+        self.applied[object_path(thing)] = thing
+
+    def remove(self, thing: dict[str, Any]) -> None:
+        self.removed.append(object_path(thing))
 
 
 def of_kind(kind: str) -> list[dict[str, Any]]:
     return [thing for thing in objects() if thing["kind"] == kind]
 
 
-def rules(role: str) -> list[dict[str, Any]]:
-    return next(thing["rules"] for thing in of_kind("ClusterRole") if thing["metadata"]["name"] == role)
+def rules(kind: str, role: str) -> list[dict[str, Any]]:
+    return next(thing["rules"] for thing in of_kind(kind) if thing["metadata"]["name"] == role)
+
+
+ROLES = [
+    ("ClusterRole", "nightferry-deployer"),
+    ("ClusterRole", "nightferry-airflow"),
+    ("Role", "nightferry-airflow-deployers"),
+]
 
 
 def test_staging_and_production_differ_in_their_name_alone() -> None:
@@ -23,53 +48,137 @@ def test_staging_and_production_differ_in_their_name_alone() -> None:
     assert staging.replace("staging", "production") == production
 
 
-def test_both_are_under_restricted_pod_security() -> None:
+def test_every_namespace_is_under_restricted_pod_security() -> None:
     for namespace in of_kind("Namespace"):
         assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-    assert [namespace["metadata"]["name"] for namespace in of_kind("Namespace")] == ["production", "staging"]
+    assert [one["metadata"]["name"] for one in of_kind("Namespace")] == ["nightferry", *ENVIRONMENTS]
 
 
-def test_a_deployer_is_bound_in_its_own_namespace_alone() -> None:
-    for binding in of_kind("RoleBinding"):
-        for subject in binding["subjects"]:
-            if subject["kind"] == "ServiceAccount":
-                assert subject["namespace"] == binding["metadata"]["namespace"]
-    bound = {thing["roleRef"]["name"] for thing in of_kind("ClusterRoleBinding")}
-    assert bound == {"nightferry-coredns"}
-
-
-@pytest.mark.parametrize("role", ["nightferry-deployer", "nightferry-airflow"])
-def test_nobody_reads_secrets_or_gets_everything(role: str) -> None:
-    granted = {resource for rule in rules(role) for resource in rule["resources"]}
-    verbs = {verb for rule in rules(role) for verb in rule["verbs"]}
-    assert granted & {"*", "secrets", "serviceaccounts", "serviceaccounts/token", "roles", "rolebindings"} == set()
-    assert verbs & {"*", "impersonate", "bind", "escalate"} == set()
-    assert {group for rule in rules(role) for group in rule["apiGroups"]} & {"*"} == set()
-
-
-def test_airflow_changes_nothing_but_pods() -> None:
-    changed = {
-        r
-        for rule in rules("nightferry-airflow")
-        for r in rule["resources"]
-        if set(rule["verbs"]) - {"get", "list", "watch"}
+def test_the_deployer_has_rights_in_the_environments_and_none_where_it_runs() -> None:
+    accounts = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in of_kind("ServiceAccount")}
+    assert accounts == {("nightferry", "nightferry-deployer")}
+    bound = {
+        one["metadata"]["namespace"]
+        for one in of_kind("RoleBinding")
+        for subject in one["subjects"]
+        if (subject.get("namespace"), subject["name"]) in accounts
     }
-    assert changed == {"pods"}
+    assert bound == set(ENVIRONMENTS)
+    assert {thing["roleRef"]["name"] for thing in of_kind("ClusterRoleBinding")} == {"nightferry-coredns"}
+
+
+@pytest.mark.parametrize(("kind", "role"), ROLES)
+def test_nobody_reads_secrets_or_gets_everything(kind: str, role: str) -> None:
+    granted = {resource for rule in rules(kind, role) for resource in rule["resources"]}
+    verbs = {verb for rule in rules(kind, role) for verb in rule["verbs"]}
+    assert granted & {"*", "secrets", "serviceaccounts", "serviceaccounts/token", "roles", "rolebindings"} == set()
+    assert granted & {"pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "configmaps"} == set()
+    assert verbs & {"*", "impersonate", "bind", "escalate"} == set()
+    assert {group for rule in rules(kind, role) for group in rule["apiGroups"]} & {"*"} == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "changes"),
+    [("ClusterRole", "nightferry-airflow", set()), ("Role", "nightferry-airflow-deployers", {"pods"})],
+)
+def test_airflow_changes_nothing_but_the_deployers_pods(kind: str, role: str, changes: set[str]) -> None:
+    changed = {
+        r for rule in rules(kind, role) for r in rule["resources"] if set(rule["verbs"]) - {"get", "list", "watch"}
+    }
+    assert changed == changes
+
+
+def test_airflow_is_bound_to_its_role_for_deployers_where_they_run_alone() -> None:
+    bound = {
+        (one["metadata"]["namespace"], one["roleRef"]["name"])
+        for one in of_kind("RoleBinding")
+        if one["subjects"][0]["name"] == "nightferry-airflow"
+    }
+    assert bound == {
+        ("nightferry", "nightferry-airflow-deployers"),
+        ("staging", "nightferry-airflow"),
+        ("production", "nightferry-airflow"),
+    }
+
+
+def test_the_policies_fail_closed_and_hold_for_whoever_asks() -> None:
+    bindings = {one["spec"]["policyName"]: one["spec"] for one in of_kind("ValidatingAdmissionPolicyBinding")}
+    for policy in of_kind("ValidatingAdmissionPolicy"):
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert "matchConditions" not in policy["spec"]
+        binding = bindings.pop(policy["metadata"]["name"])
+        assert binding["validationActions"] == ["Deny"]
+        assert binding["matchResources"] == {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "nightferry"}}
+        }
+        if "paramKind" in policy["spec"]:
+            where = {"name": deployer_pods.ALLOWED, "namespace": "nightferry", "parameterNotFoundAction": "Deny"}
+            assert binding["paramRef"] == where
+    assert bindings == {}
 
 
 def test_every_object_has_a_path() -> None:
-    paths = [object_path(thing) for thing in [*objects(), storage_secret("staging", "x")]]
+    given = [deployer_pods.storage_secret("x"), deployer_pods.allowed("x", {})]
+    paths = [object_path(thing) for thing in [*objects(), *given]]
     assert len(set(paths)) == len(paths)
     assert "/api/v1/namespaces/staging" in paths
-    assert "/api/v1/namespaces/staging/secrets/nightferry-storage" in paths
+    assert "/api/v1/namespaces/nightferry/secrets/nightferry-storage" in paths
     assert "/apis/rbac.authorization.k8s.io/v1/namespaces/production/rolebindings/nightferry-airflow" in paths
 
 
 def test_namespaces_come_before_what_is_in_them() -> None:
     kinds = [thing["kind"] for thing in objects()]
-    assert kinds[:2] == ["Namespace", "Namespace"]
+    assert kinds[:3] == ["Namespace"] * 3
 
 
 def test_the_objects_are_json() -> None:
     """The API server is sent JSON: no YAML date or the like may be among them."""
     assert json.loads(json.dumps(objects())) == objects()
+
+
+def test_the_storage_accounts_secret_is_with_the_deployers_alone() -> None:
+    api = Api()
+    cluster_objects.apply(api, "the connection string")  # type: ignore[arg-type]
+
+    holding = [path for path, thing in api.applied.items() if "the connection string" in json.dumps(thing)]
+    assert holding == ["/api/v1/namespaces/nightferry/secrets/nightferry-storage"]
+    for environment in ENVIRONMENTS:  # where it was in the versions before
+        assert f"/api/v1/namespaces/{environment}/secrets/nightferry-storage" in api.removed
+        assert f"/api/v1/namespaces/{environment}/serviceaccounts/nightferry-deployer" in api.removed
+    assert not set(api.removed) & set(api.applied)
+
+
+def test_a_new_deployer_image_takes_the_place_of_the_one_before() -> None:
+    api = Api()
+    for digest in ("1", "2"):
+        image = f"registry.example/deployer@sha256:{digest * 64}"
+        cluster_objects.allow_deployer(api, image, {"NIGHTFERRY_LEDGER": "ledger", "A": "b=c"})  # type: ignore[arg-type]
+    (allowed,) = api.applied.values()
+    assert allowed["data"]["images"] == f"registry.example/deployer@sha256:{'2' * 64}"
+    assert allowed["data"]["environment"].splitlines() == ["A=b=c", "NIGHTFERRY_LEDGER=ledger"]
+
+
+def test_the_deployers_may_run_in_another_namespace() -> None:
+    api = Api()
+    cluster_objects.apply(api, "x", "elsewhere")  # type: ignore[arg-type]
+    text = json.dumps(list(api.applied.values()))
+    assert '"namespace": "nightferry"' not in text
+    assert '"kubernetes.io/metadata.name": "nightferry"' not in text
+    assert "/api/v1/namespaces/elsewhere" in api.applied
+    assert "/api/v1/namespaces/elsewhere/secrets/nightferry-storage" in api.applied
+    assert [moved(thing, "nightferry") for thing in objects()] == objects()
+
+
+def test_a_deployer_is_given_what_it_needs_and_no_secret() -> None:
+    settings = {
+        "STORAGE_URL": "https://a",
+        "LEDGER": "ledger",
+        "STORAGE_CONNECTION_FILE": "/home/me/secret",
+        "REGISTRY": "r",
+        "SERVICE_TYPE": "",
+    }
+    assert deployer_pods.environment(settings.get) == {
+        "NIGHTFERRY_STORAGE_URL": "https://a",
+        "NIGHTFERRY_LEDGER": "ledger",
+        "NIGHTFERRY_STORAGE_CONNECTION_FILE": "/var/run/secrets/nightferry/storage/connection-string",
+    }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 
 from nightferry import settings
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
@@ -15,34 +14,35 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.cluster import require_cluster
-from nightferry.operators.pods.quick_pods import LOOK_SECONDS, QuickPodManager, exit_code
-from nightferry.settings import PREFIX, Settings
+from nightferry.manifests import deployer_pods
+from nightferry.operators.pods.quick_end import LOOK_SECONDS, Ended, QuickEnd, exit_code
+from nightferry.settings import Settings
 
 DEPLOYER_LABELS = {"app.kubernetes.io/managed-by": "nightferry", "app.kubernetes.io/component": "deployer"}
-SERVICE_ACCOUNT = "nightferry-deployer"
-SECRET = "nightferry-storage"  # noqa: S105 (its name)
-SECRET_FOLDER = "/var/run/secrets/nightferry/storage"  # noqa: S105
-SECRET_KEY = "connection-string"  # noqa: S105
-PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE")
-"""Settings that the deployer needs too."""
+NAMESPACE_LABEL = "nightferry.dev/namespace"
 
 
 class DeployerPodOperator(KubernetesPodOperator):
-    """Runs one command of the deployer image in a namespace, with the service account that may touch it alone.
+    """Runs one command of the deployer image, in the namespace in which deployers alone run.
 
-    The pod keeps to Pod Security "restricted". What it writes is shown in the task's log and never read for results.
-    After a crash of Airflow the next try finds the pod again.
+    Args:
+        command: the deployer's task.
+        cluster: the Airflow connection of the cluster.
+        serves: the namespace that the deployer works for.
+        labels: more labels, that say for whom.
+
+    The pod keeps to Pod Security "restricted", and to the policy of its namespace. What it writes is shown in the
+    task's log and never read for results. After a crash of Airflow the next try finds the pod again.
     """
 
-    def __init__(self, *, command: str, cluster: str, namespace: str, labels: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(self, *, command: str, cluster: str, serves: str, labels: Mapping[str, str], **kwargs: Any) -> None:
         from kubernetes.client import models as k8s
 
         super().__init__(
             name=f"nightferry-{command.replace('_', '-')}",
             kubernetes_conn_id=cluster,
-            namespace=namespace,
-            labels={**DEPLOYER_LABELS, **labels},
-            service_account_name=SERVICE_ACCOUNT,
+            labels={**DEPLOYER_LABELS, NAMESPACE_LABEL: serves, **labels},
+            service_account_name=deployer_pods.SERVICE_ACCOUNT,
             automount_service_account_token=True,
             get_logs=True,
             log_pod_spec_on_failure=False,
@@ -68,17 +68,13 @@ class DeployerPodOperator(KubernetesPodOperator):
             **kwargs,
         )
         self.command = command
-
-    @cached_property
-    def pod_manager(self) -> PodManager:
-        """What watches the pod."""
-        return QuickPodManager(kube_client=self.client, callbacks=self.callbacks, recorded=self.recorded)
+        self.serves = serves
 
     def recorded(self) -> bool:
-        """Whether the record says that the pod's work is done. Of most of its work there is no record."""
+        """Whether the record says that the pod's work is done; not where that work is not recorded."""
         return False
 
-    def execute(self, context: Any) -> Any:
+    def execute(self, context: Any) -> None:
         """Fill in what belongs to this installation, and run the pod."""
         require_cluster(str(self.kubernetes_conn_id))
         now = settings.load()
@@ -86,8 +82,11 @@ class DeployerPodOperator(KubernetesPodOperator):
         if self.execution_timeout:  # should Airflow be gone by then, the cluster ends the pod
             self.active_deadline_seconds = int(self.execution_timeout.total_seconds())
         self.give_settings(now)
+        self.callbacks = [QuickEnd(self, self.recorded)]  # type: ignore[list-item]  # an instance has them, too
         try:
-            return super().execute(context)
+            super().execute(context)
+        except Ended:
+            self.log.info("The deployer has ended well.")
         except Exception as fault:
             raise self.explained(fault) from fault
 
@@ -101,7 +100,7 @@ class DeployerPodOperator(KubernetesPodOperator):
     def explained(self, fault: Exception) -> NightferryError:
         """What a failed pod means: the deployer said that it was permanent or temporary, or did not come that far."""
         code = self.exit_code()
-        sentence = f"The deployer in namespace {self.namespace} failed ({self.command}); the task's log has its output."
+        sentence = f"The deployer for namespace {self.serves} failed ({self.command}); the task's log has its output."
         if code == EXIT_PERMANENT:
             return Permanent(Reason.INTERNAL_ERROR, sentence)
         if code == EXIT_TEMPORARY:
@@ -111,7 +110,8 @@ class DeployerPodOperator(KubernetesPodOperator):
             return Temporary(
                 Reason.CLUSTER_DENIED,
                 f"The cluster of {self.kubernetes_conn_id} refuses a deployer pod in namespace {self.namespace}: "
-                f"{getattr(fault, 'reason', fault)}. Check the rights of the connection's user there.",
+                f"{_refusal(fault)} Check the rights of the connection's user there, and what the ConfigMap "
+                f"{deployer_pods.ALLOWED} allows.",
             )
         how = f"ended with exit code {code}" if code is not None else "could not be run"
         return Temporary(
@@ -124,25 +124,36 @@ class DeployerPodOperator(KubernetesPodOperator):
         return exit_code(self.remote_pod, self.base_container_name) if self.remote_pod else None
 
     def give_settings(self, now: Settings) -> None:
-        """The deployer's settings, and its way to the ledger: a mounted secret, or on Azure the pod's own identity."""
+        """Where the deployer runs, its settings, and its way to the ledger: a mounted secret, or on Azure the pod's own
+        identity."""
         from kubernetes.client import models as k8s
 
-        given = {PREFIX + name: now.get(name) for name in PASSED_ON}
+        self.namespace = now.get("DEPLOYER_NAMESPACE") or deployer_pods.NAMESPACE
         self.volumes = [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="1Gi"))]
         self.volume_mounts = [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")]  # noqa: S108 (the pod's own)
         if now.get("STORAGE_CONNECTION_FILE"):
-            given[PREFIX + "STORAGE_CONNECTION_FILE"] = f"{SECRET_FOLDER}/{SECRET_KEY}"
-            secret = k8s.V1SecretVolumeSource(secret_name=SECRET, default_mode=0o440)
+            secret = k8s.V1SecretVolumeSource(secret_name=deployer_pods.SECRET, default_mode=0o440)
             self.volumes.append(k8s.V1Volume(name="storage", secret=secret))
-            self.volume_mounts.append(k8s.V1VolumeMount(name="storage", mount_path=SECRET_FOLDER, read_only=True))
+            place = deployer_pods.SECRET_FOLDER
+            self.volume_mounts.append(k8s.V1VolumeMount(name="storage", mount_path=place, read_only=True))
         else:
             self.labels = {**self.labels, "azure.workload.identity/use": "true"}
-        self.env_vars = [k8s.V1EnvVar(name=name, value=value) for name, value in given.items() if value]
+        variables = deployer_pods.environment(now.get)
+        self.env_vars = [k8s.V1EnvVar(name=name, value=value) for name, value in variables.items()]
 
 
 def environment_labels(service: str, environment: Environment) -> dict[str, str]:
     """Labels that say which service and environment a deployer pod works for."""
     return {"nightferry.dev/service": service, "nightferry.dev/environment": environment.name}
+
+
+def _refusal(fault: Exception) -> str:
+    """Why the API server refused: its own words where it said any."""
+    try:
+        said = str(json.loads(str(getattr(fault, "body", "")))["message"])
+    except (ValueError, KeyError, TypeError):
+        said = str(getattr(fault, "reason", None) or fault)
+    return said.rstrip(".")[:600] + "."
 
 
 def _first_line(fault: Exception) -> str:

@@ -17,22 +17,25 @@ FINISHED_FOR = dt.timedelta(minutes=15)
 
 
 class RetireOperator(DeployerPodOperator):
-    """Runs `deployer retire` in a namespace, for the services that are released to it."""
+    """Runs `deployer retire` for one namespace, and the services that are released to it."""
 
-    def __init__(self, *, cluster: str, namespace: str, services: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(command="retire", cluster=cluster, namespace=namespace, labels={}, **kwargs)
+    def __init__(self, *, cluster: str, serves: str, services: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(command="retire", cluster=cluster, serves=serves, labels={}, **kwargs)
         self.services = tuple(services)
 
     def execute(self, context: Any) -> None:
         """Run the pod."""
         named = [word for service in self.services for word in ("--service", service)]
-        self.arguments = ["retire", "--namespace", str(self.namespace), *named]
+        self.arguments = ["retire", "--namespace", self.serves, *named]
         with reported(context):
             super().execute(context)
             self._remove_finished_pods()
 
     def _remove_finished_pods(self) -> None:
-        """Remove deployer pods that a lost connection or a killed Airflow left behind when they had ended."""
+        """Remove deployer pods that a lost connection or a killed Airflow left behind when they had ended.
+
+        They are all in one namespace, so the tasks for other namespaces may be at it, too: a pod that is gone is well.
+        """
         labels = ",".join(f"{name}={value}" for name, value in DEPLOYER_LABELS.items())
         pods = self.client.list_namespaced_pod(self.namespace, label_selector=labels).items
         before = SystemClock().now() - FINISHED_FOR

@@ -47,7 +47,7 @@ class RollOutOperator(DeployerPodOperator):
         super().__init__(
             command=self.COMMAND,
             cluster=environment.cluster,
-            namespace=environment.namespace,
+            serves=environment.namespace,
             labels=environment_labels(spec.service, environment),
             **kwargs,
         )

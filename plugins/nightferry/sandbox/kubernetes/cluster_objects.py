@@ -1,13 +1,14 @@
-"""What the sandbox's cluster holds before the first release: namespaces, roles, and the storage account's secret."""
+"""What the sandbox's cluster holds before the first release: namespaces, roles, policies, what deployers are given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from nightferry.manifests import deployer_pods
 from nightferry.sandbox.supervise.kube_api import KubeApi
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
@@ -23,26 +24,53 @@ def objects(folders: Iterable[str] = ("cluster", "sandbox")) -> list[dict[str, A
     return sorted(found, key=lambda thing: thing["kind"] != FIRST)
 
 
-def apply(api: KubeApi, connection_string: str | None) -> None:
+def apply(api: KubeApi, connection_string: str | None, namespace: str = deployer_pods.NAMESPACE) -> None:
     """Bring the cluster to what the manifests say.
 
     Args:
         connection_string: of the storage account; None where pods have an identity of their own for it.
+        namespace: where the deployers run.
     """
-    things = objects()
+    things = [moved(thing, namespace) for thing in objects()]
     for thing in things:
         api.apply(thing)
     if connection_string is not None:
-        for namespace in (thing["metadata"]["name"] for thing in things if thing["kind"] == FIRST):
-            api.apply(storage_secret(namespace, connection_string))
+        api.apply(deployer_pods.storage_secret(connection_string, namespace))
+    for thing in things:
+        if thing["kind"] == FIRST and thing["metadata"]["name"] != namespace:
+            for left in _of_before(thing["metadata"]["name"]):
+                api.remove(left)
 
 
-def storage_secret(namespace: str, connection_string: str) -> dict[str, Any]:
-    """How pods of the namespace reach the storage account."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "nightferry-storage", "namespace": namespace},
-        "type": "Opaque",
-        "stringData": {"connection-string": connection_string},
-    }
+def allow_deployer(
+    api: KubeApi, image: str, variables: Mapping[str, str], namespace: str = deployer_pods.NAMESPACE
+) -> None:
+    """Let deployers of this image in, and of no other any more."""
+    api.apply(deployer_pods.allowed(image, variables, namespace))
+
+
+def moved(thing: Any, namespace: str) -> Any:
+    """The object as it is where the deployers run in another namespace than `nightferry`."""
+    if isinstance(thing, list):
+        return [moved(one, namespace) for one in thing]
+    if not isinstance(thing, dict):
+        return thing
+    made = {key: moved(value, namespace) for key, value in thing.items()}
+    for key in ("namespace", "kubernetes.io/metadata.name"):
+        if made.get(key) == deployer_pods.NAMESPACE:
+            made[key] = namespace
+    if made.get("kind") == FIRST and made["metadata"]["name"] == deployer_pods.NAMESPACE:
+        made["metadata"]["name"] = namespace
+    if made.get("kind") == "ValidatingAdmissionPolicyBinding":
+        made["metadata"]["name"] = f"{made['spec']['policyName']}.{namespace}"
+    return made
+
+
+def _of_before(environment: str) -> list[dict[str, Any]]:
+    """What the environments held while the deployers ran in them: the account, and the storage account's secret."""
+    account = {"name": deployer_pods.SERVICE_ACCOUNT, "namespace": environment}
+    secret = {"name": deployer_pods.SECRET, "namespace": environment}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": secret},
+    ]

@@ -17,9 +17,14 @@ from nightferry.errors import Temporary
 from nightferry.sandbox.supervise import asking
 
 RESOURCES: Mapping[tuple[str, str], str] = {
+    ("v1", "ConfigMap"): "configmaps",
     ("v1", "Namespace"): "namespaces",
+    ("v1", "ResourceQuota"): "resourcequotas",
     ("v1", "Secret"): "secrets",
     ("v1", "ServiceAccount"): "serviceaccounts",
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): "validatingadmissionpolicies",
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): "validatingadmissionpolicybindings",
+    ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicies",
     ("rbac.authorization.k8s.io/v1", "ClusterRole"): "clusterroles",
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): "clusterrolebindings",
     ("rbac.authorization.k8s.io/v1", "Role"): "roles",
@@ -47,6 +52,17 @@ class KubeApi:
         if status not in {200, 201}:
             name = f"{thing['kind']} {thing['metadata']['name']}"
             raise Temporary(Reason.CLUSTER_UNAVAILABLE, f"The cluster refused {name}: {answer.get('message', status)}")
+
+    def remove(self, thing: Mapping[str, Any]) -> None:
+        """See to it that the object is not there.
+
+        Raises:
+            Temporary: (cluster_unavailable) the API server does not answer or refuses.
+        """
+        status, answer = self._request("DELETE", object_path(thing))
+        if status not in {200, 202, 404}:
+            name = f"{thing['kind']} {thing['metadata']['name']}"
+            raise Temporary(Reason.CLUSTER_UNAVAILABLE, f"The cluster keeps {name}: {answer.get('message', status)}")
 
     def node_problem(self, name: str, since: float) -> str | None:
         """What keeps a node from being ready, or None. Only what its kubelet said after `since` (Unix time) counts."""
