@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -50,8 +51,8 @@ class Callers:
         return min(user.seen[release][0] for user in self._users if release in user.seen)
 
     def end_of(self, release: str) -> float:
-        """When the last user was answered by a release for the last time."""
-        return max(user.seen[release][1] for user in self._users if release in user.seen)
+        """When the last user was answered by a release for the last time; -inf if it answered nobody."""
+        return max((user.seen[release][1] for user in self._users if release in user.seen), default=-math.inf)
 
     def releases_of(self, kind: str) -> list[str]:
         """The releases that the first user of a kind was answered by, in order."""
