@@ -53,6 +53,9 @@ class Settings:
     """A client that takes nothing of its answer for so long is cut."""
     idle_seconds: float = 75.0
     """A kept connection without a request is closed after so long."""
+    max_connection_age_seconds: float = 45.0
+    """An answer on a connection that is older, or up to a quarter younger, is its last: its client comes back to the
+    release that is in use now. 0: never, behind a gateway that chooses for each request."""
     hang_seconds: float = 20.0
     """A worker whose loop has not turned for so long is killed and replaced."""
     access_log: bool = False
@@ -92,6 +95,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         body_seconds=_number(environ, "SERVING_BODY_MS", int(base.body_seconds * 1000), low=1) / 1000,
         send_seconds=_number(environ, "SERVING_SEND_MS", int(base.send_seconds * 1000), low=1) / 1000,
         idle_seconds=_number(environ, "SERVING_IDLE_MS", int(base.idle_seconds * 1000), low=1) / 1000,
+        max_connection_age_seconds=_number(
+            environ, "SERVING_MAX_CONNECTION_AGE_MS", int(base.max_connection_age_seconds * 1000), low=0
+        )
+        / 1000,
         hang_seconds=_number(environ, "SERVING_HANG_MS", int(base.hang_seconds * 1000), low=1000) / 1000,
         access_log=bool(_number(environ, "SERVING_ACCESS_LOG", 0, low=0, high=1)),
         drain_seconds=_number(environ, "SERVING_DRAIN_MS", int(base.drain_seconds * 1000), low=0) / 1000,

@@ -13,10 +13,10 @@ class Connection:
 
     __slots__ = (
         *("sock", "fd", "address", "buffer", "head", "chunks", "out", "since", "busy", "gone"),
-        *("ended", "lingering", "reserved", "closing"),
+        *("ended", "lingering", "reserved", "closing", "until"),
     )
 
-    def __init__(self, sock: socket.socket, address: str, now: float) -> None:
+    def __init__(self, sock: socket.socket, address: str, now: float, until: float) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.address = address
@@ -27,6 +27,8 @@ class Connection:
         """What the kernel would not take yet."""
         self.since = now
         """When what it is at began: waiting for a request, sending one, taking an answer."""
+        self.until = until
+        """From when on an answer is its last one."""
         self.busy = False
         """A thread computes its answer."""
         self.gone = False

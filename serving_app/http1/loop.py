@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from serving_app.cpus import usable_cpus
@@ -40,6 +41,7 @@ class Loop:
         row: this worker's metrics.
         peers: the other workers' metrics: who has fewer connections takes the next one.
         quick: whether the model's first inferences were.
+        clock: gives seconds that only go on.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class Loop:
         peers: list[Row],
         *,
         quick: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._listener = listener
         self._row = row
         self._peers = peers
@@ -62,7 +66,7 @@ class Loop:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._dispatcher = Dispatcher(front, config, row, self._wake, quick=quick)
-        self._transport = Transport(self._poller, config, lifecycle, row, self._dispatcher.request)
+        self._transport = Transport(self._poller, config, lifecycle, row, self._dispatcher.request, clock)
         self._dispatcher.transport = self._transport
         self._connections = self._transport.connections
         self._accept_at = 0.0
@@ -89,7 +93,7 @@ class Loop:
                 elif self._accepting:
                     self._accept()
             self._dispatcher.turn()
-            now = time.monotonic()
+            now = self._clock()
             if self._accept_at and now >= self._accept_at:
                 self._accept_again(True)
             if now >= next_tick:
@@ -100,7 +104,7 @@ class Loop:
 
     def stop(self) -> None:
         """Take no new connection, close idle ones, and let `run` return once the rest is answered."""
-        self._stopping = self._stopping or time.monotonic()
+        self._stopping = self._stopping or self._clock()
         self._wake()
 
     def give_up(self) -> None:
@@ -127,7 +131,7 @@ class Loop:
         os._exit(STUCK)
 
     def _accept_again(self, on: bool) -> None:
-        self._accept_at = 0.0 if on else time.monotonic() + YIELD_SECONDS
+        self._accept_at = 0.0 if on else self._clock() + YIELD_SECONDS
         if on != self._accepting:
             self._accepting = on
             if on:
@@ -156,7 +160,7 @@ class Loop:
                 self._accept()
             self._accept_again(False)
         self._accept_at = 0.0
-        fresh = time.monotonic() - self._stopping < LAST_WORDS
+        fresh = self._clock() - self._stopping < LAST_WORDS
         for connection in list(self._connections.values()):
             new = fresh and connection.since > self._stopping - LAST_WORDS
             if connection.lingering or (connection.idle and not new):

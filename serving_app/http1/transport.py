@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import select
 import socket
 import time
@@ -10,10 +11,12 @@ from collections.abc import Callable
 
 from serving_app.errors import RequestError
 from serving_app.http1 import answer as answers
+from serving_app.http1.access import log_request
 from serving_app.http1.answer import Answer, refusal
 from serving_app.http1.body import Chunks
 from serving_app.http1.connection import Connection
 from serving_app.http1.head import END, Head, HeadError, parse
+from serving_app.http1.lifetime import is_over, last_moment
 from serving_app.journal import log
 from serving_app.lifecycle import Lifecycle
 from serving_app.metrics import Row, route_of
@@ -31,6 +34,7 @@ class Transport:
 
     Args:
         handle: is given each request when it is whole; `answer` is called for it, then or later.
+        clock: gives seconds that only go on.
     """
 
     def __init__(
@@ -40,12 +44,14 @@ class Transport:
         lifecycle: Lifecycle,
         row: Row,
         handle: Callable[[Connection, Head, bytes], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._poller = poller
         self._config = config
         self._lifecycle = lifecycle
         self._row = row
         self._handle = handle
+        self._clock = clock
         self.connections: dict[int, Connection] = {}
         self._held = 0
         self._date = answers.date()
@@ -59,7 +65,9 @@ class Transport:
         sock.setblocking(False)
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, address, time.monotonic())
+        now = self._clock()
+        until = last_moment(now, self._config.max_connection_age_seconds, random.random())  # noqa: S311 (no secret)
+        connection = Connection(sock, address, now, until)
         self.connections[connection.fd] = connection
         self._poller.register(connection.fd, READ)
         self._row.connected(len(self.connections))
@@ -134,7 +142,7 @@ class Transport:
                 if len(data) - start == head.length and not head.chunked:
                     self._handle(connection, head, data[start:])
                     return
-            connection.since = time.monotonic()
+            connection.since = self._clock()
         connection.buffer += data
         self._go_on(connection)
 
@@ -185,13 +193,14 @@ class Transport:
         """Count a request's answer and send it."""
         self._row.in_flight(-1)
         self._row.request(route_of(head.path), str(answer.status), seconds)
-        keep = head.keep and not connection.ended and not self._lifecycle.draining
+        leave = connection.ended or self._lifecycle.draining or is_over(connection, self._clock())
+        keep = head.keep and not leave
         more = b"" if keep and head.minor else b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n"
         trace = go_on(head.fields["traceparent"]) if "traceparent" in head.fields else None
         if trace is not None:
             more += b"traceparent: %b\r\n" % trace[1].encode()
         if self._config.access_log or (answer.status >= 500 and answer.status != 503):  # those are counted
-            _log(head, name, trace, answer, seconds)
+            log_request(head, name, trace, answer, seconds)
         data = answers.encode(answer, date=self._date, request_id=name, more=more, body=head.method != "HEAD")
         self._send(connection, data, last=not keep)
 
@@ -214,7 +223,7 @@ class Transport:
         if connection.reserved:
             self._release(connection)
         connection.closing = last
-        connection.since = time.monotonic()
+        connection.since = self._clock()
         if connection.gone:
             self.close(connection)
             return
@@ -241,7 +250,7 @@ class Transport:
         except OSError:
             self.close(connection)
             return
-        connection.since = time.monotonic()
+        connection.since = self._clock()
         connection.out = connection.out[sent:] if sent < len(connection.out) else None
         if connection.out is not None:
             return
@@ -262,7 +271,7 @@ class Transport:
             self.close(connection)
             return
         connection.lingering = True
-        connection.since = time.monotonic()
+        connection.since = self._clock()
         self.watch(connection, READ)
 
     def tick(self, now: float) -> None:
@@ -285,16 +294,3 @@ class Transport:
                 self.refuse(connection, RequestError(408, "headers", "they took too long to arrive"))
         elif age > config.idle_seconds:
             self.close(connection)
-
-
-def _log(head: Head, name: str, trace: tuple[str, str] | None, answer: Answer, seconds: float) -> None:
-    data = {
-        "request_id": name,
-        "method": head.method,
-        "path": head.path[:200],
-        "status": answer.status,
-        "milliseconds": round(seconds * 1000, 3),
-    }
-    if trace is not None:
-        data["trace_id"] = trace[0]
-    log.info("request", extra={"data": data})

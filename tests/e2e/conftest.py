@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.given_when_then import Given, Then, When
+from tests.e2e.rollout_scene import RolloutScene
 from tests.e2e.stage import Stage
 
 
@@ -17,6 +18,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     stage.begin()
     yield stage
     stage.remove()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutScene]:
+    """A scratch namespace with its images, for the tests of one module."""
+    scene = RolloutScene(tmp_path_factory.mktemp("rollout"))
+    try:
+        scene.begin()
+        yield scene
+    finally:
+        scene.remove()
 
 
 @pytest.fixture

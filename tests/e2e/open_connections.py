@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,10 +17,10 @@ KINDS = ("new", "new", "open", "open")
 class Callers:
     """Four users at once, until told to stop; every request counts, and every failure is kept."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, kinds: Sequence[str] = KINDS) -> None:
         self._host = urlsplit(address).netloc
         self._stop = threading.Event()
-        self._users = [_User(self._host, kind, self._stop) for kind in KINDS]
+        self._users = [_User(self._host, kind, self._stop) for kind in kinds]
 
     def __enter__(self) -> Callers:
         for user in self._users:
@@ -44,6 +46,14 @@ class Callers:
         """Whether this release is what every user was answered by last."""
         return all(user.releases[-1:] == [release] for user in self._users)
 
+    def begin_of(self, release: str) -> float:
+        """When the first user was answered by a release."""
+        return min(user.seen[release][0] for user in self._users if release in user.seen)
+
+    def end_of(self, release: str) -> float:
+        """When the last user was answered by a release for the last time; -inf if it answered nobody."""
+        return max((user.seen[release][1] for user in self._users if release in user.seen), default=-math.inf)
+
     def releases_of(self, kind: str) -> list[str]:
         """The releases that the first user of a kind was answered by, in order."""
         return next(user.releases for user in self._users if user.kind == kind)
@@ -55,6 +65,8 @@ class _User(threading.Thread):
         self.kind, self.asked = kind, 0
         self.failures: list[str] = []
         self.releases: list[str] = []
+        self.seen: dict[str, tuple[float, float]] = {}
+        """When each release answered for the first and for the last time."""
         self._host, self._stopping = host, stop
 
     def run(self) -> None:
@@ -63,6 +75,8 @@ class _User(threading.Thread):
             self.asked += 1
             try:
                 release = self._ask(connection)
+                now = time.monotonic()
+                self.seen[release] = (self.seen.get(release, (now, now))[0], now)
                 if release not in self.releases[-1:]:
                     self.releases.append(release)
             except (OSError, http.client.HTTPException, ValueError, KeyError) as fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,16 +15,6 @@ from tests.e2e.open_connections import Callers
 from tests.e2e.rollout_scene import RolloutScene, pinned_as_changed
 
 pytestmark = pytest.mark.sandbox
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolloutScene]:
-    scene = RolloutScene(tmp_path_factory.mktemp("rollout"))
-    try:
-        scene.begin()
-        yield scene
-    finally:
-        scene.remove()
 
 
 @pytest.fixture

@@ -91,6 +91,34 @@ def test_many_slow_senders_slow_nobody_down(serve: Serve, picture_dir: Path) -> 
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
+def answers_until(service: Service, ends: int, seconds: float) -> tuple[int, int]:
+    """Ask over kept connections, one after the other; answers, and how many of them ended their connection."""
+    connection = service.connect()
+    answers = ended = 0
+    end = time.monotonic() + seconds
+    while ended < ends and time.monotonic() < end:
+        connection.request("GET", "/livez")  # which opens a new connection after `Connection: close`, and only then
+        response = connection.getresponse()
+        assert response.read() == b"ok\n"
+        answers += 1
+        ended += response.headers["Connection"] == "close"
+    connection.close()
+    return answers, ended
+
+
+def test_connections_end_again_and_again_and_nobody_is_refused(serve: Serve, picture_dir: Path) -> None:
+    service = serve(picture_dir, SERVING_WORKERS="2", SERVING_MAX_CONNECTION_AGE_MS="200").wait_ready()
+    answers, ended = answers_until(service, ends=5, seconds=30)
+    assert ended == 5
+    assert answers > 20
+
+
+def test_without_the_age_a_connection_stays(serve: Serve, picture_dir: Path) -> None:
+    """The control."""
+    service = serve(picture_dir, SERVING_WORKERS="2", SERVING_MAX_CONNECTION_AGE_MS="0").wait_ready()
+    assert answers_until(service, ends=1, seconds=3)[1] == 0
+
+
 def test_idle_connections_make_room(serve: Serve, picture_dir: Path) -> None:
     service = serve(picture_dir, SERVING_WORKERS="1", SERVING_MAX_CONNECTIONS="20").wait_ready()
     with connected(service, 40):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import get_args, get_origin
@@ -9,6 +10,8 @@ from typing import get_args, get_origin
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Gate, ServiceSpec
 from pydantic import BaseModel
+
+from serving_app import settings as serving
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +47,15 @@ def test_the_runbook_explains_every_key_of_the_service_file_and_no_other():
     explained = re.findall(r"^\| `([a-z_.\[\]]+)`", text.partition("## Logs")[0], flags=re.MULTILINE)
 
     assert sorted(explained) == sorted(keys_of(ServiceSpec))
+
+
+def test_the_services_page_explains_every_setting_and_no_other():
+    """What the service is set with can be looked up."""
+    text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    explained = [name for row in rows for name in re.findall(r"`(SERVING_\w+)`", row)]
+
+    assert sorted(explained) == sorted(serving.variable(field.name) for field in dataclasses.fields(serving.Settings))
 
 
 def test_every_link_between_documents_leads_somewhere():

@@ -10,6 +10,7 @@ from nightferry.cli.arguments import Subparsers, command, group
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, table
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.steps.services.kept_connections import kept_connections_note
 from nightferry.steps.services.load_services import load_services
 
 CHECK_EXAMPLES = """\
@@ -29,6 +30,7 @@ def check(arguments: argparse.Namespace) -> int:
     """List the services and what is wrong with which file."""
     settings = settings_of.load()
     loaded = load_services(settings.services_folders, settings.expandable)
+    notes = [note for _, (spec, _) in sorted(loaded.specs.items()) if (note := kept_connections_note(spec))]
     if arguments.json:
         show_json(
             {
@@ -40,6 +42,7 @@ def check(arguments: argparse.Namespace) -> int:
                     {"file": str(problem.path), "reason": problem.reason, "sentence": problem.sentence}
                     for problem in loaded.problems
                 ],
+                "notes": notes,
             }
         )
         return NOT_WELL if loaded.problems else OK
@@ -51,6 +54,8 @@ def check(arguments: argparse.Namespace) -> int:
         table(("SERVICE", "OWNER", "SCHEDULE", "FILE"), rows)
     for problem in loaded.problems:
         print(f"{problem.sentence} [{problem.reason}]")
+    for note in notes:
+        print(note)
     if not rows and not loaded.problems:
         print(f"No service files in {' or '.join(map(str, settings.services_folders))}.")
     return NOT_WELL if loaded.problems else OK

@@ -14,6 +14,19 @@ def test_sound_files_are_listed(capsys, services):
     assert "0 2 * * * Europe/Zurich" in shown
 
 
+def test_an_app_of_its_own_is_told_what_it_must_do_for_kept_connections(capsys, services):
+    """It is no fault: a gateway or the app itself may see to it."""
+    text = (services / "digits.yaml").read_text(encoding="utf-8")
+    letters = text.replace("service: digits", "service: letters") + "source: {path: apps/letters}\n"
+    (services / "letters.yaml").write_text(letters, encoding="utf-8")
+
+    assert main(["services", "check"]) == 0
+    assert "letters: its app apps/letters is not the stock service" in capsys.readouterr().out
+    assert main(["services", "check", "--json"]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert note.startswith("letters: ")
+
+
 def test_a_bad_file_is_named_with_its_key_and_the_others_stay(capsys, services):
     (services / "bad.yaml").write_text("service: bad\nowner: me\nmodle: {}\n", encoding="utf-8")
 
