@@ -26,6 +26,7 @@ from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
 from nightferry.entities.frozen import problems
+from nightferry.entities.masking import mask
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
@@ -74,7 +75,7 @@ def _run(task: Callable[[argparse.Namespace], int], given: argparse.Namespace) -
     except Exception as fault:
         place = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
-        log.error("%s: %s at %s: %s", Reason.INTERNAL_ERROR, type(fault).__name__, where, fault)
+        log.error("%s: %s at %s: %s", Reason.INTERNAL_ERROR, type(fault).__name__, where, mask(str(fault)))
         return EXIT_TEMPORARY
 
 

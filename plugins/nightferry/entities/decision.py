@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from nightferry.entities.candidate import Candidate, GitId
 from nightferry.entities.frozen import Frozen
+from nightferry.entities.masking import mask
 from nightferry.entities.model_version import VersionName
 from nightferry.entities.reason import Reason
 
@@ -17,7 +18,7 @@ class ReleaseRequest(Frozen):
 
     model: VersionName | None = None
     commit: GitId | None = None
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)] = ""
     force: bool = False
     """Release even when nothing changed."""
 

@@ -19,7 +19,7 @@ _NAMES = (
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(shape, re.IGNORECASE), kept)
     for shape, kept in (
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", MASK),
+        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", MASK),
         # https://user:password@host and https://token@host; ssh://git@host names a user and stays.
         (r"(\bssh://[^:/?#@\s]*:)[^/?#\s]+@", rf"\1{MASK}@"),
         (r"(?<!ssh:)//[^/?#\s]+@", f"//{MASK}@"),

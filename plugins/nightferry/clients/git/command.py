@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from pathlib import Path
+
+from nightferry.entities.masking import mask
 
 SECONDS = 300
 """How long one git command may take."""
@@ -66,7 +67,7 @@ _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15"
 
 
 def _cause(said: bytes) -> str:
-    """The line that tells the cause, without a password that may stand in an address."""
+    """The line that tells the cause; a password that may stand in an address is masked."""
     lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-1:]
-    return re.sub(r"//[^/@\s]*@", "//", causes[0]) if causes else ""
+    return mask(causes[0]) if causes else ""

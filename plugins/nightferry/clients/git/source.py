@@ -110,5 +110,5 @@ class GitSource:
 
     @property
     def _shown(self) -> str:
-        """The repository's address without a password that may stand in it."""
-        return str(self._folder) if self._own else re.sub(r"//[^/@]*@", "//", self._repository)
+        """The repository as sentences name it."""
+        return str(self._folder) if self._own else self._repository

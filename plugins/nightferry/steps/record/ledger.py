@@ -16,6 +16,7 @@ from typing import Any
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import GENESIS, Kind, LedgerEntry, canonical
+from nightferry.entities.masking import mask, mask_all
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
@@ -129,14 +130,17 @@ def append(
 
 
 def append_to(store: LedgerStore, clock: Clock, chain: Chain, **facts: Any) -> LedgerEntry | None:
-    """Add an entry right after the chain's head; None when someone else was first, and `chain` is out of date."""
+    """Add an entry right after the chain's head; None when someone else was first, and `chain` is out of date.
+
+    Secrets in its sentence and data are masked: nobody could take them off the record again.
+    """
     head = chain.head
     entry = LedgerEntry(
         sequence=head.sequence + 1 if head else 1,
         time=utc(clock.now()),
         service=chain.service,
         previous=head.digest if head else GENESIS,
-        **facts,
+        **{**facts, "sentence": mask(facts["sentence"]), "data": mask_all(facts["data"])},
     ).sealed()
     return entry if store.create(LedgerEntry.name(entry.service, entry.sequence), entry.to_bytes()) else None
 
