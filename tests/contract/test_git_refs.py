@@ -7,7 +7,21 @@ import subprocess
 import pytest
 from nightferry.entities.git_ref import check_git_ref
 
-GOOD = ("main", "HEAD", "release/2026-11", "v1.0.0", "a@b", "@x", "x@", "é", "a-", "a" * 200, "0" * 40, "lock", "a.lockx")
+GOOD = (
+    "main",
+    "HEAD",
+    "release/2026-11",
+    "v1.0.0",
+    "a@b",
+    "@x",
+    "x@",
+    "é",
+    "a-",
+    "a" * 200,
+    "0" * 40,
+    "lock",
+    "a.lockx",
+)
 BAD = (
     *("", "@", "a b", "a..b", "a~1", "main^", "main:app", "a?", "a*", "a[b", "a\\b", "a@{1}", "/a", "a/", "a//b", "a."),
     *(".a", "a/.b", "a.lock", "a.lock/b", "a\nb", "a\tb", "a\x7fb", "-a"),

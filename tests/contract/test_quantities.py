@@ -74,5 +74,10 @@ def test_how_much_it_is(quantity: str, value: float) -> None:
 @pytest.mark.sandbox
 def test_the_server_takes_no_less_than_we_do(server: Judge) -> None:
     """Whatever ours calls right, of every table, is right for the server."""
-    for resource, quantities in (("cpu", (*CPUS, *NEITHER, *OURS_ALONE)), ("memory", (*MEMORIES, *NEITHER, *OURS_ALONE))):
-        assert [quantity for quantity in quantities if ours(resource, quantity) and not server(resource, quantity)] == []
+    for resource, quantities in (
+        ("cpu", (*CPUS, *NEITHER, *OURS_ALONE)),
+        ("memory", (*MEMORIES, *NEITHER, *OURS_ALONE)),
+    ):
+        assert [
+            quantity for quantity in quantities if ours(resource, quantity) and not server(resource, quantity)
+        ] == []

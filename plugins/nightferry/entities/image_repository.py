@@ -46,6 +46,8 @@ class ImageRepository(NamedTuple):
 
 
 def _check_host(registry: str) -> None:
+    if "@" in registry:
+        raise ValueError("leave out what stands before the @; credentials are the registry connection's")
     found = _HOST.fullmatch(registry)
     if not found:
         raise ValueError(f"{registry!r} is not a registry's host name with or without a port")

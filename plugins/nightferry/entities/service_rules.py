@@ -37,6 +37,9 @@ def faults(spec: ServiceSpec) -> list[str]:
 
 
 def _faults(spec: ServiceSpec) -> Iterator[Fault]:
+    # Of a value that holds a secret nothing else is said, since that could repeat a part of it.
+    yield from _checked("source.repository", check_git_address, spec.source.repository)
+    yield from _secrets(spec.to_json())
     if not spec.owner.strip():
         yield "owner", "nobody is named"
     if spec.schedule:
@@ -50,8 +53,6 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     for number, environment in enumerate(spec.environments):
         for key, what in _environment(spec.service, environment):
             yield f"environments.{number}.{key}", what
-    # Last: what is wrong with one of the keys above is said in its own words.
-    yield from _secrets(spec.to_json())
 
 
 def _checked(key: str, check: Callable[[_T], object], value: _T) -> Iterator[Fault]:
@@ -85,7 +86,6 @@ def _check_timezone(name: str) -> None:
 
 
 def _source(source: Source) -> Iterator[Fault]:
-    yield from _checked("source.repository", check_git_address, source.repository)
     yield from _checked("source.ref", check_git_ref, source.ref)
     yield from _checked("source.path", _check_folder, source.path)
     if source.tests is not None:
