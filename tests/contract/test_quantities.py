@@ -36,7 +36,8 @@ def server() -> Judge:
         try:
             core.create_namespaced_pod("default", pod, dry_run="All")
         except ApiException as refused:
-            assert refused.status in (400, 422), refused
+            if refused.status not in (400, 422):
+                raise
             return False
         return True
 
