@@ -26,13 +26,13 @@ from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
 from nightferry.entities.frozen import problems
-from nightferry.entities.masking import mask
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
 from nightferry.manifests.service import preview_name
+from nightferry.masking import mask
 from nightferry.settings import Settings
 from nightferry.steps.judging.probe_service import probe_service
 from nightferry.steps.judging.reach_release import REACH_SECONDS, Probe, ask_version

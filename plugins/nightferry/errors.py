@@ -7,8 +7,8 @@ exceptions never leave the clients: each is turned into one of these, with the o
 
 from __future__ import annotations
 
-from nightferry.entities.masking import mask
 from nightferry.entities.reason import Reason
+from nightferry.masking import mask
 
 
 class NightferryError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from nightferry.entities.git_ref import check_git_ref
+from nightferry.entities.service_file.git_ref import check_git_ref
 
 GOOD = (
     "main",

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from nightferry import settings
-from nightferry.entities.image_repository import ImageRepository
+from nightferry.entities.service_file.image_repository import ImageRepository
 
 from tests.fakes.image_names import NEITHER, OURS_ALONE, REPOSITORIES
 

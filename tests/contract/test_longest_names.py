@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from nightferry import settings
-from nightferry.entities.object_names import BESIDE
+from nightferry.entities.service_file.object_names import BESIDE
 from nightferry.entities.service_spec import Name
 from nightferry.manifests import names, policies, service
 from nightferry.manifests.deployment import deployment

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from nightferry import settings
-from nightferry.entities.quantity import amount, cpu, memory
+from nightferry.entities.service_file.quantity import amount, cpu, memory
 
 from tests.fakes.quantities import CPUS, FINE_CPUS, FINE_MEMORIES, MEMORIES, NEITHER, OURS_ALONE
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from nightferry import deployer
+from nightferry import deployer, masking
 from nightferry.cli import main
 from nightferry.clients import connect
 from nightferry.clients.buildkit.failure import explain
@@ -24,7 +24,6 @@ from nightferry.clients.buildkit.progress import BuildProgress
 from nightferry.clients.git.source import GitSource
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.clients.registry.oci import OciRegistry
-from nightferry.entities import masking
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import GENESIS, Kind, LedgerEntry

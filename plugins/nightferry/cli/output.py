@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
-from nightferry.entities.masking import mask, mask_all
+from nightferry.masking import mask, mask_all
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, StringConstraints
 
 from nightferry.entities.candidate import Candidate, GitId
 from nightferry.entities.frozen import Frozen
-from nightferry.entities.masking import mask
 from nightferry.entities.model_version import VersionName
 from nightferry.entities.reason import Reason
+from nightferry.masking import mask
 
 
 class ReleaseRequest(Frozen):

@@ -1,8 +1,8 @@
 """The service file: one YAML file under dags/services names everything a service needs.
 
-Here is its shape. What the values may be is in `service_rules`, which is asked when a file is read and never when a
-decision is read back from the record: what was pinned stays readable, so nothing here may become stricter. Reading
-one needs no croniter, which the deployer's image does not hold.
+Here is its shape. What the values may be is in `service_file.rules`, which is asked when a file is read and never
+when a decision is read back from the record: what was pinned stays readable, so nothing here may become stricter.
+Reading one needs no croniter, which the deployer's image does not hold.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ImageTarget(Frozen):
     """Where the service's images are released to."""
 
     repository: str
-    """Registry, path and name without a tag: see `image_repository`."""
+    """Registry, path and name without a tag: see `service_file.image_repository`."""
 
     @property
     def candidates(self) -> str:
@@ -123,7 +123,7 @@ class Autoscale(Frozen):
 
 
 class Resources(Frozen):
-    """What one pod asks for and may use, in Kubernetes' quantities: see `quantity`."""
+    """What one pod asks for and may use, in Kubernetes' quantities: see `service_file.quantity`."""
 
     cpu: str = "100m"
     memory: str = "256Mi"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from nightferry.entities.object_names import BESIDE, owners
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
+from nightferry.entities.service_file.object_names import BESIDE, owners
 from nightferry.errors import Permanent
 from nightferry.steps.services.load_services import LoadedServices, load_service, load_services
 

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from nightferry.entities.masking import mask
+from nightferry.masking import mask
 
 log = logging.getLogger(__name__)
 

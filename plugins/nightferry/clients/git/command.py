@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from nightferry.entities.masking import mask
+from nightferry.masking import mask
 
 SECONDS = 300
 """How long one git command may take."""

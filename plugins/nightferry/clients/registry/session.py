@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from nightferry.clients.registry.auth import Credentials, authorization, is_loopback, read_auth_file
-from nightferry.entities.image_repository import ImageRepository
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file.image_repository import ImageRepository
 from nightferry.errors import Permanent, Temporary
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import Any
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import GENESIS, Kind, LedgerEntry, canonical
-from nightferry.entities.masking import mask, mask_all
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.masking import mask, mask_all
 
 KEY_BOUND = 400
 """How many entries back a key that belongs to no release is looked for: a year of nights without a release."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nightferry.entities.object_names import owners
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file.object_names import owners
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nightferry.entities import service_rules as rules
 from nightferry.entities.frozen import problems
-from nightferry.entities.masking import mask
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file import rules
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
+from nightferry.masking import mask
 from nightferry.steps.services.claims import Claims, ServiceFile
 from nightferry.steps.services.service_yaml import ServiceFileFault, read_service_yaml
 

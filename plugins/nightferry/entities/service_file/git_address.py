@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from nightferry.entities.masking import mask
+from nightferry.masking import mask
 
 OWN = "."
 """The project's own repository."""

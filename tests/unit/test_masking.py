@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from nightferry.entities.masking import mask, mask_all
 from nightferry.entities.reason import Reason
+from nightferry.masking import mask, mask_all
 
 
 @pytest.mark.parametrize(

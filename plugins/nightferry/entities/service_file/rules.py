@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from nightferry.entities.git_address import check_git_address
-from nightferry.entities.git_ref import check_git_ref
-from nightferry.entities.image_repository import ImageRepository
-from nightferry.entities.masking import mask
-from nightferry.entities.quantity import cpu, memory
+from nightferry.entities.service_file.git_address import check_git_address
+from nightferry.entities.service_file.git_ref import check_git_ref
+from nightferry.entities.service_file.image_repository import ImageRepository
+from nightferry.entities.service_file.quantity import cpu, memory
 from nightferry.entities.service_spec import Environment, Gate, ModelSource, Resources, Schedule, ServiceSpec, Source
+from nightferry.masking import mask
 
 _T = TypeVar("_T")
 Fault = tuple[str, str]
