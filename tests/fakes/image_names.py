@@ -18,7 +18,7 @@ REPOSITORIES = (
 )
 """Right for both."""
 NEITHER = (
-    *("", "r.io/", "r.io/Digits", "r.io/DIGITS", "r.io/di gits", "r.io/digits/", "r.io//digits", "r.io/-digits"),
+    *("r.io/", "r.io/Digits", "r.io/DIGITS", "r.io/di gits", "r.io/digits/", "r.io//digits", "r.io/-digits"),
     *(
         "r.io/digits-",
         "r.io/_digits",
@@ -35,6 +35,7 @@ NEITHER = (
 )
 """Refused by both."""
 OURS_ALONE = {
+    "": "registry",
     "digits": "registry",
     "team/digits": "registry",
     "library/team/digits": "registry",

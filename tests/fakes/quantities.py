@@ -18,7 +18,6 @@ NEITHER = (
         "-1",
         "-100m",
         "1 Gi",
-        " 1",
         "1\n",
         "1,5",
         "1_000",
@@ -28,7 +27,23 @@ NEITHER = (
     *("1ki", "1K", "1mi", "1Mib", "1MB", "1gb", "1Ui", "1e", "1e1.5", "1ee3", "1e3Mi", "1m1", "--1", "1.2.3", "100%"),
 )
 """Refused by both."""
-OURS_ALONE = ("+1", "0", "0.0", "0m", "0Gi", ".", "Mi", "+", "-", "-0", "10E", "9223372036854775808", "1e30", "1e999")
+OURS_ALONE = (
+    " 1",
+    "+1",
+    "0",
+    "0.0",
+    "0m",
+    "0Gi",
+    ".",
+    "Mi",
+    "+",
+    "-",
+    "-0",
+    "10E",
+    "9223372036854775808",
+    "1e30",
+    "1e999",
+)
 """Kubernetes takes these, or counts them as nothing or as the most it can count; no pod can be started with one."""
 FINE_CPUS = ("0.1m", "0.0001", "1u", "1n", "100000n")
 """Finer than Kubernetes counts CPUs."""
