@@ -32,6 +32,7 @@ from nightferry.entities.service_spec import ModelSource
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
 from nightferry.manifests.service import candidate_name
+from nightferry.masking import mask
 from nightferry.settings import Settings
 from nightferry.steps.judging.probe_service import probe_service
 from nightferry.steps.judging.reach_release import REACH_SECONDS, Probe, ask_version
@@ -78,7 +79,7 @@ def _run(task: Callable[[argparse.Namespace], int], given: argparse.Namespace) -
     except Exception as fault:
         place = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
-        log.error("%s: %s at %s: %s", Reason.INTERNAL_ERROR, type(fault).__name__, where, fault)
+        log.error("%s: %s at %s: %s", Reason.INTERNAL_ERROR, type(fault).__name__, where, mask(str(fault)))
         return EXIT_TEMPORARY
 
 

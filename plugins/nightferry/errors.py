@@ -8,16 +8,20 @@ exceptions never leave the clients: each is turned into one of these, with the o
 from __future__ import annotations
 
 from nightferry.entities.reason import Reason
+from nightferry.masking import mask
 
 
 class NightferryError(Exception):
-    """A failure with a reason code and one sentence: what was wrong, where, what to do. The code is a Reason; a word
-    of another version only where it was read in the record."""
+    """A failure with a reason code and one sentence: what was wrong, where, what to do.
+
+    The code is a Reason; a word of another version only where it was read in the record. A secret in the sentence is
+    masked here, since it may repeat what another system said.
+    """
 
     def __init__(self, reason: Reason | str, sentence: str) -> None:
-        super().__init__(sentence)
         self.reason = reason
-        self.sentence = sentence
+        self.sentence = mask(sentence)
+        super().__init__(self.sentence)
 
     def __reduce__(self) -> tuple[type[NightferryError], tuple[Reason | str, str]]:
         return type(self), (self.reason, self.sentence)

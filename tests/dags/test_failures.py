@@ -63,3 +63,10 @@ def test_the_vendors_chain_of_errors_does_not_go_on(caplog: pytest.LogCaptureFix
 
     assert raised.value.__suppress_context__
     assert raised.value.__cause__ is None
+
+
+def test_a_secret_in_a_sentence_does_not_reach_xcom() -> None:
+    note = fail(Permanent(Reason.SOURCE_REPOSITORY_UNAVAILABLE, "No https://ada:hunter2@host/app?sig=hunter2 here."))
+
+    assert "hunter2" not in str(note)
+    assert "host/app" in note["sentence"]

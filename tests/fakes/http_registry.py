@@ -30,6 +30,8 @@ class HttpRegistry:
         self.says_digest = True
         self.broken: int | None = None
         """Every answer has this status."""
+        self.says = "on fire"
+        """The message of those answers."""
         self.tokens: dict[str, set[str]] = {}
         """Token -> the scopes that it was given for."""
         self.host = ""
@@ -57,7 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values for name, values in parse_qs(url.query).items()}
         registry.asked.append(f"{self.command} {self.path}")
         if registry.broken:
-            return self._answer(registry.broken, b'{"errors": [{"code": "UNAVAILABLE", "message": "on fire"}]}')
+            said = {"errors": [{"code": "UNAVAILABLE", "message": registry.says}]}
+            return self._answer(registry.broken, json.dumps(said).encode())
         if url.path == "/token":
             return self._token(query, body)
         if not self._allowed():

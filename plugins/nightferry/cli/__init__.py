@@ -6,14 +6,22 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import TextIO, cast
 
 from nightferry.cli.commands import parser
 from nightferry.cli.exit_codes import INTERRUPTED, OK, OWN_FAULT, of
+from nightferry.cli.output import Masked
 from nightferry.errors import NightferryError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; no traceback reaches a user unless NIGHTFERRY_DEBUG=1."""
+    with redirect_stdout(cast(TextIO, Masked(sys.stdout))), redirect_stderr(cast(TextIO, Masked(sys.stderr))):
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
     if arguments.no_color:
         os.environ["NO_COLOR"] = "1"

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
+from nightferry.masking import mask, mask_all
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -40,7 +42,28 @@ def console(stream: TextIO | None = None) -> Console:
 
 def show_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    # Masked before it is JSON, so that it stays JSON.
+    print(json.dumps(mask_all(value), indent=2, ensure_ascii=False))
+
+
+class Masked:
+    """A stream on which no secret is written, wherever a line comes from: records of before were not masked."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text with its secrets masked."""
+        self._stream.write(mask(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write every line likewise."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 NARROW = 40

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import StringConstraints, field_validator
+from pydantic import AfterValidator, StringConstraints, field_validator
 
 from nightferry.entities.candidate import Candidate, GitId
 from nightferry.entities.frozen import Frozen, Recorded
 from nightferry.entities.model_version import VersionName
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.masking import mask
 
 
 class ReleaseRequest(Frozen):
@@ -17,7 +18,7 @@ class ReleaseRequest(Frozen):
 
     model: VersionName | None = None
     commit: GitId | None = None
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)] = ""
     force: bool = False
     """Release even when nothing changed."""
 

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     # Service file and request
     SERVICE_FILE_INVALID = "service_file_invalid"
     SERVICE_DUPLICATED = "service_duplicated"
+    SERVICE_NAME_TAKEN = "service_name_taken"
     SERVICE_UNKNOWN = "service_unknown"
     REQUEST_INVALID = "request_invalid"
     SETTING_MISSING = "setting_missing"

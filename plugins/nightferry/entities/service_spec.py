@@ -1,4 +1,9 @@
-"""The service file: one YAML file under dags/services names everything a service needs."""
+"""The service file: one YAML file under dags/services names everything a service needs.
+
+Here is its shape. What the values may be is in `service_file.rules`, which is asked when a file is read and never
+when a decision is read back from the record: what was pinned stays readable, so nothing here may become stricter.
+Reading one needs no croniter, which the deployer's image does not hold.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +36,7 @@ class Schedule(Frozen):
     cron: str
     """Five fields, read in `timezone`."""
     timezone: str = "UTC"
-
-    @field_validator("cron")
-    @classmethod
-    def _cron(cls, value: str) -> str:
-        from croniter import croniter
-
-        if len(value.split()) != 5 or not croniter.is_valid(value):
-            raise ValueError(f"not a cron expression of five fields: {value!r}")
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _timezone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ValueError, OSError, KeyError) as fault:
-            raise ValueError(f"unknown time zone {value!r}; use a name like Europe/Zurich") from fault
-        return value
+    """A name of the tz database, like Europe/Zurich."""
 
 
 class Source(Frozen):
@@ -57,17 +45,11 @@ class Source(Frozen):
     repository: str = "."
     """`.` for the project's own repository, or an address that git understands."""
     ref: str = "main"
+    """A branch, a tag or a commit."""
     path: str = "serving_app"
     """The folder of the app in the repository; it becomes /app/<last part> in the image."""
     tests: str | None = "tests/serving_app"
     """The folder of the app's unit tests, run in the image's test stage; null for none."""
-
-    @field_validator("path", "tests")
-    @classmethod
-    def _relative(cls, value: str | None) -> str | None:
-        if value is not None and (not value or value.startswith("/") or ".." in value.split("/")):
-            raise ValueError(f"a folder inside the repository is wanted, not {value!r}")
-        return value
 
 
 class ModelSource(Frozen):
@@ -90,8 +72,8 @@ class ModelSource(Frozen):
 class ImageTarget(Frozen):
     """Where the service's images are released to."""
 
-    repository: Annotated[str, StringConstraints(min_length=3, pattern=r"^[^@\s]+$")]
-    """Registry, path and name without a tag."""
+    repository: str
+    """Registry, path and name without a tag: see `service_file.image_repository`."""
 
     @property
     def candidates(self) -> str:
@@ -144,7 +126,7 @@ class Autoscale(Frozen):
 
 
 class Resources(Frozen):
-    """What one pod asks for and may use, in Kubernetes' quantities."""
+    """What one pod asks for and may use, in Kubernetes' quantities: see `service_file.quantity`."""
 
     cpu: str = "100m"
     memory: str = "256Mi"
@@ -165,7 +147,7 @@ class Environment(Frozen):
     autoscale: Autoscale | None = None
     service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] | None = None
     """How users reach the service; unset, the setting NIGHTFERRY_SERVICE_TYPE decides."""
-    dns_label: Name | None = None
+    dns_label: str | None = None
     """The DNS label of the load balancer's address on AKS."""
     ready_seconds: int = Field(default=120, ge=5, le=3600)
     """How long a rollout waits for its pods to be ready."""

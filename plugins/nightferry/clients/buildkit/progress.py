@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from nightferry.masking import mask
+
 log = logging.getLogger(__name__)
 
 KEPT = 40
@@ -74,7 +76,7 @@ class BuildProgress:
             self._write(step.name)
 
     def _write(self, text: str) -> None:
-        self._file.write(text + "\n")
+        self._file.write(mask(text) + "\n")
         self._file.flush()
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 from nightferry.clients.registry.auth import Credentials, authorization, is_loopback, read_auth_file
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file.image_repository import ImageRepository
 from nightferry.errors import Permanent, Temporary
 
 if TYPE_CHECKING:
@@ -19,19 +20,16 @@ TIMEOUT = (5.0, 30.0)
 CHUNK = 1 << 20
 
 
-def split(repository: str) -> tuple[str, str]:
+def split(repository: str) -> ImageRepository:
     """A repository's registry and path: `127.0.0.1:5000/team/digits` -> (`127.0.0.1:5000`, `team/digits`).
 
     Raises:
-        Permanent: (service_file_invalid) it names no registry.
+        Permanent: (service_file_invalid) it is none, or names no registry.
     """
-    host, _, path = repository.partition("/")
-    if not path or not ("." in host or ":" in host or host == "localhost"):
-        raise Permanent(
-            Reason.SERVICE_FILE_INVALID,
-            f"The image repository {repository!r} names no registry: write it as registry.example.com/name.",
-        )
-    return host, path
+    try:
+        return ImageRepository.parse(repository)
+    except ValueError as fault:
+        raise Permanent(Reason.SERVICE_FILE_INVALID, f"The image repository cannot be used: {fault}.") from fault
 
 
 class RegistrySession:

@@ -17,6 +17,7 @@ from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import GENESIS, SCHEMA, Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
+from nightferry.masking import mask, mask_all
 from nightferry.steps.record.chain_head import find_head, note_head
 from nightferry.steps.record.stored_entry import broken
 from nightferry.steps.record.stored_entry import parse as parse
@@ -157,7 +158,10 @@ def append_with(store: LedgerStore, clock: Clock, service: str, make: Make) -> L
 
 
 def append_to(store: LedgerStore, clock: Clock, chain: Chain, **facts: Any) -> LedgerEntry | None:
-    """Add an entry right after the chain's head; None when someone else was first, and `chain` is out of date."""
+    """Add an entry right after the chain's head; None when someone else was first, and `chain` is out of date.
+
+    Secrets in its sentence and data are masked: nobody could take them off the record again.
+    """
     head = chain.head
     entry = LedgerEntry(
         schema=SCHEMA,
@@ -165,7 +169,7 @@ def append_to(store: LedgerStore, clock: Clock, chain: Chain, **facts: Any) -> L
         time=utc(clock.now()),
         service=chain.service,
         previous=head.digest if head else GENESIS,
-        **facts,
+        **{**facts, "sentence": mask(facts["sentence"]), "data": mask_all(facts["data"])},
     ).sealed()
     if not store.create(LedgerEntry.name(entry.service, entry.sequence), entry.to_bytes()):
         return None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file import rules
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
+from nightferry.masking import mask
+from nightferry.steps.services.claims import Claims, ServiceFile
 from nightferry.steps.services.service_yaml import ServiceFileFault, read_service_yaml
 
 SUFFIXES = (".yaml", ".yml")
@@ -47,26 +48,28 @@ def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]
         environment: the values of `${NIGHTFERRY_…}` (`Settings.expandable`).
     """
     loaded = LoadedServices()
-    contents: list[tuple[Path, dict[str, Any]]] = []
+    files: list[ServiceFile] = []
     for path in (
         path for folder in _each(folders) for path in sorted(folder.glob("*.y*ml")) if path.suffix in SUFFIXES
     ):
         try:
-            contents.append((path, read_service_yaml(path, environment)))
+            files.append(ServiceFile(path, read_service_yaml(path, environment)))
         except ServiceFileFault as fault:
             loaded.problems.append(_invalid(path, path.stem, str(fault)))
-    named = defaultdict(list)
-    for path, content in contents:
-        named[str(content.get("service", path.stem))].append(path)
-    for path, content in contents:
-        name = str(content.get("service", path.stem))
-        if len(named[name]) > 1:
-            loaded.problems.append(_duplicated(path, name, named[name]))
-            continue
+    claims = Claims(files)
+    for file in files:
+        faults = claims.against(file)
         try:
-            loaded.specs[name] = ServiceSpec.model_validate(content), path
+            spec = ServiceSpec.model_validate(file.content)
         except ValidationError as fault:
-            loaded.problems.append(_invalid(path, name, "; ".join(problems(fault))))
+            faults.append((Reason.SERVICE_FILE_INVALID, f"{file.path}: {'; '.join(problems(fault))}."))
+        else:
+            wrong = rules.faults(spec)
+            if wrong:
+                faults.append((Reason.SERVICE_FILE_INVALID, f"{file.path}: {'; '.join(wrong)}."))
+            elif not faults:
+                loaded.specs[file.service] = spec, file.path
+        loaded.problems.extend(_problem(file.path, reason, sentence, file.service) for reason, sentence in faults)
     return loaded
 
 
@@ -92,10 +95,8 @@ def _each(folders: Path | Sequence[Path]) -> Sequence[Path]:
 
 
 def _invalid(path: Path, name: str, what: str) -> ServiceProblem:
-    return ServiceProblem(path, Reason.SERVICE_FILE_INVALID, f"{path}: {what}.", name)
+    return _problem(path, Reason.SERVICE_FILE_INVALID, f"{path}: {what}.", name)
 
 
-def _duplicated(path: Path, name: str, paths: list[Path]) -> ServiceProblem:
-    files = " and ".join(str(path) for path in paths)
-    sentence = f"The service {name} is described by {files}; keep one of them. None is used until then."
-    return ServiceProblem(path, Reason.SERVICE_DUPLICATED, sentence, name)
+def _problem(path: Path, reason: Reason, sentence: str, name: str) -> ServiceProblem:
+    return ServiceProblem(path, reason, mask(sentence), name)

@@ -1,0 +1,147 @@
+"""What the night would refuse is refused when the file is read, with the key's name; a pinned file stays readable."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.steps.services.load_services import load_services
+
+from tests.fakes.service_specs import digits_content
+
+
+def problem_of(folder: Path, **changes: Any) -> str:
+    (folder / "digits.yaml").write_text(yaml.safe_dump(digits_content(**changes)), encoding="utf-8")
+    loaded = load_services(folder, {})
+    assert loaded.specs == {}
+    (problem,) = loaded.problems
+    assert problem.reason == Reason.SERVICE_FILE_INVALID
+    return problem.sentence
+
+
+def place(**changes: Any) -> dict[str, Any]:
+    return {"environments": [{"name": "production", "namespace": "production", **changes}]}
+
+
+def asking(**changes: Any) -> dict[str, Any]:
+    return place(resources=changes)
+
+
+WRONG = [
+    ({"owner": "  "}, "owner"),
+    ({"schedule": {"cron": "0 2 31 2 *"}}, "schedule.cron"),
+    ({"source": {"repository": ""}}, "source.repository"),
+    ({"source": {"repository": "../app"}}, "source.repository"),
+    ({"source": {"repository": "~/app"}}, "source.repository"),
+    ({"source": {"repository": "ext::sh -c id"}}, "source.repository"),
+    ({"source": {"repository": "ftp://host/app"}}, "source.repository"),
+    ({"source": {"repository": "https://host:70000/app"}}, "source.repository"),
+    ({"source": {"repository": "https:///app"}}, "source.repository"),
+    ({"source": {"repository": "https://host"}}, "source.repository"),
+    ({"source": {"repository": "https://host/app\nx"}}, "source.repository"),
+    ({"source": {"repository": "-uwhatever"}}, "source.repository"),
+    ({"source": {"ref": ""}}, "source.ref"),
+    ({"source": {"ref": "main branch"}}, "source.ref"),
+    ({"source": {"ref": "a..b"}}, "source.ref"),
+    ({"source": {"path": ""}}, "source.path"),
+    ({"source": {"path": "/app"}}, "source.path"),
+    ({"source": {"path": "./app"}}, "source.path"),
+    ({"source": {"path": "a//app"}}, "source.path"),
+    ({"source": {"tests": "tests/../.."}}, "source.tests"),
+    ({"model": {"repository": "azure-blob://my--models/digits"}}, "model.repository"),
+    ({"model": {"repository": "azure-blob://models//"}}, "model.repository"),
+    ({"model": {"repository": "azure-blob://models/a//b"}}, "model.repository"),
+    ({"image": {"repository": "127.0.0.1:5000/Digits"}}, "image.repository"),
+    ({"image": {"repository": "127.0.0.1:5000/digits:1.0"}}, "image.repository"),
+    ({"image": {"repository": "127.0.0.1:5000/digits@sha256:" + "a" * 64}}, "image.repository"),
+    ({"image": {"repository": "team/digits"}}, "image.repository"),
+    ({"image": {"repository": "127.0.0.1:99999/digits"}}, "image.repository"),
+    ({"image": {"repository": "registry.example/" + "a" * 235}}, "image.repository"),  # no room for -candidates
+    ({"gates": {"accuracy": ">= 95"}}, "gates.accuracy"),
+    ({"gates": {"accuracy": "> 1"}}, "gates.accuracy"),
+    (place(namespace="kube-system"), "environments.0.namespace"),
+    ({"service": "kubernetes", **place(namespace="default")}, "environments.0.namespace"),
+    (place(cluster=""), "environments.0.cluster"),
+    (place(cluster="my cluster"), "environments.0.cluster"),
+    (place(replicas=2, autoscale={"minimum": 1, "maximum": 4}), "environments.0.replicas"),
+    (place(dns_label="ab"), "environments.0.dns_label"),
+    (place(dns_label="a" * 64), "environments.0.dns_label"),
+    (place(dns_label="1abc"), "environments.0.dns_label"),
+    (place(dns_label="abc-"), "environments.0.dns_label"),
+    (place(dns_label="digits", service_type="ClusterIP"), "environments.0.dns_label"),
+    (asking(cpu="lots"), "environments.0.resources.cpu"),
+    (asking(cpu="-1"), "environments.0.resources.cpu"),
+    (asking(cpu="0"), "environments.0.resources.cpu"),
+    (asking(cpu="0.1m"), "environments.0.resources.cpu"),
+    (asking(memory="NaN"), "environments.0.resources.memory"),
+    (asking(memory=""), "environments.0.resources.memory"),
+    (asking(memory="400m"), "environments.0.resources.memory"),
+    (asking(cpu_limit="1 cpu"), "environments.0.resources.cpu_limit"),
+    (asking(memory_limit="1gb"), "environments.0.resources.memory_limit"),
+    (asking(cpu="1001m"), "environments.0.resources.cpu"),  # the limit left out is 1
+    (asking(memory="2Gi", memory_limit="2G"), "environments.0.resources.memory"),
+    ({"description": "see https://a.example/c?sig=hunter2"}, "description"),
+    ({"owner": "AccountKey=hunter2"}, "owner"),
+    ({"image": {"repository": "ada:hunter2@registry.example/digits"}}, "image.repository"),
+    ({"source": {"repository": "https://ada:hunter2@host/app"}}, "source.repository"),
+    ({"source": {"repository": "https://hunter2@host/app"}}, "source.repository"),
+    ({"source": {"repository": "ada:hunter2@host:app"}}, "source.repository"),
+]
+
+
+@pytest.mark.parametrize(("changes", "key"), WRONG, ids=[f"{number}-{key}" for number, (_, key) in enumerate(WRONG)])
+def test_what_the_night_would_refuse_is_named_by_its_key(tmp_path: Path, changes: dict[str, Any], key: str):
+    sentence = problem_of(tmp_path, **changes)
+    assert f": {key}: " in sentence
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": {"repository": "https://dev.example.com:8443/team/app.git"}},
+        {"source": {"repository": "ssh://git@github.com/team/app.git"}},
+        {"source": {"repository": "git@github.com:team/app.git"}},
+        {"source": {"repository": "file:///srv/app.git"}},
+        {"source": {"repository": "/srv/my apps/app.git"}},
+        {"source": {"ref": "release/2026-11", "path": ".", "tests": None}},
+        {"source": {"ref": "0" * 40, "path": "services/digits/", "tests": "tests/unit"}},
+        {"model": {"repository": "azure-blob://models/team/digits/"}},
+        {"gates": {"accuracy": ">= 1"}},
+        {"gates": {"accuracy": "<= 0.5"}},
+        {"schedule": {"cron": "0 2 29 2 *"}},
+        place(dns_label="d" * 63),
+        place(autoscale={"minimum": 1, "maximum": 4}),
+        asking(cpu="1", memory="1Gi"),
+        asking(cpu="2", cpu_limit="2000m", memory="1e9", memory_limit="1G"),
+    ],
+    ids=str,
+)
+def test_what_the_night_takes_is_taken(tmp_path: Path, changes: dict[str, Any]):
+    (tmp_path / "digits.yaml").write_text(yaml.safe_dump(digits_content(**changes)), encoding="utf-8")
+    loaded = load_services(tmp_path, {})
+    assert loaded.problems == []
+    assert list(loaded.specs) == ["digits"]
+
+
+def test_every_wrong_key_of_a_file_is_named_at_once(tmp_path: Path):
+    sentence = problem_of(tmp_path, source={"ref": "a..b"}, image={"repository": "Digits"}, **asking(cpu="lots"))
+    for key in ("source.ref", "image.repository", "environments.0.resources.cpu"):
+        assert f"{key}: " in sentence
+
+
+@pytest.mark.parametrize(("changes", "key"), WRONG, ids=[f"{number}-{key}" for number, (_, key) in enumerate(WRONG)])
+def test_a_pinned_service_file_stays_readable_whatever_files_may_say_today(
+    changes: dict[str, Any], key: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A decision on record holds the file with its settings filled in. It is read where croniter is not installed."""
+    monkeypatch.setitem(sys.modules, "croniter", None)
+    monkeypatch.setattr("nightferry.entities.service_spec.ZoneInfo", None)
+    pinned = json.loads(json.dumps(ServiceSpec.model_validate(digits_content(**changes)).to_json()))
+    assert ServiceSpec.model_validate(pinned).to_json() == pinned
