@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from nightferry.clients.airflow.api import DEPLOYER_POOL, AirflowApi
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.sandbox import choices, secrets_files, state
+from nightferry.sandbox.airflow import database
 from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
 from nightferry.sandbox.build import base_image, binaries, cache, images, toolchain
@@ -34,6 +36,8 @@ from nightferry.settings import Settings
 
 FIRST_GIGABYTES = 5.0
 LATER_GIGABYTES = 0.5
+DEPLOYERS = 4
+"""How many deployer pods run at once where NIGHTFERRY_DEPLOYERS does not say."""
 CLUSTER_FILES = ("cluster files",)
 
 
@@ -142,7 +146,9 @@ class _Up:
         parts = airflow_parts.all_parts(self.layout, self.ports, choices.given(self.settings))
         return [
             Step("airflow files", lambda: self.assembly.define(parts), ("supervisor",)),
-            Step("airflow database", self._airflow_database),
+            Step("postgresql", self._postgresql, ("supervisor", "packages")),
+            Step("airflow database", self._airflow_database, ("airflow files", "postgresql")),
+            Step("airflow pool", self._airflow_pool, ("airflow-api-server",)),
             *(self._start(part.name, ("airflow files", "airflow database")) for part in parts),
         ]
 
@@ -150,7 +156,7 @@ class _Up:
         return Step(name, lambda: self.assembly.start(name), needs)
 
     def _packages(self) -> None:
-        wanted: list[str] = []
+        wanted: list[str] = [*packages.DATABASE]
         for ours, names in (
             (self.choices.registry, packages.REGISTRY),
             (self.choices.docker, packages.DOCKER),
@@ -240,7 +246,29 @@ class _Up:
         api = KubeApi(kubernetes_parts.server(self.ports), pki.ensure(self.layout).client("admin"))
         cluster_objects.apply(api, self._connection_string())
 
+    def _postgresql(self) -> None:
+        if database.programs(self.layout) is None:
+            self.supervisor.stop([database.PART])
+            database.make(self.layout, self.environment, self.progress)
+        part = database.part(self.layout, self._postgresql_programs())
+        if not self._runs(part.name):
+            database.forget_the_dead(self.layout)
+        self.assembly.bring(part)
+
+    def _postgresql_programs(self) -> Path:
+        return database.programs(self.layout) or next(iter(packages.postgresql().values()))
+
+    def _runs(self, name: str) -> bool:
+        process = self.supervisor.processes().get(name)
+        return process is not None and process.running
+
+    def _airflow_pool(self) -> None:
+        password = secrets_files.read(self.layout, "airflow-password")
+        airflow = AirflowApi(airflow_parts.url(self.ports), "admin", password)
+        airflow.set_pool(DEPLOYER_POOL, int(self.settings.get("DEPLOYERS") or DEPLOYERS))
+
     def _airflow_database(self) -> None:
+        database.set_up(self.layout, self._postgresql_programs())
         airflow_parts.migrate(self.layout, self.ports, self.environment, self.progress)
 
     def _keep(self, more: dict[str, str]) -> None:

@@ -30,8 +30,9 @@ def machine(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "ROOT": str(tmp_path)}
 
 
-def install(machine: dict[str, str], policy: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["sh", "-c", packages.INSTALL, "sh", str(policy), "docker.io"], env=machine)
+def install(machine: dict[str, str], policy: Path, package: str = "docker.io") -> subprocess.Popen[bytes]:
+    clusters = policy.with_name("postgresql-common") / "createcluster.conf"
+    return subprocess.Popen(["sh", "-c", packages.INSTALL, "sh", str(policy), str(clusters), package], env=machine)
 
 
 def test_no_service_may_start_while_packages_are_installed(machine: dict[str, str], tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = (5, 30)
 """Seconds to connect, and for an answer."""
+DEPLOYER_POOL = "nightferry_deployers"
+"""Airflow's pool for the tasks that run a deployer pod: its slots bound how many run at once."""
 ENDED = frozenset({"success", "failed"})
 """The states in which a run stays as it is."""
 
@@ -137,6 +139,17 @@ class AirflowApi:
         path = f"/api/v2/dags/{quote(dag)}/dagRuns/{quote(run, safe='')}/taskInstances?limit=100"
         now = dt.datetime.now(dt.UTC)
         return [_task_state(found, now) for found in self._call("GET", path).json()["task_instances"]]
+
+    def set_pool(self, name: str, slots: int) -> None:
+        """Make a pool, or give it that many slots. Raises as the others."""
+        path = f"/api/v2/pools/{quote(name, safe='')}"
+        answer = self._call("GET", path, accept=(404,))
+        if answer.status_code == 404:
+            about = "How many deployer pods of Nightferry run at once."
+            body = {"name": name, "slots": slots, "description": about, "include_deferred": False}
+            self._call("POST", "/api/v2/pools", body, accept=(409,))
+        elif answer.json()["slots"] != slots:
+            self._call("PATCH", f"{path}?update_mask=slots", {"slots": slots})
 
     def _call(self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()) -> requests.Response:
         answer = self._send(method, path, body)

@@ -10,6 +10,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 
 from nightferry import settings
+from nightferry.clients.airflow.api import DEPLOYER_POOL
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
@@ -42,6 +43,7 @@ class DeployerPodOperator(KubernetesPodOperator):
             kubernetes_conn_id=cluster,
             namespace=namespace,
             labels={**DEPLOYER_LABELS, **labels},
+            pool=DEPLOYER_POOL,
             service_account_name=SERVICE_ACCOUNT,
             automount_service_account_token=True,
             get_logs=True,
