@@ -140,16 +140,20 @@ class AirflowApi:
         now = dt.datetime.now(dt.UTC)
         return [_task_state(found, now) for found in self._call("GET", path).json()["task_instances"]]
 
+    def pool(self, name: str) -> int | None:
+        """How many slots a pool has; None where there is none."""
+        answer = self._call("GET", _pool(name), accept=(404,))
+        return None if answer.status_code == 404 else int(answer.json()["slots"])
+
     def set_pool(self, name: str, slots: int) -> None:
         """Make a pool, or give it that many slots. Raises as the others."""
-        path = f"/api/v2/pools/{quote(name, safe='')}"
-        answer = self._call("GET", path, accept=(404,))
-        if answer.status_code == 404:
-            about = "How many deployer pods of Nightferry run at once."
-            body = {"name": name, "slots": slots, "description": about, "include_deferred": False}
-            self._call("POST", "/api/v2/pools", body, accept=(409,))
-        elif answer.json()["slots"] != slots:
-            self._call("PATCH", f"{path}?update_mask=slots", {"slots": slots})
+        found = self.pool(name)
+        about = "How many deployer pods of Nightferry run at once."
+        body = {"slots": slots, "description": about, "include_deferred": False}
+        if found is None:
+            self._call("POST", "/api/v2/pools", {"name": name, **body}, accept=(409,))
+        elif found != slots:
+            self._call("PATCH", _pool(name), {"pool": name, **body})
 
     def _call(self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()) -> requests.Response:
         answer = self._send(method, path, body)
@@ -194,6 +198,10 @@ class AirflowApi:
     def _unavailable(self, what: str) -> Temporary:
         sentence = f"Airflow at {self._address} cannot be used: {what}; `nightferry status` shows the sandbox's."
         return Temporary(Reason.AIRFLOW_UNAVAILABLE, sentence)
+
+
+def _pool(name: str) -> str:
+    return f"/api/v2/pools/{quote(name, safe='')}"
 
 
 def _task_state(found: Mapping[str, Any], now: dt.datetime) -> TaskState:

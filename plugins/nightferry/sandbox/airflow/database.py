@@ -44,7 +44,8 @@ OPTIONS: Mapping[str, str] = {
 SETUP = r"""
 SELECT 'CREATE ROLE airflow LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'airflow') \gexec
 ALTER ROLE airflow PASSWORD '%s';
-SELECT 'CREATE DATABASE airflow OWNER airflow' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'airflow') \gexec
+SELECT 'CREATE DATABASE airflow OWNER airflow'
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'airflow') \gexec
 """
 
 
