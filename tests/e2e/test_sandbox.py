@@ -22,7 +22,7 @@ from nightferry.clients.airflow.api import DEPLOYER_POOL, AirflowApi
 from nightferry.sandbox import status, up
 from nightferry.sandbox.airflow import database
 from nightferry.sandbox.layout import BRIDGE, Layout, Owner
-from nightferry.sandbox.machine import leftovers
+from nightferry.sandbox.machine import leftovers, privileges
 
 pytestmark = pytest.mark.sandbox
 
@@ -394,6 +394,7 @@ def test_after_the_supervisor_and_more_are_killed_up_mends_it(sandbox: Layout, w
 def test_down_leaves_nothing_and_up_brings_everything_back(sandbox: Layout, web: str) -> None:
     """Also the pods that ran."""
     assert json.loads(nightferry("down", "--json").stdout) == {"stopped": True}
+    somebody = subprocess.Popen([*privileges.as_user(database.USER), "sleep", "300"], cwd="/")
     try:
         assert leftovers.remaining(sandbox) == set()
         assert not Path("/sys/class/net", BRIDGE).exists()
@@ -403,8 +404,12 @@ def test_down_leaves_nothing_and_up_brings_everything_back(sandbox: Layout, web:
         assert "CNI-" not in rules
         assert nightferry("status").returncode == 1
         assert json.loads(nightferry("down", "--json").stdout) == {"stopped": False}
+        # As a machine leaves it that was switched off: the number is that of another program of the same user by now.
+        (sandbox.database / "data" / "postmaster.pid").write_text(f"{somebody.pid}\n{sandbox.database / 'data'}\n")
     finally:
         done = nightferry("up", "--json")
+        somebody.kill()
+        somebody.wait()
     assert done.returncode == 0, done.stderr
     wait_for(lambda: nightferry("status", "--json").returncode == 0)
     wait_for(lambda: answers(web))
