@@ -247,20 +247,7 @@ class _Up:
         cluster_objects.apply(api, self._connection_string())
 
     def _postgresql(self) -> None:
-        if database.programs(self.layout) is None:
-            self.supervisor.stop([database.PART])
-            database.make(self.layout, self.environment, self.progress)
-        part = database.part(self.layout, self._postgresql_programs())
-        if not self._runs(part.name):
-            database.forget_the_dead(self.layout)
-        self.assembly.bring(part)
-
-    def _postgresql_programs(self) -> Path:
-        return database.programs(self.layout) or next(iter(packages.postgresql().values()))
-
-    def _runs(self, name: str) -> bool:
-        process = self.supervisor.processes().get(name)
-        return process is not None and process.running
+        self.assembly.bring(database.prepare(self.layout, self.supervisor, self.environment, self.progress))
 
     def _airflow_pool(self) -> None:
         password = secrets_files.read(self.layout, "airflow-password")
@@ -268,7 +255,7 @@ class _Up:
         airflow.set_pool(DEPLOYER_POOL, int(self.settings.get("DEPLOYERS") or DEPLOYERS))
 
     def _airflow_database(self) -> None:
-        database.set_up(self.layout, self._postgresql_programs())
+        database.set_up(self.layout)
         airflow_parts.migrate(self.layout, self.ports, self.environment, self.progress)
 
     def _keep(self, more: dict[str, str]) -> None:

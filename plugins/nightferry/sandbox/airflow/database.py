@@ -16,6 +16,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
 from nightferry.sandbox import secrets_files
 from nightferry.sandbox.layout import Layout
 from nightferry.sandbox.machine import commands, orphans, packages
@@ -23,6 +25,7 @@ from nightferry.sandbox.machine.privileges import as_user
 from nightferry.sandbox.progress import Progress, run_logged
 from nightferry.sandbox.supervise.parts import Part
 from nightferry.sandbox.supervise.probes import Command
+from nightferry.sandbox.supervise.supervision import Supervisor
 
 PART = "postgresql"
 USER = "postgres"
@@ -62,6 +65,27 @@ def word(layout: Layout) -> str:
         return ""
 
 
+def prepare(layout: Layout, supervisor: Supervisor, base: Mapping[str, str], progress: Progress) -> Part:
+    """The server, its data there. What does not belong to this state folder, or nothing here can read, is made anew.
+
+    Args:
+        base: the environment that all parts share.
+
+    Raises:
+        StepFailed: the data cannot be made.
+    """
+    process = supervisor.processes().get(PART)
+    runs = process is not None and process.running
+    folder = programs(layout)
+    if folder is None:
+        supervisor.stop([PART])
+        folder = next(iter(packages.postgresql().values()))
+        make(layout, folder, base, progress)
+    elif not runs:
+        forget_the_dead(layout)
+    return part(layout, folder)
+
+
 def programs(layout: Layout) -> Path | None:
     """The programs for the data that is there; None where there is none, or not of this state folder."""
     try:
@@ -72,14 +96,9 @@ def programs(layout: Layout) -> Path | None:
     return packages.postgresql().get(version) if belongs else None
 
 
-def make(layout: Layout, base: Mapping[str, str], progress: Progress) -> None:
-    """Make an empty database server's data with the newest programs; what was there goes.
-
-    Args:
-        base: the environment that all parts share.
-    """
+def make(layout: Layout, programs: Path, base: Mapping[str, str], progress: Progress) -> None:
+    """Make an empty database server's data; what was there goes. See `prepare`."""
     log, folder = layout.log("airflow-database"), layout.database
-    initdb = next(iter(packages.postgresql().values())) / "initdb"
     with progress.step("make PostgreSQL's data", log=log, expected=3):
         if folder.exists():
             shutil.rmtree(folder)
@@ -90,7 +109,7 @@ def make(layout: Layout, base: Mapping[str, str], progress: Progress) -> None:
         data.mkdir(mode=0o700)
         _give(data)
         options = [f"--pgdata={data}", f"--username={USER}", "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8"]
-        run_logged([*as_user(USER), initdb, *options], log, base, cwd=folder)
+        run_logged([*as_user(USER), programs / "initdb", *options], log, base, cwd=folder)
         # Last: what a kill left half is made anew.
         name = secrets.token_hex(16)
         layout.folder("airflow", owned=True)
@@ -134,17 +153,17 @@ def forget_the_dead(layout: Layout) -> None:
         (data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def set_up(layout: Layout, folder: Path) -> None:
+def set_up(layout: Layout) -> None:
     """Make Airflow's role and database where they are missing, and set the role's password. The server runs.
-
-    Args:
-        folder: its programs.
 
     Raises:
         Permanent: (sandbox_failed) the server refuses.
     """
     # The server gets what checks the password, never the password: nothing that it logs can hold it.
     check = verifier(secrets_files.read(layout, "airflow-database"), secrets.token_bytes(16))
+    folder = programs(layout)
+    if folder is None:
+        raise Permanent(Reason.SANDBOX_FAILED, f"PostgreSQL's data in {layout.database} went away: try again.")
     psql = [str(folder / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(layout.database_socket), "-d", USER]
     commands.run([*as_user(USER), *psql], give=SETUP % check)
 
