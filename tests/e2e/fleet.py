@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +81,13 @@ class Fleet:
     def publish(self, variant: str) -> None:
         """A new model for each."""
         trained = self.first.trained(variant)
-        for stage in self.stages:
+
+        def publish(stage: Stage) -> None:
             folder = stage.of_trained(trained, variant)
             publish_model(folder, stage.service, connect.models(stage.settings, stage.spec.model))
+
+        with ThreadPoolExecutor(max_workers=6) as pool:
+            list(pool.map(publish, self.stages))
 
     def outcomes(self, since: dict[str, int]) -> dict[str, Outcome]:
         """What each service's record says after so many entries."""
@@ -94,8 +99,8 @@ class Fleet:
 
     def remove(self) -> None:
         """Remove everything that they have anywhere."""
-        for stage in self.stages:
-            stage.remove()
+        with ThreadPoolExecutor(max_workers=6) as pool:
+            list(pool.map(Stage.remove, self.stages))
 
 
 def _outcome(entries: list[LedgerEntry]) -> Outcome:
