@@ -26,9 +26,14 @@ release: $(READY) ## Set up all there is, release the sample service, show its r
 test: check ## Everything: check, then the service's processes, the sandbox, a browser and public clients
 	$(PYTEST) -m process tests
 	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
-	$(NIGHTFERRY) up --browser && $(PYTEST) -m "sandbox or browser or clients" tests; result=$$?; \
+	$(NIGHTFERRY) up --browser && $(PYTEST) -m "(sandbox or browser or clients) and not drill" tests; result=$$?; \
 	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \
 	exit $$result
+
+.PHONY: drill
+drill: $(READY) ## What takes many minutes on the sandbox: thirty services released at once; CI does not run it
+	$(NIGHTFERRY) up
+	$(PYTEST) -s -m drill tests
 
 .PHONY: check
 check: $(READY) ## Lint, types, import contracts, and the tests that need no sandbox, no browser and nothing more installed

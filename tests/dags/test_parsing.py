@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from nightferry.clients.airflow.api import DEPLOYER_POOL
+from nightferry.operators.pods.deployer_pod import DeployerPodOperator
 
 from tests.dags.bag import parsed
 from tests.dags.conftest import ROOT
@@ -72,6 +74,14 @@ def test_retiring_goes_once_to_each_namespace_for_all_its_services(services: Pat
 
     assert set(tasks) == {"nightferry_cluster.staging", "nightferry_cluster.production"}
     assert tasks["nightferry_cluster.staging"].services == ("digits", "letters")
+
+
+def test_the_pool_bounds_every_deployer_pod(services: Path) -> None:
+    """Its tasks wait in Airflow: thirty pods at once would not fit on a small cluster."""
+    tasks = [task for dag in parsed().dags.values() for task in dag.tasks]
+    pods = {task.task_id for task in tasks if isinstance(task, DeployerPodOperator)}
+    assert {"production.roll_out", "production.verify", "nightferry_cluster.production"} <= pods
+    assert {task.pool for task in tasks if task.task_id in pods} == {DEPLOYER_POOL}
 
 
 def test_parsing_imports_no_sdk_that_a_provider_operator_does_not_need(services: Path) -> None:

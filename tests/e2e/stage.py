@@ -63,7 +63,9 @@ def test_three_labels_are_answered():
 class Stage:
     """The tests' service and the doors to where it lives."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, service: str = SERVICE) -> None:
+        self.service = service
+        self.dag = f"release_{service}"
         self.settings = settings_of.load()
         self.layout = Layout(root=self.settings.root, home=self.settings.home, owner=Owner.current())
         self.supervisor = Supervisor(self.layout)
@@ -78,20 +80,21 @@ class Stage:
     def begin(self) -> None:
         """Remove what a killed session left, then add the service."""
         self.remove()
-        self._make_repository()
+        self.make_repository()
         file = self.service_file
         file.parent.mkdir(mode=0o700, exist_ok=True)
-        file.write_text(SERVICE_FILE.format(service=SERVICE, repository=self.repository), encoding="utf-8")
+        file.write_text(SERVICE_FILE.format(service=self.service, repository=self.repository), encoding="utf-8")
 
     @property
     def service_file(self) -> Path:
-        return self.settings.home / "services" / f"{SERVICE}.yaml"
+        return self.settings.home / "services" / f"{self.service}.yaml"
 
     @property
     def spec(self) -> ServiceSpec:
-        return load_service(self.settings.services_folders, self.settings.expandable, SERVICE)
+        return load_service(self.settings.services_folders, self.settings.expandable, self.service)
 
-    def _make_repository(self) -> None:
+    def make_repository(self) -> None:
+        """The app, with a quick test of its own."""
         copied = shutil.ignore_patterns("__pycache__", "*.pyc")
         shutil.copytree(ROOT / "serving_app", self.repository / "serving_app", ignore=copied)
         (self.repository / "checks").mkdir()
@@ -121,6 +124,10 @@ class Stage:
 
     def train(self, variant: str) -> Path:
         """A model folder of the sample's variant, under a name and with a time of its own."""
+        return self.of_trained(self.trained(variant), variant)
+
+    def trained(self, variant: str) -> Path:
+        """The sample's variant as it is trained, once."""
         if variant not in self._trained:
             out = self.folder / f"trained-{variant}"
             script = ROOT / "examples" / "digits" / "train.py"
@@ -128,12 +135,16 @@ class Stage:
                 [sys.executable, str(script), "--out", str(out), "--variant", variant], check=True, capture_output=True
             )
             self._trained[variant] = out
+        return self._trained[variant]
+
+    def of_trained(self, trained: Path, variant: str) -> Path:
+        """A copy of a trained model as a version of this service."""
         version = f"{variant}-{uuid.uuid4().hex[:8]}"
         folder = self.folder / version
-        shutil.copytree(self._trained[variant], folder)
+        shutil.copytree(trained, folder)
         manifest = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         now = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
-        manifest |= {"service": SERVICE, "version": version, "created": now}
+        manifest |= {"service": self.service, "version": version, "created": now}
         (folder / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
         return folder
 
@@ -149,7 +160,7 @@ class Stage:
 
     def url(self, environment: str = "production") -> str:
         """Where the service answers."""
-        return service_address(self.cluster(environment), SERVICE)
+        return service_address(self.cluster(environment), self.service)
 
     def version(self, environment: str = "production") -> Any:
         """The passport that the service answers with."""
@@ -159,11 +170,11 @@ class Stage:
 
     def entries(self) -> list[LedgerEntry]:
         """The service's whole record."""
-        return [LedgerEntry.model_validate_json(self.ledger.read(name)) for name in self.ledger.names(SERVICE)]
+        return [LedgerEntry.model_validate_json(self.ledger.read(name)) for name in self.ledger.names(self.service)]
 
     def deployments(self, environment: str) -> list[str]:
         """The releases that have a Deployment there."""
-        found = self.cluster(environment).list("Deployment", names.labels(SERVICE))
+        found = self.cluster(environment).list("Deployment", names.labels(self.service))
         return sorted(names.annotations_of(one)[names.RELEASE] for one in found)
 
     def tags(self, repository: str) -> dict[str, str]:
@@ -213,27 +224,27 @@ class Stage:
         for environment in ENVIRONMENTS:
             cluster = self.cluster(environment)
             for kind in KINDS:
-                for found in cluster.list(kind, {names.NAME: SERVICE}):
+                for found in cluster.list(kind, {names.NAME: self.service}):
                     cluster.delete(kind, found["metadata"]["name"])
         storage = connect.storage(self.settings)
         ledger = self.settings.get("LEDGER") or "ledger"
         for container in ("models", ledger, ledger + NOTES):
             client = storage.get_container_client(container)
-            for blob in list(client.list_blobs(name_starts_with=f"{SERVICE}/")):
+            for blob in list(client.list_blobs(name_starts_with=f"{self.service}/")):
                 client.delete_blob(blob.name)
-        for repository in (SERVICE, f"{SERVICE}-candidates"):
+        for repository in (self.service, f"{self.service}-candidates"):
             for digest in set(self.tags(repository).values()):
                 requests.delete(
                     f"http://{self.settings.require('REGISTRY')}/v2/{repository}/manifests/{digest}", timeout=10
                 )
         # Last: a run that was under way may have written until now.
-        shutil.rmtree(self.settings.home / "airflow" / "logs" / f"dag_id={DAG}", ignore_errors=True)
+        shutil.rmtree(self.settings.home / "airflow" / "logs" / f"dag_id={self.dag}", ignore_errors=True)
 
     def _remove_work(self) -> None:
         """The fetched models, the builds' logs, and the mirror of the repository."""
         work = self.settings.work
-        shutil.rmtree(work / "models" / SERVICE, ignore_errors=True)
-        for log in (work / "logs").glob(f"{SERVICE}-*"):
+        shutil.rmtree(work / "models" / self.service, ignore_errors=True)
+        for log in (work / "logs").glob(f"{self.service}-*"):
             log.unlink()
         if self.service_file.exists():
             mirror = work / "sources" / hashlib.sha256(self.spec.source.repository.encode()).hexdigest()[:16]
@@ -250,5 +261,5 @@ class Stage:
             timeout=30,
         ).json()["access_token"]
         requests.delete(
-            f"{self.airflow.address}/api/v2/dags/{DAG}", headers={"Authorization": f"Bearer {token}"}, timeout=60
+            f"{self.airflow.address}/api/v2/dags/{self.dag}", headers={"Authorization": f"Bearer {token}"}, timeout=60
         )

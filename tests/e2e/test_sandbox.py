@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from typing import Any
 
 import pytest
 from nightferry import settings as settings_of
+from nightferry.clients.airflow.api import DEPLOYER_POOL, AirflowApi
 from nightferry.manifests import deployer_pods
-from nightferry.sandbox import status
+from nightferry.sandbox import status, up
+from nightferry.sandbox.airflow import database
 from nightferry.sandbox.layout import BRIDGE, Layout, Owner
-from nightferry.sandbox.machine import leftovers
+from nightferry.sandbox.machine import leftovers, privileges
 
 pytestmark = pytest.mark.sandbox
 
@@ -107,7 +110,8 @@ def test_secrets_are_their_owners_alone(sandbox: Layout) -> None:
 
 
 def secrets_of(sandbox: Layout) -> set[str]:
-    names = ["airflow-password", "airflow-jwt", "airflow-api", "airflow-fernet", "storage-key", "registry"]
+    names = ["airflow-password", "airflow-jwt", "airflow-api", "airflow-fernet", "airflow-database"]
+    names += ["storage-key", "registry"]
     return {(sandbox.secrets / name).read_text().strip() for name in names}
 
 
@@ -126,6 +130,38 @@ def test_no_secret_is_in_a_log(sandbox: Layout) -> None:
     for log in (sandbox.home / "logs").glob("*.log*"):
         text = log.read_text(encoding="utf-8", errors="replace")
         assert not any(secret in text for secret in secrets), log.name
+
+
+def test_the_database_is_its_own_users_and_opens_with_the_password_alone(sandbox: Layout) -> None:
+    """Nobody but its system user and the sandbox's owner comes as far as being asked for it."""
+    data = sandbox.database / "data"
+    postmaster = part(sandbox, "postgresql").pid
+    assert pwd.getpwuid(Path(f"/proc/{postmaster}").stat().st_uid).pw_name == database.USER
+    assert (data.stat().st_mode & 0o777, data.owner()) == (0o700, database.USER)
+    assert sandbox.database_socket.stat().st_mode & 0o777 == 0o750
+    assert sandbox.database_socket.stat().st_gid == sandbox.owner.gid
+
+    def ask(password_file: str) -> int:
+        words = ["psql", "-X", "-w", "-h", str(sandbox.database_socket), "-U", "airflow", "-c", "SELECT 1", "airflow"]
+        done = subprocess.run(
+            words, env={**os.environ, "PGPASSFILE": password_file}, capture_output=True, check=False, timeout=30
+        )
+        return done.returncode
+
+    assert ask(str(sandbox.secrets / "airflow-pgpass")) == 0
+    assert ask("/dev/null") != 0
+
+
+def test_airflow_has_the_pool_that_bounds_the_deployers() -> None:
+    settings = settings_of.load()
+    airflow = AirflowApi.connect(settings)
+    slots = airflow.pool(DEPLOYER_POOL)
+    airflow.set_pool(DEPLOYER_POOL, 3)
+    try:
+        assert airflow.pool(DEPLOYER_POOL) == 3
+    finally:
+        airflow.set_pool(DEPLOYER_POOL, slots or up.DEPLOYERS)
+    assert slots
 
 
 # Status
@@ -321,7 +357,10 @@ def part(sandbox: Layout, name: str) -> status.PartStatus:
 
 @pytest.mark.parametrize(
     "name",
-    ["etcd", "kube-apiserver", "kubelet", "containerd", "azurite", "registry", "buildkitd", "airflow-scheduler"],
+    [
+        *("etcd", "kube-apiserver", "kubelet", "containerd", "azurite", "registry", "buildkitd", "airflow-scheduler"),
+        "postgresql",
+    ],
 )
 def test_a_killed_part_comes_back_and_the_service_never_goes(sandbox: Layout, web: str, name: str) -> None:
     before = part(sandbox, name).pid
@@ -347,7 +386,8 @@ def test_a_killed_scheduler_leaves_no_workers(sandbox: Layout) -> None:
 
 def test_after_the_supervisor_and_more_are_killed_up_mends_it(sandbox: Layout, web: str) -> None:
     supervisor = int((sandbox.runtime / "supervisord.pid").read_text())
-    victims = [supervisor, *(part(sandbox, name).pid for name in ("airflow-scheduler", "containerd", "dockerd"))]
+    names = ("airflow-scheduler", "containerd", "dockerd", "postgresql")
+    victims = [supervisor, *(part(sandbox, name).pid for name in names)]
     for pid in victims:
         if pid:
             os.kill(pid, signal.SIGKILL)
@@ -360,6 +400,7 @@ def test_after_the_supervisor_and_more_are_killed_up_mends_it(sandbox: Layout, w
 def test_down_leaves_nothing_and_up_brings_everything_back(sandbox: Layout, web: str) -> None:
     """Also the pods that ran."""
     assert json.loads(nightferry("down", "--json").stdout) == {"stopped": True}
+    somebody = subprocess.Popen([*privileges.as_user(database.USER), "sleep", "300"], cwd="/")
     try:
         assert leftovers.remaining(sandbox) == set()
         assert not Path("/sys/class/net", BRIDGE).exists()
@@ -369,8 +410,12 @@ def test_down_leaves_nothing_and_up_brings_everything_back(sandbox: Layout, web:
         assert "CNI-" not in rules
         assert nightferry("status").returncode == 1
         assert json.loads(nightferry("down", "--json").stdout) == {"stopped": False}
+        # As a machine leaves it that was switched off: the number is that of another program of the same user by now.
+        (sandbox.database / "data" / "postmaster.pid").write_text(f"{somebody.pid}\n{sandbox.database / 'data'}\n")
     finally:
         done = nightferry("up", "--json")
+        somebody.kill()
+        somebody.wait()
     assert done.returncode == 0, done.stderr
     wait_for(lambda: nightferry("status", "--json").returncode == 0)
     wait_for(lambda: answers(web))

@@ -50,6 +50,11 @@ def down(layout: Layout, progress: Progress) -> bool:
 def clean(layout: Layout, progress: Progress) -> None:
     """Stop the sandbox and remove its data: models, images, ledger, Airflow's history, secrets. The cache stays."""
     down(layout, progress)
+    if layout.database.exists():
+        with progress.step(f"remove {layout.database}"):
+            shutil.rmtree(layout.database)
+            with contextlib.suppress(OSError):  # another sandbox's is there
+                layout.data.rmdir()
     with progress.step(f"remove {layout.home}"):
         if layout.home.exists():
             mounts.detach([layout.home])

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 
 @dataclass(frozen=True)
@@ -23,24 +24,21 @@ def run_all(steps: Sequence[Step], stop: threading.Event) -> None:
     A need that is not among the steps counts as done: the user brings that part.
 
     Raises:
-        ValueError: steps need each other in a circle.
+        graphlib.CycleError: (a ValueError) steps need each other in a circle.
         Exception: what the first failed step raised, once those already begun have ended.
     """
-    names = {step.name for step in steps}
-    waiting = list(steps)
-    done: set[str] = set()
-    running: dict[Future[None], Step] = {}
+    named = {step.name: step for step in steps}
+    order = TopologicalSorter({step.name: set(step.needs) & named.keys() for step in steps})
+    order.prepare()
+    running: dict[Future[None], str] = {}
     failure: BaseException | None = None
     with ThreadPoolExecutor(max_workers=max(1, len(steps)), thread_name_prefix="step") as pool:
         try:
-            while failure is None or running:
-                ready = [s for s in waiting if failure is None and set(s.needs) & names <= done]
-                waiting = [s for s in waiting if s not in ready]
-                running |= {pool.submit(step.run): step for step in ready}
-                if not running:
-                    break
+            while order.is_active() and (failure is None or running):
+                if failure is None:
+                    running |= {pool.submit(named[name].run): name for name in order.get_ready()}
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    done.add(running.pop(future).name)
+                    order.done(running.pop(future))
                     failure = failure or future.exception()
                 if failure is not None:
                     stop.set()
@@ -49,5 +47,3 @@ def run_all(steps: Sequence[Step], stop: threading.Event) -> None:
             raise
     if failure is not None:
         raise failure
-    if waiting:
-        raise ValueError(f"steps need each other: {', '.join(sorted(step.name for step in waiting))}")

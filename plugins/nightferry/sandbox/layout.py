@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 
 RUNTIME = Path("/run/nightferry")
 """What does not outlive a reboot: sockets, mounts of running containers, the lock. One sandbox runs per machine."""
+
+DATA = Path("/var/lib/nightferry-sandbox")
+"""What programs of other system users keep: the state folder is closed to them."""
 
 MARKER = "NIGHTFERRY_SANDBOX"
 """Environment variable that every process of a sandbox carries, with the state folder as its value."""
@@ -54,6 +58,7 @@ class Layout:
     """The state folder."""
     owner: Owner
     runtime: Path = RUNTIME
+    data: Path = DATA
 
     @property
     def settings_file(self) -> Path:
@@ -89,6 +94,16 @@ class Layout:
     def buildkit_socket(self) -> Path:
         """The sandbox's own BuildKit."""
         return self.runtime / "buildkitd.sock"
+
+    @property
+    def database(self) -> Path:
+        """Airflow's database. It is this state folder's alone: another one has another name here."""
+        return self.data / hashlib.sha256(bytes(self.home)).hexdigest()[:12]
+
+    @property
+    def database_socket(self) -> Path:
+        """The folder with the database's socket; nobody else may enter it."""
+        return self.runtime / "postgresql"
 
     def kubeconfig(self, user: str) -> Path:
         """The kubeconfig of one user of the cluster."""

@@ -31,6 +31,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "airflow-jwt": _word(64),
     "airflow-api": _word(48),
     "airflow-fernet": _fernet,
+    "airflow-database": _word(32),
     "storage-key": _account_key,
     "registry": _word(32),
 }
@@ -57,6 +58,13 @@ def write_storage_connection(layout: Layout, url: str) -> Path:
     key = read(layout, "storage-key")
     protocol = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT}"
     layout.write(path, f"{protocol};AccountKey={key};BlobEndpoint={url};", owned=True)
+    return path
+
+
+def write_database_password(layout: Layout) -> Path:
+    """The file in which PostgreSQL's clients look for the password of Airflow's database."""
+    path = layout.secrets / "airflow-pgpass"
+    layout.write(path, f"*:*:airflow:airflow:{read(layout, 'airflow-database')}\n", owned=True)
     return path
 
 

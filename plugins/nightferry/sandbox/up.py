@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from nightferry.clients.airflow.api import DEPLOYER_POOL, AirflowApi
 from nightferry.clients.azure.ledger import NOTES as LEDGER_NOTES
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import deployer_pods
 from nightferry.sandbox import choices, secrets_files, state
+from nightferry.sandbox.airflow import database
 from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
 from nightferry.sandbox.build import base_image, binaries, cache, images, toolchain
@@ -36,6 +38,8 @@ from nightferry.settings import PREFIX, Settings
 
 FIRST_GIGABYTES = 5.0
 LATER_GIGABYTES = 0.5
+DEPLOYERS = 4
+"""How many deployer pods run at once where NIGHTFERRY_DEPLOYERS does not say."""
 CLUSTER_FILES = ("cluster files",)
 
 
@@ -145,7 +149,9 @@ class _Up:
         parts = airflow_parts.all_parts(self.layout, self.ports, choices.given(self.settings))
         return [
             Step("airflow files", lambda: self.assembly.define(parts), ("supervisor",)),
-            Step("airflow database", self._airflow_database),
+            Step("postgresql", self._postgresql, ("supervisor", "packages")),
+            Step("airflow database", self._airflow_database, ("airflow files", "postgresql")),
+            Step("airflow pool", self._airflow_pool, ("airflow-api-server",)),
             *(self._start(part.name, ("airflow files", "airflow database")) for part in parts),
         ]
 
@@ -153,7 +159,7 @@ class _Up:
         return Step(name, lambda: self.assembly.start(name), needs)
 
     def _packages(self) -> None:
-        wanted: list[str] = []
+        wanted: list[str] = [*packages.DATABASE]
         for ours, names in (
             (self.choices.registry, packages.REGISTRY),
             (self.choices.docker, packages.DOCKER),
@@ -256,7 +262,16 @@ class _Up:
         image = given["NIGHTFERRY_DEPLOYER_IMAGE"]
         cluster_objects.allow_deployer(self._kube_api(), image, variables, self._deployer_namespace())
 
+    def _postgresql(self) -> None:
+        self.assembly.bring(database.prepare(self.layout, self.supervisor, self.environment, self.progress))
+
+    def _airflow_pool(self) -> None:
+        password = secrets_files.read(self.layout, "airflow-password")
+        airflow = AirflowApi(airflow_parts.url(self.ports), "admin", password)
+        airflow.set_pool(DEPLOYER_POOL, int(self.settings.get("DEPLOYERS") or DEPLOYERS))
+
     def _airflow_database(self) -> None:
+        database.set_up(self.layout)
         airflow_parts.migrate(self.layout, self.ports, self.environment, self.progress)
 
     def _keep(self, more: dict[str, str]) -> None:

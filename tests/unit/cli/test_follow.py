@@ -100,6 +100,27 @@ def test_airflow_is_asked_seldom_while_nothing_happens_and_at_once_when_somethin
     assert (follower.steps[0].state, follower.steps[0].seconds) == ("succeeded", 2.0)
 
 
+def test_a_slow_airflow_is_asked_less_often_even_when_there_is_news(ledger, clock):
+    class Slow(MemoryAirflow):
+        def run(self, dag, run):
+            clock.advance(1)
+            return super().run(dag, run)
+
+    slow = Slow()
+    slow.runs["one"] = "running"
+    findings = Findings(ledger, "digits")
+    findings.of_run("one", look_back=False)
+    follower = Follower(slow, DAG, "one", a_spec(), findings, clock)
+    decided(ledger, clock, a_decision(key="run:one"))
+    began = clock.monotonic()
+    while clock.monotonic() - began < 60:
+        follower.look()
+        clock.sleep(0.3)
+
+    asked = slow.calls / 2
+    assert 8 <= asked <= 11
+
+
 def test_the_end_is_seen_at_once(follower, airflow, ledger, clock):
     released(ledger, clock, decided(ledger, clock, a_decision()))
     for _ in range(3):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
+from nightferry.cli.releasing.patience import PATIENCE_SECONDS, PatientAirflow
 from nightferry.cli.releasing.request import start
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.reason import Reason
-from nightferry.errors import Permanent, Temporary
+from nightferry.errors import NightferryError, Permanent, Temporary
 
 from tests.fakes.a_release import a_decision, a_spec, decided, released
 from tests.fakes.memory_airflow import MemoryAirflow
@@ -104,3 +108,66 @@ def test_a_dag_that_never_comes_is_an_outside_systems_fault(ledger, clock):
         asked(MemoryAirflow(), ledger, clock)
     assert missing.value.reason == Reason.AIRFLOW_UNAVAILABLE
     assert clock.slept < 120
+
+
+DATABASE = Temporary(Reason.AIRFLOW_UNAVAILABLE, "Airflow answers 500.")
+REFUSED = Permanent(Reason.AIRFLOW_DENIED, "Airflow refuses.")
+
+
+class FaultyAirflow(MemoryAirflow):
+    """Fails so many times, each time after it has done what was asked; what it starts ends at once."""
+
+    def __init__(self, fault: NightferryError = DATABASE, times: int = 0) -> None:
+        super().__init__()
+        self.dags[DAG] = False
+        self.fault_after, self.left, self.made = fault, times, 0
+
+    def trigger(self, dag: str, run: str, conf: Mapping[str, Any], note: str = "") -> bool:
+        new = super().trigger(dag, run, conf, note)
+        self.made += new
+        self.runs[run] = "failed"
+        if self.left:
+            self.left -= 1
+            raise self.fault_after
+        return new
+
+
+@pytest.mark.parametrize("request_id", [None, "ticket-7"])
+def test_a_lost_answer_is_asked_for_again_and_is_no_second_run(ledger, clock, request_id):
+    airflow = FaultyAirflow(times=3)
+
+    found = asked(PatientAirflow(airflow, clock), ledger, clock, request_id)
+
+    assert (airflow.made, list(airflow.runs)) == (1, [found.run])
+
+
+def test_airflow_that_stays_silent_is_given_up(ledger, clock):
+    airflow = FaultyAirflow(times=1000)
+
+    with pytest.raises(Temporary) as silent:
+        asked(PatientAirflow(airflow, clock), ledger, clock)
+    assert silent.value.reason == Reason.AIRFLOW_UNAVAILABLE
+    assert clock.slept < PATIENCE_SECONDS
+    assert airflow.calls < 30
+    assert airflow.made == 1
+
+
+def test_what_airflow_refuses_is_not_asked_again(ledger, clock):
+    airflow = FaultyAirflow(REFUSED, times=1)
+
+    with pytest.raises(Permanent):
+        asked(PatientAirflow(airflow, clock), ledger, clock)
+    assert clock.slept == 0
+
+
+def test_airflow_that_starts_late_is_waited_for(ledger, clock):
+    class Restarting(MemoryAirflow):
+        def _check(self) -> None:
+            super()._check()
+            if clock.slept < 40:
+                raise DATABASE
+
+    airflow = Restarting()
+    airflow.dags[DAG] = False
+
+    assert asked(PatientAirflow(airflow, clock), ledger, clock).new

@@ -46,6 +46,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer("POST")
 
+    def do_PATCH(self) -> None:
+        self._answer("PATCH")
+
     def _answer(self, method: str) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
         if self.path == "/auth/token":
@@ -164,6 +167,26 @@ def test_a_user_without_the_right_is_refused(server, airflow):
     with pytest.raises(Permanent) as refused:
         airflow.trigger("release_digits", "request-1", {})
     assert refused.value.reason == Reason.AIRFLOW_DENIED
+
+
+POOL = "/api/v2/pools/nightferry_deployers"
+
+
+def test_a_pool_that_is_missing_is_made(server, airflow):
+    server.answers["POST", "/api/v2/pools"] = (201, {})
+
+    airflow.set_pool("nightferry_deployers", 4)
+    assert (server.bodies[-1]["name"], server.bodies[-1]["slots"]) == ("nightferry_deployers", 4)
+
+
+def test_a_pool_of_another_size_is_changed_and_an_equal_one_left_alone(server, airflow):
+    server.answers["GET", POOL] = (200, {"slots": 4})
+    server.answers["PATCH", POOL] = (200, {})
+
+    airflow.set_pool("nightferry_deployers", 4)
+    assert server.bodies == [None]
+    airflow.set_pool("nightferry_deployers", 8)
+    assert (server.bodies[-1]["pool"], server.bodies[-1]["slots"]) == ("nightferry_deployers", 8)
 
 
 def test_a_server_error_is_worth_another_try(server, airflow):

@@ -16,6 +16,12 @@ ROOT = Path(__file__).resolve().parents[3]
 def temporary_layout() -> Iterator[Layout]:
     """Folders of its own, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="nf-") as folder:
-        layout = Layout(root=ROOT, home=Path(folder, "home"), owner=Owner.current(), runtime=Path(folder, "run"))
+        layout = Layout(
+            root=ROOT,
+            home=Path(folder, "home"),
+            owner=Owner.current(),
+            runtime=Path(folder, "run"),
+            data=Path(folder, "data"),
+        )
         layout.prepare()
         yield layout

@@ -48,7 +48,7 @@ def test_after_a_failure_nothing_begins_and_what_runs_is_told() -> None:
 
 def test_a_circle_is_an_error() -> None:
     steps = [Step("a", lambda: None, ("b",)), Step("b", lambda: None, ("a",))]
-    with pytest.raises(ValueError, match="a, b"):
+    with pytest.raises(ValueError, match="cycle"):
         run_all(steps, threading.Event())
 
 

@@ -30,8 +30,9 @@ def machine(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "ROOT": str(tmp_path)}
 
 
-def install(machine: dict[str, str], policy: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["sh", "-c", packages.INSTALL, "sh", str(policy), "docker.io"], env=machine)
+def install(machine: dict[str, str], policy: Path, package: str = "docker.io") -> subprocess.Popen[bytes]:
+    clusters = policy.with_name("postgresql-common") / "createcluster.conf"
+    return subprocess.Popen(["sh", "-c", packages.INSTALL, "sh", str(policy), str(clusters), package], env=machine)
 
 
 def test_no_service_may_start_while_packages_are_installed(machine: dict[str, str], tmp_path: Path) -> None:
@@ -65,6 +66,26 @@ def test_after_a_kill_services_may_start_again_and_the_next_call_goes_on(
     program(tmp_path / "bin" / "apt-get", ASKED)
     assert install(machine, policy).wait(10) == 0
     assert not policy.exists()
+
+
+def test_before_postgresql_comes_it_is_told_to_make_no_database(machine: dict[str, str], tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "apt-get", 'cat "$ROOT/postgresql-common/createcluster.conf" >> "$ROOT/calls"')
+    assert install(machine, tmp_path / "policy", "postgresql").wait(10) == 0
+    assert (tmp_path / "calls").read_text().splitlines() == ["create_main_cluster = false"] * 2  # update, install
+
+
+@pytest.mark.parametrize("written", ["create_main_cluster = true\n", "  create_main_cluster=false\n"])
+def test_what_a_person_wrote_about_databases_stays(machine: dict[str, str], tmp_path: Path, written: str) -> None:
+    file = tmp_path / "postgresql-common" / "createcluster.conf"
+    file.parent.mkdir()
+    file.write_text(written)
+    assert install(machine, tmp_path / "policy", "postgresql").wait(10) == 0
+    assert file.read_text() == written
+
+
+def test_other_packages_leave_databases_alone(machine: dict[str, str], tmp_path: Path) -> None:
+    assert install(machine, tmp_path / "policy").wait(10) == 0
+    assert not (tmp_path / "postgresql-common").exists()
 
 
 def test_a_failed_install_is_an_error_and_leaves_no_policy(machine: dict[str, str], tmp_path: Path) -> None:

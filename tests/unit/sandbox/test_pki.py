@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,7 +41,24 @@ def test_the_node_and_airflow_are_who_the_cluster_takes_them_for(layout: Layout)
     assert kubelet.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "system:node:nightferry"
     assert kubelet.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == "system:nodes"
     assert airflow.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "nightferry-airflow"
-    assert airflow.get_attributes_for_oid(NameOID.ORGANIZATION_NAME) == []
+    # The cluster takes it for a group: it must be none that is granted anything.
+    assert airflow.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == "nightferry"
+
+
+def test_every_certificate_has_a_name_that_go_takes(layout: Layout) -> None:
+    """An empty extension of names that is critical, as trustme writes it for a client, is refused by Go."""
+    made = pki.ensure(layout)
+    for leaf in LEAVES:
+        assert list(certificate(made, leaf.name).extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+
+
+def test_another_subject_or_other_names_are_made_anew(layout: Layout) -> None:
+    before = contents(pki.ensure(layout, FEW))
+    changed = [replace(leaf, names=(*leaf.names, "more")) if leaf.name == "apiserver" else leaf for leaf in FEW]
+    changed = [replace(leaf, organization="others") if leaf.name == "airflow" else leaf for leaf in changed]
+    after = contents(pki.ensure(layout, changed))
+    different = {name for name in after if after[name] != before[name]}
+    assert different == {"apiserver.crt", "apiserver.key", "airflow.crt", "airflow.key"}
 
 
 def test_nobody_else_can_read_them(layout: Layout) -> None:

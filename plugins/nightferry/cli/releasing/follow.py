@@ -23,6 +23,9 @@ SILENCE_SECONDS = 180.0
 
 ASK_SECONDS = 2.0
 """How often Airflow is asked while the record has nothing new: its answer costs more than a look at the record."""
+REST_FACTOR, REST_SECONDS = 5.0, 10.0
+"""So many times as long as its last answer took Airflow is left alone, at most so many seconds: the more who follow a
+release, the slower it answers, and the less often each of them asks."""
 STIR_SECONDS = 1.5
 """How long after news on the record Airflow is asked at every look: tasks end and begin then."""
 
@@ -157,6 +160,7 @@ class Follower:
         self._clock = clock
         self._heard = self._stirred = clock.monotonic()
         self._asked = self._heard - ASK_SECONDS
+        self._rest = 0.0
         self._tasks: list[TaskState] = []
         self.spec = spec
         self.findings = findings
@@ -177,10 +181,12 @@ class Follower:
                 self._stirred = self._clock.monotonic()
             asks = self._is_time()
             if asks:
+                began = self._clock.monotonic()
                 # In this order: what a run that has ended wrote is on the record already.
                 run = self._airflow.run(self._dag, self._run)
                 self._tasks = self._airflow.tasks(self._dag, self._run) if run else []
                 self._asked = self._clock.monotonic()
+                self._rest = min(REST_FACTOR * (self._asked - began), REST_SECONDS)
                 self.findings.read_on()
         except Temporary as fault:
             if self._clock.monotonic() - self._heard > SILENCE_SECONDS:
@@ -199,6 +205,8 @@ class Follower:
     def _is_time(self) -> bool:
         """Whether Airflow is to be asked too."""
         now = self._clock.monotonic()
+        if now - self._asked < self._rest:
+            return False
         return self.findings.closed or now - self._stirred <= STIR_SECONDS or now - self._asked >= ASK_SECONDS
 
 

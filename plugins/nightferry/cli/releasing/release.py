@@ -16,6 +16,7 @@ from nightferry.cli.lookup import spec_of
 from nightferry.cli.output import show_json
 from nightferry.cli.releasing.dry_run import dry_run
 from nightferry.cli.releasing.follow import Findings, Follower
+from nightferry.cli.releasing.patience import PatientAirflow
 from nightferry.cli.releasing.progress import show_progress
 from nightferry.cli.releasing.release_view import print_release, view_of
 from nightferry.cli.releasing.request import Started, dag_of, start
@@ -69,7 +70,8 @@ def release(arguments: argparse.Namespace) -> int:
     if arguments.wait:
         return wait(settings, spec, request, clock, request_id=arguments.request_id, as_json=arguments.json)
     airflow = AirflowApi.connect(settings)
-    started = start(airflow, connect.ledger_store(settings), spec, request, clock, arguments.request_id)
+    store = connect.ledger_store(settings)
+    started = start(PatientAirflow(airflow, clock), store, spec, request, clock, arguments.request_id)
     if arguments.json:
         show_json({"service": spec.service, "run": started.run, "new": started.new, "page": page(airflow, started)})
     else:
@@ -94,7 +96,7 @@ def wait(
     """
     airflow, store = AirflowApi.connect(settings), connect.ledger_store(settings)
     findings = Findings(store, spec.service)
-    started = start(airflow, store, spec, request, clock, request_id)
+    started = start(PatientAirflow(airflow, clock), store, spec, request, clock, request_id)
     print(f"{_said(started)} In Airflow: {page(airflow, started)}", file=sys.stderr)
     findings.of_run(started.run, look_back=not started.new)
     follower = Follower(airflow, dag_of(spec), started.run, spec, findings, clock)

@@ -61,10 +61,12 @@ def start(
     for number in range(1, _AGAIN + 1):
         # A run that ended without a word on the record (the storage was down, say) must not bar its own repetition.
         run = name if number == 1 else f"{name}-{number}"
-        if airflow.trigger(dag, run, conf):
-            return Started(dag, run, new=True)
         found = airflow.run(dag, run)
-        if found and not found.ended:
+        if found is None:
+            # When the run is there now, somebody asks the same at this moment, or an answer to us was lost: it is this
+            # request's run, even if it has ended since.
+            return Started(dag, run, airflow.trigger(dag, run, conf))
+        if not found.ended:
             return Started(dag, run, new=False)
     raise Permanent(Reason.REQUEST_INVALID, f"This request has ended {_AGAIN} times already; name it: --request-id ID.")
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = (5, 30)
 """Seconds to connect, and for an answer."""
+DEPLOYER_POOL = "nightferry_deployers"
+"""Airflow's pool for the tasks that run a deployer pod: its slots bound how many run at once."""
 ENDED = frozenset({"success", "failed"})
 """The states in which a run stays as it is."""
 
@@ -138,6 +140,21 @@ class AirflowApi:
         now = dt.datetime.now(dt.UTC)
         return [_task_state(found, now) for found in self._call("GET", path).json()["task_instances"]]
 
+    def pool(self, name: str) -> int | None:
+        """How many slots a pool has; None where there is none."""
+        answer = self._call("GET", _pool(name), accept=(404,))
+        return None if answer.status_code == 404 else int(answer.json()["slots"])
+
+    def set_pool(self, name: str, slots: int) -> None:
+        """Make a pool, or give it that many slots. Raises as the others."""
+        found = self.pool(name)
+        about = "How many deployer pods of Nightferry run at once."
+        body = {"slots": slots, "description": about, "include_deferred": False}
+        if found is None:
+            self._call("POST", "/api/v2/pools", {"name": name, **body}, accept=(409,))
+        elif found != slots:
+            self._call("PATCH", _pool(name), {"pool": name, **body})
+
     def _call(self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()) -> requests.Response:
         answer = self._send(method, path, body)
         if answer.status_code == 401:  # The token has run out, or Airflow was set up anew.
@@ -181,6 +198,10 @@ class AirflowApi:
     def _unavailable(self, what: str) -> Temporary:
         sentence = f"Airflow at {self._address} cannot be used: {what}; `nightferry status` shows the sandbox's."
         return Temporary(Reason.AIRFLOW_UNAVAILABLE, sentence)
+
+
+def _pool(name: str) -> str:
+    return f"/api/v2/pools/{quote(name, safe='')}"
 
 
 def _task_state(found: Mapping[str, Any], now: dt.datetime) -> TaskState:

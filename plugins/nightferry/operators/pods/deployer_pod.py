@@ -9,6 +9,7 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from nightferry import settings
+from nightferry.clients.airflow.api import DEPLOYER_POOL
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
@@ -43,6 +44,7 @@ class DeployerPodOperator(KubernetesPodOperator):
             kubernetes_conn_id=cluster,
             labels={**DEPLOYER_LABELS, NAMESPACE_LABEL: serves, **labels},
             service_account_name=deployer_pods.SERVICE_ACCOUNT,
+            pool=DEPLOYER_POOL,
             automount_service_account_token=True,
             get_logs=True,
             log_pod_spec_on_failure=False,

@@ -1,15 +1,16 @@
-"""Airflow's four processes, on SQLite, as the repository's airflow.cfg says and with what belongs to this sandbox."""
+"""Airflow's four processes, as the repository's airflow.cfg says and with what belongs to this sandbox."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
 from nightferry.sandbox import secrets_files
+from nightferry.sandbox.airflow import database
 from nightferry.sandbox.layout import Layout
+from nightferry.sandbox.machine.privileges import as_user
 from nightferry.sandbox.progress import Progress, run_logged
 from nightferry.sandbox.supervise.parts import Part
 from nightferry.sandbox.supervise.probes import AirflowHeartbeat, Http
@@ -34,6 +35,8 @@ def environment(layout: Layout, ports: Mapping[str, int], given: Mapping[str, st
         **given,
         "NIGHTFERRY_ROOT": str(layout.root),
         "NIGHTFERRY_HOME": str(layout.home),
+        # This project's code, whichever checkout the Python environment was made for.
+        "PYTHONPATH": str(layout.root / "plugins"),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONFIG": str(layout.root / "airflow.cfg"),
         "AIRFLOW__API__PORT": str(ports["airflow"]),
@@ -42,7 +45,9 @@ def environment(layout: Layout, ports: Mapping[str, int], given: Mapping[str, st
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url(ports)}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "users.json"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url(layout),
+        # Without the password, which is in this file.
+        "PGPASSFILE": str(layout.secrets / "airflow-pgpass"),
         "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
         "AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_FILE_PATH": str(layout.secrets / "airflow-connections.json"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -52,6 +57,7 @@ def environment(layout: Layout, ports: Mapping[str, int], given: Mapping[str, st
 def all_parts(layout: Layout, ports: Mapping[str, int], given: Mapping[str, str]) -> list[Part]:
     """The API server, the scheduler, the DAG processor and the triggerer."""
     secrets_files.write_airflow_users(layout)
+    secrets_files.write_database_password(layout)
     settings = environment(layout, ports, given)
     # The scheduler's and triggerer's log servers listen on every address of the machine and cannot be told otherwise;
     # the API server reads the log files themselves.
@@ -84,27 +90,31 @@ def _airflow() -> list[str]:
 
 
 def migrate(layout: Layout, ports: Mapping[str, int], base: Mapping[str, str], progress: Progress) -> None:
-    """Make Airflow's database, or bring it to the installed version. Skipped where that version made it.
+    """Fill Airflow's database, or bring it to the installed version. Skipped where that version did.
 
     Args:
         base: the environment that all parts share.
     """
     home = layout.folder("airflow", owned=True)
     done = home / "migrated"
-    version = "\n".join(
-        sorted(f"{d.name}=={d.version}" for d in distributions() if d.name.startswith("apache-airflow"))
-    )
-    if (home / "airflow.db").exists() and done.exists() and done.read_text(encoding="utf-8") == version:
+    versions = sorted(f"{d.name}=={d.version}" for d in distributions() if d.name.startswith("apache-airflow"))
+    wanted = "\n".join([*versions, database.word(layout)])
+    if done.exists() and done.read_text(encoding="utf-8") == wanted:
         return
     done.unlink(missing_ok=True)
-    command = [*as_owner(layout), *_airflow(), "db", "migrate"]
+    command = [*as_user(layout.owner.name), *_airflow(), "db", "migrate"]
     with progress.step("make Airflow's database", log=layout.log("airflow-database"), expected=12):
         run_logged(command, layout.log("airflow-database"), {**base, **environment(layout, ports, {})})
-    layout.write(done, version, owned=True)
+    layout.write(done, wanted, owned=True)
+    _leave_sqlite(home, progress)
 
 
-def as_owner(layout: Layout) -> list[str]:
-    """The words before a command that make it the owner's process."""
-    if os.geteuid() == layout.owner.uid:
-        return []
-    return ["setpriv", f"--reuid={layout.owner.uid}", f"--regid={layout.owner.gid}", "--init-groups", "--"]
+def _leave_sqlite(home: Path, progress: Progress) -> None:
+    """Remove the database of a sandbox that was made before Airflow had PostgreSQL, and say what that means."""
+    if (home / "airflow.db").exists():
+        progress.say(
+            "Airflow has a new database, PostgreSQL: its pages begin anew, without the runs of before (the record has "
+            "them all), and a DAG that was paused is not any more: pause it again."
+        )
+        for file in home.glob("airflow.db*"):
+            file.unlink()

@@ -117,8 +117,8 @@ def _apiserver(layout: Layout, ports: Mapping[str, int], kube: str, certificates
         # The node's name is known to nobody's name server.
         kubelet_preferred_address_types="InternalIP",
         service_account_issuer="https://kubernetes.default.svc.cluster.local",
-        service_account_key_file=certificates.accounts_public_key,
-        service_account_signing_key_file=certificates.accounts_key,
+        service_account_key_file=certificates.certificate("service-accounts"),
+        service_account_signing_key_file=certificates.key("service-accounts"),
         service_cluster_ip_range=SERVICE_NETWORK,
         allow_privileged="false",
         profiling="false",
@@ -142,7 +142,7 @@ def _controller_manager(layout: Layout, ports: Mapping[str, int], kube: str, cer
         leader_elect="false",
         profiling="false",
         root_ca_file=certificates.ca,
-        service_account_private_key_file=certificates.accounts_key,
+        service_account_private_key_file=certificates.key("service-accounts"),
         use_service_account_credentials="true",
     )
     return Part(

@@ -21,7 +21,8 @@ def remaining(layout: Layout) -> set[int]:
         supervisor = int((layout.runtime / "supervisord.pid").read_text(encoding="ascii"))
     except (OSError, ValueError):
         supervisor = None
-    return orphans.find(layout.home, supervisor)
+    # PostgreSQL's processes have sessions of their own and write over their environment.
+    return orphans.find(layout.home, supervisor) | orphans.at_work(layout.database / "data", "postgres")
 
 
 def end_containers() -> None:

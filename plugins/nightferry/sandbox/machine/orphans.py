@@ -72,6 +72,16 @@ def find(home: Path, supervisor: int | None = None, proc: Path = PROC) -> set[in
     return found - _ancestors(os.getpid(), proc)
 
 
+def at_work(folder: Path, program: str, proc: Path = PROC) -> set[int]:
+    """Every process of the program whose working folder is `folder`, whatever it wrote over its environment."""
+    found = set()
+    for pid, facts in all_processes(proc).items():
+        with contextlib.suppress(OSError):
+            if facts.state not in ENDED and (proc / str(pid) / "comm").read_text(encoding="utf-8").strip() == program:
+                found |= {pid} if (proc / str(pid) / "cwd").readlink() == folder else set()
+    return found
+
+
 def end(pids: Iterable[int], patience: float = 5.0) -> None:
     """Ask the processes to end; after `patience` seconds (0: at once) end them. Returns when all are gone."""
     left = set(pids)

@@ -19,6 +19,10 @@ from nightferry.sandbox.progress import Progress, StepFailed, run_logged
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 CNI_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 
+POSTGRESQL = Path("/usr/lib/postgresql")
+"""Below it, a folder for each major version."""
+
+DATABASE = ("postgresql",)
 REGISTRY = ("docker-registry",)
 DOCKER = ("docker.io",)
 """Only where no Docker engine answers."""
@@ -44,13 +48,16 @@ PROGRAMS = {
 
 POLICY = "/usr/sbin/policy-rc.d"
 """What Debian's packages ask whether they may start their services."""
+CLUSTERS = "/etc/postgresql-common/createcluster.conf"
+"""What PostgreSQL's package reads before it makes a database of its own."""
 # Run by root. The sandbox runs instances of its own, so no service may be started now or at the next boot: policy-rc.d
 # says no for as long as this very process lives, and nothing afterwards, even if this process is killed.
 INSTALL = r"""
 set -e
 export DEBIAN_FRONTEND=noninteractive
 policy=$1
-shift
+clusters=$2
+shift 2
 if [ ! -e "$policy" ] || grep -q nightferry "$policy"; then
     trap 'rm -f "$policy"' EXIT
     cat > "$policy" <<END
@@ -61,6 +68,11 @@ exit 0
 END
     chmod 755 "$policy"
 fi
+case " $* " in *" postgresql "*)
+    # The sandbox makes its database itself; what a person wrote there stays.
+    mkdir -p "$(dirname "$clusters")"
+    grep -qs '^[[:space:]]*create_main_cluster' "$clusters" || echo 'create_main_cluster = false' >> "$clusters"
+esac
 dpkg --configure -a
 apt-get -q -o DPkg::Lock::Timeout=300 update || echo "some package lists could not be fetched; going on"
 apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
@@ -81,6 +93,12 @@ def cni_folder() -> Path | None:
     return next((folder for folder in CNI_FOLDERS if (folder / "bridge").exists()), None)
 
 
+def postgresql() -> dict[str, Path]:
+    """The folder of programs of each major version of PostgreSQL's server that is installed, the newest first."""
+    found = {path.parents[1].name: path.parent for path in POSTGRESQL.glob("*/bin/postgres")}
+    return {version: found[version] for version in sorted(found, key=float, reverse=True)}
+
+
 def browser() -> tuple[str, ...]:
     """The packages of a browser and its driver; none where the distribution has no such packages."""
     release = platform.freedesktop_os_release()
@@ -92,10 +110,15 @@ def missing(names: Iterable[str]) -> list[str]:
     """Those packages whose program this machine does not have."""
     absent = []
     for name in dict.fromkeys(names):
-        present = cni_folder() if name == "containernetworking-plugins" else which(PROGRAMS[name])
-        if not present:
+        if not _present(name):
             absent.append(name)
     return absent
+
+
+def _present(name: str) -> object:
+    if name == "containernetworking-plugins":
+        return cni_folder()
+    return postgresql() if name == "postgresql" else which(PROGRAMS[name])
 
 
 def as_root(command: Sequence[str | Path]) -> list[str]:
@@ -122,4 +145,4 @@ def ensure(progress: Progress, logs: Path, names: Iterable[str]) -> None:
             raise StepFailed(Reason.SANDBOX_FAILED, f"The packages need root and sudo refused: {by_hand}.")
     log = logs / "install-packages.log"
     with progress.step(f"install {' '.join(absent)}", log=log, expected=30):
-        run_logged(as_root(["sh", "-c", INSTALL, "sh", POLICY, *absent]), log)
+        run_logged(as_root(["sh", "-c", INSTALL, "sh", POLICY, CLUSTERS, *absent]), log)

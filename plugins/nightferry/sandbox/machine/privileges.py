@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,3 +39,11 @@ def sudo_command(sudo: str, arguments: Sequence[str], environment: Mapping[str, 
     given += ["npm_config_cache=/root/.npm", "PIP_CACHE_DIR=/root/.cache/pip", "PYTHONDONTWRITEBYTECODE=1"]
     program = Path(sys.executable).with_name("nightferry")
     return [sudo, f"--preserve-env={','.join(kept)}", "--", "env", *given, str(program), *arguments]
+
+
+def as_user(name: str) -> list[str]:
+    """The words before a command that make it that user's process; none where this process is."""
+    user = pwd.getpwnam(name)
+    if os.geteuid() == user.pw_uid:
+        return []
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", "--"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nightferry.sandbox.layout import Layout
 from nightferry.sandbox.supervise import probes
@@ -24,10 +25,16 @@ class Part:
     """May hold secrets: it goes into the supervisor's configuration, a file that root alone can read."""
     owned: bool = False
     """Runs as the sandbox's owner; else as root."""
+    user: str = ""
+    """A system user that it runs as, in `folder`."""
+    folder: Path | None = None
+    """Where it is started: the state folder where None."""
     deadline: float = 60.0
     """Seconds from its start until it must be healthy."""
     stop_seconds: int = 10
     """Seconds it gets to end by itself."""
+    stop_signal: str = "TERM"
+    """What asks it to."""
 
 
 @dataclass(frozen=True)

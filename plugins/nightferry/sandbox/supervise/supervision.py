@@ -71,18 +71,20 @@ def configuration(layout: Layout, parts: Sequence[Part]) -> str:
 
 
 def _program(layout: Layout, part: Part) -> list[str]:
+    user = part.user or (layout.owner.name if part.owned and layout.owner.uid != 0 else "")
     return [
         f"[program:{part.name}]",
         f"command = {_plain(shlex.join(part.command))}",
         f"environment = {','.join(f'{name}={_quoted(value)}' for name, value in sorted(part.environment.items()))}",
-        f"directory = {_plain(layout.home)}",
-        *([f"user = {layout.owner.name}"] if part.owned and layout.owner.uid != 0 else []),
+        f"directory = {_plain(part.folder or layout.home)}",
+        *([f"user = {user}"] if user else []),
         "autostart = false",
         "autorestart = true",
         "startsecs = 1",
         "startretries = 20",
         "stopasgroup = true",
         "killasgroup = true",
+        f"stopsignal = {part.stop_signal}",
         f"stopwaitsecs = {part.stop_seconds}",
         f"stdout_logfile = {_plain(layout.log(part.name))}",
         "stdout_logfile_maxbytes = 20MB",
