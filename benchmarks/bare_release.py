@@ -128,13 +128,12 @@ class BareRelease:
         namespace = environment.namespace
         made = self._apply(self._deployment(plan), namespace)
         self._apply(policies.network_policy(plan.service), namespace)
-        for companion in policies.companions(made, None):
-            self._apply(companion, namespace)
-        self._apply(services.preview(plan.service, names.identity(plan)), namespace)
+        self._apply(policies.disruption_budget(made), namespace)
+        self._apply(services.candidate(plan.service, names.identity(plan)), namespace)
         kind = self.cluster.resources.get(api_version="apps/v1", kind="Deployment")
         wanted = environment.replicas
         _wait(lambda: (kind.get(made["metadata"]["name"], environment.namespace).status.readyReplicas or 0) >= wanted)
-        self._ask(services.preview_name(NAME), environment.namespace)
+        self._ask(services.candidate_name(NAME), environment.namespace)
         found = self.core.list_namespaced_service(namespace, field_selector=f"metadata.name={NAME}").items
         current = self._apply(services.unused(NAME), namespace) if not found else found[0].to_dict()
         version = current["metadata"].get("resourceVersion") or current["metadata"]["resource_version"]
@@ -176,6 +175,7 @@ class BareRelease:
         return RolloutPlan(
             service=NAME,
             release=release,
+            order=1,
             image=self.image,
             model=pinned,
             model_repository=self.spec.model.repository,

@@ -34,14 +34,16 @@ from nightferry.cli.releasing.release_view import view_of
 from nightferry.clients import connect
 from nightferry.clients.azure.ledger import NOTES, AzureLedger
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.model_repository import ModelListing
 from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.ledger_entry import LedgerEntry, canonical
-from nightferry.entities.model_version import ModelManifest, PinnedModel
+from nightferry.entities.model_version import ModelManifest, PinnedModel, parse_manifest
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.record import record_release, record_step
+from nightferry.steps.record.state import read_state
 
 from benchmarks.file_ledger import Counting, FileLedger
 
@@ -71,7 +73,11 @@ class Models:
     def __init__(self) -> None:
         self._number = 0
 
-    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
+    def listings(self) -> Sequence[ModelListing]:
+        """The next one."""
+        return [ModelListing(f"v{self._number + 1}", "2026-01-01T00:00:00Z", "bench", 1, {}, "2" * 64)]
+
+    def pin(self, version: str) -> tuple[PinnedModel, ModelManifest]:
         """The newest."""
         self._number += 1
         name = f"v{self._number}"
@@ -89,7 +95,7 @@ class Models:
             "inputs": [tensor],
             "outputs": [tensor],
         }
-        return model, ModelManifest.model_validate(manifest)
+        return model, parse_manifest(json.dumps(manifest).encode())
 
 
 class Source:
@@ -187,7 +193,8 @@ class Bench:
 
     def show(self) -> None:
         """Put the newest release together from its entries."""
-        view_of(release_entries(self.store, str(self._decision.release)))
+        entries = release_entries(self.store, str(self._decision.release))
+        view_of(entries, read_state(self.store, SERVICE).traffic)
 
     def _step(self, step: str) -> None:
         record_step(self.store, self._clock, self._decision, step, sentence="Done.", seconds=1.0)

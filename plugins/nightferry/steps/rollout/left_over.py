@@ -76,7 +76,7 @@ def retire_left_over(cluster: Cluster, service: str, clock: Clock, *, everything
                 if cluster.delete("Deployment", one["metadata"]["name"], one["metadata"]["resourceVersion"]):
                     removed.append(_release(one))
     if everything and not cluster.list("Deployment", names.labels(service)):
-        cluster.delete("Service", services.preview_name(service))
+        cluster.delete("Service", services.candidate_name(service))
         cluster.delete("NetworkPolicy", service)
     log.info("Removed from %s: %s.", cluster.namespace, ", ".join(removed) or "nothing")
     return tuple(removed)
