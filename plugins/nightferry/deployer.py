@@ -9,6 +9,7 @@ broken · 11 golden example wrong · 12 not ready. One line on stdout for each e
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import logging
 import signal
@@ -40,7 +41,7 @@ from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.rollout.fence import Orders
-from nightferry.steps.rollout.finish_release import environments_in, finish_release
+from nightferry.steps.rollout.finish_release import GRACE, environments_in, finish_release
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases
 from nightferry.steps.rollout.roll_out import roll_out
@@ -102,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--release", required=True, help="such as digits-2026-11-21.1")
         command.add_argument("--environment", required=True, help="staging or production")
         _reach(command)
+        if task is _finish:
+            command.add_argument("--at-once", action="store_true", help="also where whoever switched may still look")
     command = commands.add_parser("retire", help="finish what was left, scale releases past their warm time to zero")
     command.set_defaults(task=_retire)
     command.add_argument("--namespace", required=True)
@@ -192,11 +195,12 @@ def _verify(given: argparse.Namespace) -> int:
 
 def _finish(given: argparse.Namespace) -> int:
     with _opened(given) as (plan, doors):
-        _finish_in(doors, plan.service, plan.environment.name)
+        grace = dt.timedelta(0) if given.at_once else GRACE
+        _finish_in(doors, plan.service, plan.environment.name, grace)
     return EXIT_DONE
 
 
-def _finish_in(doors: _Doors, service: str, environment: str) -> None:
+def _finish_in(doors: _Doors, service: str, environment: str, grace: dt.timedelta = GRACE) -> None:
     finish_release(
         service,
         environment,
@@ -204,6 +208,7 @@ def _finish_in(doors: _Doors, service: str, environment: str) -> None:
         ledger=doors.ledger,
         verify=lambda plan: doors.verify(plan, doors.prepare(plan)),
         clock=doors.clock,
+        grace=grace,
     )
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,13 +23,25 @@ from nightferry.clients.azure.ledger import NOTES, AzureLedger
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.clients.kube.cluster import KubeCluster
-from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.candidate import Candidate, PinnedSource
+from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.model_version import PinnedModel
+from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_spec import Environment, ModelSource
+from nightferry.entities.service_spec import ModelSource, ServiceSpec
+from nightferry.entities.traffic import Traffic
 from nightferry.manifests import names
+from nightferry.steps.deciding.decide import Pinned, weigh
 from nightferry.steps.model.publish_model import publish_model
+from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.ledger import Chain, append
+from nightferry.steps.record.record import record_release, record_step
+from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.services.service_address import service_address
+
+from tests.e2e.refusing_storage import refusing_storage
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "digits"
@@ -83,42 +96,95 @@ class RolloutScene:
 
     # The deployer
 
-    def plan(self, image: str | None = None, number: int = 0, **environment: Any) -> RolloutPlan:
-        """The plan of the next release, or of that number."""
-        given = {"name": "staging", "namespace": self.name, "service_type": "NodePort", "ready_seconds": 60}
-        return RolloutPlan(
+    def plan(self, image: str | None = None, name: str = "staging", **environment: Any) -> RolloutPlan:
+        """Decide on the next release, as `decide` writes it down, and publish its image; its plan in an environment.
+
+        Staging and production of a scene share its namespace, and so the Service that users call.
+        """
+        given = {"namespace": self.name, "service_type": "NodePort", "ready_seconds": 60, "replicas": 1} | environment
+        decision = self._decision([{"name": name, **given}], name)
+        clock, data = SystemClock(), decision.to_json()
+        words = {"reason": decision.reason, "sentence": decision.sentence, "data": data, "actor": "test"}
+        facts = {"kind": Kind.DECISION, "key": decision.key, "release": decision.release}
+        append(self.ledger, clock, service=SERVICE, **facts, **words)
+        published = {"image": image or self.image}
+        record_step(self.ledger, clock, decision, "publish_image", sentence="Published.", data=published)
+        return read_plan(release_entries(self.ledger, str(decision.release)), name)
+
+    def _decision(self, environments: list[dict[str, Any]], name: str) -> Decision:
+        release = f"{SERVICE}-2026-11-21.{next(self._numbers)}"
+        if name == "staging":
+            environments = [*environments, {**environments[0], "name": "production", "namespace": f"{self.name}-2"}]
+        spec = {
+            "service": SERVICE,
+            "owner": "tests",
+            "model": {"repository": f"azure-blob://{self.name}-models/{SERVICE}"},
+            "image": {"repository": self.image.partition("@")[0]},
+            "environments": environments,
+        }
+        source = PinnedSource(repository=".", ref="main", commit="c" * 40, tree="d" * 40, path="serving_app")
+        base = self.settings.require("BASE_IMAGE")
+        return Decision(
+            key=f"run:{release}",
             service=SERVICE,
-            release=f"{SERVICE}-2026-11-21.{number or next(self._numbers)}",
-            image=image or self.image,
-            model=self.model,
-            model_repository=f"azure-blob://{self.name}-models/{SERVICE}",
-            source="c" * 40,
+            go=True,
+            reason=Reason.FORCED,
+            sentence="For the tests.",
             actor="test",
-            environment=Environment.model_validate(given | {"replicas": 1} | environment),
+            release=release,
+            candidate=Candidate(service=SERVICE, model=self.model, source=source, base_image=base, recipe="e" * 64),
+            request=ReleaseRequest(),
+            spec=ServiceSpec.model_validate(spec).to_json(),
         )
 
-    def start(self, command: str, plan: RolloutPlan, *words: str) -> Deployer:
+    def start(self, command: str, plan: RolloutPlan, *words: str, **settings: str) -> Deployer:
         """Start the deployer as a process of this machine, which is the cluster's node."""
-        arguments = [command, "--plan", plan.model_dump_json(), "--reach", "cluster-ip", *words]
-        return Deployer(arguments, self._environment())
+        named = ["--release", plan.release, "--environment", plan.environment.name]
+        return Deployer([command, *named, "--reach", "cluster-ip", *words], self._environment() | settings)
 
-    def run(self, command: str, plan: RolloutPlan, *words: str) -> Deployer:
+    def run(self, command: str, plan: RolloutPlan, *words: str, **settings: str) -> Deployer:
         """Run the deployer to its end."""
-        deployer = self.start(command, plan, *words)
+        deployer = self.start(command, plan, *words, **settings)
         deployer.wait()
         return deployer
 
     def released(self, **environment: Any) -> str:
-        """Roll out the next release and verify it; the release."""
+        """Roll out the next release, which verifies it too; the release."""
         plan = self.plan(**environment)
-        for command in ("roll_out", "verify"):
-            deployer = self.run(command, plan)
-            assert deployer.wait() == 0, deployer.lines
+        deployer = self.run("roll_out", plan)
+        assert deployer.wait() == 0, deployer.lines
         return plan.release
+
+    @contextmanager
+    def models_refused(self) -> Iterator[dict[str, str]]:
+        """Settings with which the storage refuses the models, so that golden examples cannot be fetched."""
+        connection = Path(self.settings.require("STORAGE_CONNECTION_FILE")).read_text(encoding="utf-8").strip()
+        with refusing_storage(connection) as refused:
+            file = self.folder / "refused"
+            file.touch(mode=0o600)
+            file.write_text(refused, encoding="utf-8")
+            yield {"NIGHTFERRY_STORAGE_CONNECTION_FILE": str(file)}
+
+    def close(self, release: str) -> None:
+        """What the run's last task does."""
+        entries = release_entries(self.ledger, release)
+        decision = next(Decision.model_validate(one.data) for one in entries if one.kind == Kind.DECISION)
+        record_release(self.ledger, SystemClock(), decision, decision.environments)
+
+    def would_decide(self, plan: RolloutPlan) -> Decision:
+        """What is decided next, where the newest is what this plan's release was made of."""
+        decided = next(one for one in release_entries(self.ledger, plan.release) if one.kind == Kind.DECISION)
+        decision = Decision.model_validate(decided.data)
+        spec = decision.service_spec
+        assert spec
+        chain, clock = Chain(self.ledger, SERVICE), SystemClock()
+        pinned = Pinned(decision.candidate)
+        return weigh(spec, ReleaseRequest(), pinned, chain, clock, key="look", actor="test").decision
 
     def retire(self) -> None:
         """Run `deployer retire`."""
-        deployer = Deployer(["retire", "--namespace", self.name, "--service", SERVICE], self._environment())
+        words = ["retire", "--namespace", self.name, "--service", SERVICE, "--reach", "cluster-ip"]
+        deployer = Deployer(words, self._environment())
         assert deployer.wait() == 0, deployer.lines
 
     # Looking
@@ -138,7 +204,10 @@ class RolloutScene:
         return {names.annotations_of(one)[names.RELEASE]: one["spec"]["replicas"] for one in found}
 
     def entries(self) -> list[LedgerEntry]:
-        """The whole record."""
+        """What the deployer wrote on the record."""
+        return [entry for entry in self._entries() if entry.kind not in (Kind.DECISION, Kind.STEP)]
+
+    def _entries(self) -> list[LedgerEntry]:
         return [LedgerEntry.model_validate_json(self.ledger.read(name)) for name in self.ledger.names(SERVICE)]
 
     def pods(self) -> list[str]:
@@ -147,7 +216,33 @@ class RolloutScene:
             one["metadata"]["name"] for one in self.cluster.list("Pod") if "deletionTimestamp" not in one["metadata"]
         ]
 
+    def traffic(self, environment: str = "staging") -> Traffic:
+        """What the record says that users get."""
+        return read_state(self.ledger, SERVICE).traffic.get(environment, Traffic())
+
     # Meddling
+
+    def answer_otherwise(self, release: str) -> None:
+        """Make the release's pods answer as another model's, as if somebody had changed them by hand."""
+        name = names.object_name(release)
+        container = {"name": "service", "env": [{"name": "NIGHTFERRY_MODEL", "value": "another"}]}
+        change = {"spec": {"template": {"spec": {"containers": [container]}}}}
+        from kubernetes.client import AppsV1Api
+
+        AppsV1Api(self._api).patch_namespaced_deployment(name, self.name, change)
+        deadline = time.monotonic() + 60
+        while self._said(release) != {"another"}:
+            assert time.monotonic() < deadline, "the pods were not changed"
+            time.sleep(0.2)
+
+    def _said(self, release: str) -> set[str]:
+        found = self.cluster.list("Pod", names.selector(SERVICE, release))
+        return {
+            one["value"]
+            for pod in found
+            for one in pod["spec"]["containers"][0]["env"]
+            if one["name"] == "NIGHTFERRY_MODEL"
+        }
 
     def clear(self, but: str | None = None) -> None:
         """Remove every release, or every one but that."""
@@ -310,8 +405,3 @@ class Deployer:
         code = self._process.wait(seconds)
         self._reader.join(10)
         return code
-
-
-def pinned_as_changed(model: PinnedModel) -> PinnedModel:
-    """As if the version had been overwritten after it was decided on."""
-    return model.model_copy(update={"etags": dict.fromkeys(model.etags, '"0x8DCAFE"')})

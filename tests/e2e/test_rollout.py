@@ -12,7 +12,7 @@ from nightferry.entities.reason import Reason
 from nightferry.manifests import names
 
 from tests.e2e.open_connections import Callers
-from tests.e2e.rollout_scene import RolloutScene, pinned_as_changed
+from tests.e2e.rollout_scene import RolloutScene
 
 pytestmark = pytest.mark.sandbox
 
@@ -85,7 +85,8 @@ def test_a_deployer_that_is_killed(scene: RolloutScene, before: str, event: str)
     assert scene.in_use() == plan.release
     assert scene.deployments() == {before: 1, plan.release: 1}
     eventually(lambda: len(scene.pods()) == 2)
-    assert [entry.key for entry in scene.entries()[entries:]] == [f"{plan.release}/staging.roll_out"]
+    written = [entry.key for entry in scene.entries()[entries:]]
+    assert written == [f"{plan.release}/staging.roll_out", f"{plan.release}/staging.verify"]
 
 
 def test_a_deployer_that_is_ended_clears_up(scene: RolloutScene, before: str) -> None:
@@ -171,7 +172,7 @@ def test_a_pod_that_no_node_takes(scene: RolloutScene, before: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing")
-def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) -> None:
+def test_a_release_that_turns_out_wrong_is_taken_back(scene: RolloutScene) -> None:
     """Users go back to the release before, though its pods had been ended meanwhile; nobody is refused."""
     before = scene.released(warm_minutes=0)
     plan = scene.plan(warm_minutes=0)
@@ -179,22 +180,22 @@ def test_a_release_that_cannot_be_verified_is_taken_back(scene: RolloutScene) ->
         assert scene.run("roll_out", plan).wait() == 0
         scene.retire()
         assert scene.deployments() == {before: 0, plan.release: 1}
-        broken = plan.model_copy(update={"model": pinned_as_changed(plan.model)})
-        deployer = scene.run("verify", broken)
+        scene.answer_otherwise(plan.release)
+        deployer = scene.run("verify", plan)
         assert deployer.wait() == 2, deployer.lines
         eventually(lambda: callers.all_saw(before))
     assert callers.failures == []
     assert (scene.in_use(), scene.deployments()) == (before, {before: 1})
-    failure = scene.entries()[-1]
-    assert failure.reason == Reason.MODEL_OVERWRITTEN
-    assert before in failure.data["action"]
+    assert (scene.traffic().release, scene.traffic().verified) == (before, True)
+    assert any(entry.reason == Reason.VERIFY_WRONG_RELEASE for entry in scene.entries())
 
 
 @pytest.mark.usefixtures("nothing")
-def test_an_older_release_does_not_take_over(scene: RolloutScene) -> None:
+def test_what_was_ordered_earlier_does_not_take_over(scene: RolloutScene) -> None:
+    earlier = scene.plan()
     newer = scene.released(autoscale={"minimum": 1, "maximum": 3})
     assert [found["metadata"]["name"] for found in scene.cluster.list("HorizontalPodAutoscaler")]
-    deployer = scene.run("roll_out", scene.plan(number=1))
+    deployer = scene.run("roll_out", earlier)
     assert deployer.wait() == 2
     assert scene.entries()[-1].reason == Reason.ROLLOUT_SUPERSEDED
     assert (scene.in_use(), scene.deployments()) == (newer, {newer: 1})
