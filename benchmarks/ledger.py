@@ -11,7 +11,6 @@ lengths take turns, after one that does not count.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import hashlib
 import json
 import os
@@ -34,11 +33,8 @@ from nightferry.cli.releasing.release_view import view_of
 from nightferry.clients import connect
 from nightferry.clients.azure.ledger import NOTES, AzureLedger
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.model_repository import ModelListing
-from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.ledger_entry import LedgerEntry, canonical
-from nightferry.entities.model_version import ModelManifest, PinnedModel, parse_manifest
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.record.history import release_entries
@@ -46,13 +42,13 @@ from nightferry.steps.record.record import record_release, record_step
 from nightferry.steps.record.state import read_state
 
 from benchmarks.file_ledger import Counting, FileLedger
+from benchmarks.ledger_parts import SERVICE, Days, Models, Source
 
 AIM_SECONDS = 1.5
 AIM_BYTES = 1.05
 """A longer chain has longer numbers in it."""
 LENGTHS = (100, 10_000, 100_000)
 AZURITE_LENGTHS = (100, 10_000)
-SERVICE = "bench"
 ENVIRONMENTS = ("staging", "production")
 BASE = "registry.example/base@sha256:" + "1" * 64
 SPEC = ServiceSpec.model_validate(
@@ -67,45 +63,6 @@ SPEC = ServiceSpec.model_validate(
 )
 
 
-class Models:
-    """A model repository whose newest version is always a new one."""
-
-    def __init__(self) -> None:
-        self._number = 0
-
-    def listings(self) -> Sequence[ModelListing]:
-        """The next one."""
-        return [ModelListing(f"v{self._number + 1}", "2026-01-01T00:00:00Z", "bench", 1, {}, "2" * 64)]
-
-    def pin(self, version: str) -> tuple[PinnedModel, ModelManifest]:
-        """The newest."""
-        self._number += 1
-        name = f"v{self._number}"
-        created = dt.datetime.now(dt.UTC)
-        model = PinnedModel(version=name, sha256="2" * 64, created=created, size=1, etags={"model.onnx": '"0x1"'})
-        tensor = {"name": "x", "datatype": "FP32", "shape": [-1, 64]}
-        manifest = {
-            "format": "onnx",
-            "service": SERVICE,
-            "version": name,
-            "created": created,
-            "author": "bench",
-            "files": [{"name": "model.onnx", "size": 1, "sha256": "3" * 64}],
-            "model": "model.onnx",
-            "inputs": [tensor],
-            "outputs": [tensor],
-        }
-        return model, parse_manifest(json.dumps(manifest).encode())
-
-
-class Source:
-    """A source repository that never changes."""
-
-    def pin(self, ref: str, path: str, tests: str | None) -> PinnedSource:
-        """The only commit."""
-        return PinnedSource(repository=".", ref=ref, commit="4" * 40, tree="5" * 40, path=path, tests=tests)
-
-
 @dataclass
 class Cost:
     """What one operation took."""
@@ -113,29 +70,6 @@ class Cost:
     requests: float
     bytes: float
     seconds: float
-
-
-class Days:
-    """A clock on which every release has a day of its own."""
-
-    def __init__(self) -> None:
-        self.time = dt.datetime(2000, 1, 1, 2, tzinfo=dt.UTC)
-
-    def now(self) -> dt.datetime:
-        """The time of that day."""
-        return self.time
-
-    def monotonic(self) -> float:
-        """Real seconds."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-    def another(self) -> None:
-        """The next day."""
-        self.time += dt.timedelta(days=1)
 
 
 class Bench:
