@@ -44,6 +44,7 @@ class DeployerPodOperator(KubernetesPodOperator):
             namespace=namespace,
             labels={**DEPLOYER_LABELS, **labels},
             pool=DEPLOYER_POOL,
+            weight_rule="upstream",  # what has begun goes before what waits: a verification before the next rollout
             service_account_name=SERVICE_ACCOUNT,
             automount_service_account_token=True,
             get_logs=True,
