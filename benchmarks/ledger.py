@@ -34,7 +34,8 @@ from nightferry.clients import connect
 from nightferry.clients.azure.ledger import NOTES, AzureLedger
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import ReleaseRequest
-from nightferry.entities.ledger_entry import LedgerEntry, canonical
+from nightferry.entities.ledger_entry import Kind, LedgerEntry, canonical
+from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.record.history import release_entries
@@ -131,7 +132,11 @@ class Bench:
         view_of(entries, read_state(self.store, SERVICE).traffic)
 
     def _step(self, step: str) -> None:
-        record_step(self.store, self._clock, self._decision, step, sentence="Done.", seconds=1.0)
+        where, _, verb = step.rpartition(".")
+        reason, kind = OF_DEPLOYER.get(verb, (Reason.SUCCEEDED, Kind.STEP))
+        data = {"image": BASE} | ({"environment": where} if where else {})
+        store, decision = self.store, self._decision
+        record_step(store, self._clock, decision, step, sentence="Done.", data=data, reason=reason, kind=kind)
 
     def _copies(self, head: LedgerEntry, length: int) -> Iterator[tuple[str, bytes]]:
         texts = [json.dumps(entry.to_json()) for entry in self._template]
@@ -150,6 +155,10 @@ class Bench:
                 yield LedgerEntry.name(SERVICE, sequence), canonical(stored | {"digest": previous})
 
 
+OF_DEPLOYER = {
+    "roll_out": (Reason.ROLLED_OUT, Kind.ROLLOUT),
+    "verify": (Reason.VERIFIED, Kind.VERIFICATION),
+}
 STEPS = (
     *("test_source", "fetch_model", "check_model", "build_image", "test_image", "publish_image"),
     *(f"{name}.{step}" for name in ENVIRONMENTS for step in ("roll_out", "verify")),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
+from collections.abc import Sequence
 
+from nightferry.clients.model_repository import ModelListing
 from nightferry.entities.candidate import PinnedSource
-from nightferry.entities.model_version import ModelManifest, PinnedModel
+from nightferry.entities.model_version import ModelManifest, PinnedModel, parse_manifest
 
 SERVICE = "bench"
 
@@ -17,7 +20,11 @@ class Models:
     def __init__(self) -> None:
         self._number = 0
 
-    def pin(self, version: str | None) -> tuple[PinnedModel, ModelManifest]:
+    def listings(self) -> Sequence[ModelListing]:
+        """The next one."""
+        return [ModelListing(f"v{self._number + 1}", "2000-01-01T00:00:00Z", "bench", 1, {}, "2" * 64)]
+
+    def pin(self, version: str) -> tuple[PinnedModel, ModelManifest]:
         """The newest."""
         self._number += 1
         name = f"v{self._number}"
@@ -28,14 +35,14 @@ class Models:
             "format": "onnx",
             "service": SERVICE,
             "version": name,
-            "created": created,
+            "created": created.isoformat(),
             "author": "bench",
             "files": [{"name": "model.onnx", "size": 1, "sha256": "3" * 64}],
             "model": "model.onnx",
             "inputs": [tensor],
             "outputs": [tensor],
         }
-        return model, ModelManifest.model_validate(manifest)
+        return model, parse_manifest(json.dumps(manifest).encode())
 
 
 class Source:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nightferry.clients.airflow.api import DEPLOYER_POOL
@@ -82,6 +83,19 @@ def test_the_pool_bounds_every_deployer_pod(services: Path) -> None:
     pods = {task.task_id for task in tasks if isinstance(task, DeployerPodOperator)}
     assert {"production.roll_out", "production.verify", "nightferry_cluster.production"} <= pods
     assert {task.pool for task in tasks if task.task_id in pods} == {DEPLOYER_POOL}
+
+
+def test_a_verification_goes_before_another_services_rollout(services: Path) -> None:
+    """Else, with thirty at once, none would be verified before the last is rolled out."""
+    from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
+
+    dag = parsed().dags["release_digits"]
+    order = ["staging.roll_out", "staging.verify", "production.roll_out", "production.verify"]
+    weights = []
+    for task in (dag.task_dict[name] for name in order):
+        rule = validate_and_load_priority_weight_strategy(task.weight_rule)
+        weights.append(rule.get_weight(SimpleNamespace(task=task)))
+    assert weights == sorted(set(weights))
 
 
 def test_parsing_imports_no_sdk_that_a_provider_operator_does_not_need(services: Path) -> None:

@@ -45,6 +45,7 @@ class DeployerPodOperator(KubernetesPodOperator):
             labels={**DEPLOYER_LABELS, NAMESPACE_LABEL: serves, **labels},
             service_account_name=deployer_pods.SERVICE_ACCOUNT,
             pool=DEPLOYER_POOL,
+            weight_rule="upstream",  # what has begun goes before what waits: a verification before the next rollout
             automount_service_account_token=True,
             get_logs=True,
             log_pod_spec_on_failure=False,
