@@ -14,7 +14,7 @@ REPOSITORIES = (
         "r.io/a---b",
         "r.io/0",
     ),
-    *("[2001:db8::1]:5000/digits", "nightferry.azurecr.io/team-a/digits", f"r.io/{'a' * 240}"),
+    *("nightferry.azurecr.io/team-a/digits", f"r.io/{'a' * 240}"),
 )
 """Right for both."""
 NEITHER = (
@@ -30,11 +30,19 @@ NEITHER = (
         "r.io/a.",
         "r.io/é",
     ),
-    *("https://r.io/digits", "r.io/digits?x", "-r.io/digits", "r.io:port/digits", "r.io:/digits", "r_x.io/digits"),
+    *(
+        "https://r.io/digits",
+        "r.io/digits?x",
+        "-r.io/digits",
+        "r.io:port/digits",
+        "r.io:/digits",
+    ),
     *("user:pass@r.io/digits", "r.io/digits\n", f"r.io/{'a' * 300}"),
 )
 """Refused by both."""
 OURS_ALONE = {
+    "[2001:db8::1]:5000/digits": "host name",
+    "r_x.io/digits": "host name",
     "": "registry",
     "digits": "registry",
     "team/digits": "registry",
@@ -44,4 +52,4 @@ OURS_ALONE = {
     "r.io:0/digits": "port",
     "r.io:65536/digits": "port",
 }
-"""An image's name for Docker, and no repository that Nightferry can release to; with a word of why."""
+"""Names for one Docker engine or another that Nightferry cannot release to; with a word of why."""

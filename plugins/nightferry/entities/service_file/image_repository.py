@@ -1,8 +1,9 @@
 """Where images are kept: `registry.example.com:5000/team/digits`, a registry and a path in it.
 
 The grammar is that of github.com/distribution/reference (regexp.go), whose path is the OCI distribution spec's `name`.
-Unlike there a registry has to be named, since Docker Hub would be meant otherwise, and no tag or digest may follow:
-Nightferry writes them itself. tests/contract/test_image_repositories.py has a real Docker engine judge the same table.
+Unlike there a registry has to be named, since Docker Hub would be meant otherwise, and no IPv6 address, which older
+Docker engines refuse; no tag or digest may follow, since Nightferry writes them itself.
+tests/contract/test_image_repositories.py has a real Docker engine judge the same table.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from typing import NamedTuple
 
 _PART = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = re.compile(rf"(?P<name>{_PART}(?:\.{_PART})*|\[[a-fA-F0-9:]+\])(?::(?P<port>[0-9]+))?", re.ASCII)
+_HOST = re.compile(rf"{_PART}(?:\.{_PART})*(?::(?P<port>[0-9]+))?", re.ASCII)
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*", re.ASCII)
 _LONGEST = 255
 """Characters of registry and path together."""
