@@ -79,7 +79,8 @@ def storage(scene: Scene, **given: str) -> str:
 def git_says(scene: Scene, words: str) -> str:
     """A remote's own error text, as git repeats it."""
     program = scene.folder / "git"
-    program.write_text(f'#!/bin/sh\n[ "$6" = fetch ] || [ "$5" = fetch ] || exit 0\necho \'{words}\' >&2\nexit 128\n')
+    asks = 'case "$*" in *fetch*|*ls-remote*) ;; *) exit 0 ;; esac'
+    program.write_text(f"#!/bin/sh\n{asks}\necho '{words}' >&2\nexit 128\n")
     program.chmod(0o755)
     scene.patch.setenv("PATH", str(scene.folder), prepend=os.pathsep)
     return said_by(lambda: GitSource("https://host.example/app", scene.folder, scene.folder).pin("main", "app", None))

@@ -152,7 +152,7 @@ def test_url_asks_the_environments_own_cluster(monkeypatch, tmp_path, services):
     monkeypatch.setenv("NIGHTFERRY_KUBECONFIG", str(tmp_path / "usual"))
     monkeypatch.setenv("NIGHTFERRY_KUBECONFIGS", f"other=/nowhere:far_away={tmp_path / 'far'}")
     asked = []
-    monkeypatch.setattr(KubeCluster, "get", lambda cluster, kind, name: asked.append(cluster._api.configuration.host))
+    monkeypatch.setattr(KubeCluster, "get", lambda cluster, kind, name: asked.append(cluster._host))
 
     assert main(["url", "digits"]) == 2
     assert main(["url", "digits", "staging"]) == 2

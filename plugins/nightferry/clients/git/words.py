@@ -6,6 +6,7 @@ import re
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.masking import MASK
 
 # These say that something failed, and not what.
 _EMPTY = re.compile(
@@ -45,8 +46,11 @@ def cause(said: bytes) -> str:
 
 
 def masked(text: str) -> str:
-    """The text without the login that may stand in an address of it, also where its password holds a slash."""
-    return re.sub(r"//([^/\s:@]*:\S*|[^/\s]*)@", "//", text)
+    """The text with the logins masked that stand in addresses with a slash in the password, as git takes them too.
+
+    All other logins are masked with every other secret (`nightferry.masking`).
+    """
+    return re.sub(r"//[^/\s:@]*:[^\s@]*/\S*@", f"//{MASK}@", text)
 
 
 def unreadable(said: str, shown: str) -> NightferryError:
