@@ -12,6 +12,7 @@ from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import expected_steps
 from nightferry.errors import Permanent, Temporary
+from nightferry.manifests import names
 from nightferry.steps.record.ledger import verify
 
 from tests.dags.bag import parsed
@@ -141,6 +142,17 @@ def test_a_verification_that_is_cleared_looks_again(world: World) -> None:
     task.execute({"ti": SimpleNamespace(try_number=2, max_tries=3)})
 
     assert (found_done, world.pods[-1][0]) == (0, "verify")
+
+
+def test_no_new_record_is_begun_beside_a_service_that_has_a_release(world: World) -> None:
+    annotations = {names.RELEASE: "digits-2026-11-20.1"}
+    metadata = {"name": "digits", "labels": names.labels("digits"), "annotations": annotations}
+    world.cluster.create({"kind": "Service", "metadata": metadata, "spec": {"selector": {}, "ports": [{}]}})
+
+    state, _ = world.release()
+
+    assert (state, world.entries()[-1].reason) == ("failed", Reason.LEDGER_MISSING)
+    assert not world.built
 
 
 def test_new_settings_are_rolled_out_and_nothing_is_built(world: World) -> None:

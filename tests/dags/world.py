@@ -23,6 +23,7 @@ from nightferry.steps.record.rollout_record import ROLL_OUT, VERIFY, record_succ
 from nightferry.steps.rollout.read_plan import read_plan
 
 from tests.dags.bag import parsed
+from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.memory_docker import MemoryDocker
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_models import MemoryModels
@@ -42,6 +43,7 @@ class World:
         self.ledger = MemoryLedger()
         self.models = MemoryModels()
         self.docker = MemoryDocker()
+        self.cluster = MemoryCluster(namespace="production")
         self.built: list[BuildRequest] = []
         self.images: dict[tuple[str, str], ImageRef] = {}
         self.pods: list[list[str]] = []
@@ -96,6 +98,7 @@ class World:
         for module in ("decide", "image.build_image", "image.test_source"):
             patch.setattr(f"nightferry.operators.{module}.source", lambda settings, source: self)
         patch.setattr(DockerHook, "api_client", self.docker)
+        patch.setattr("nightferry.operators.decide.open_cluster", lambda connection, namespace: self.cluster)
         # Between two looks at the tasks `dag.test()` sleeps for a second.
         sleep = time.sleep
         patch.setattr("time.sleep", lambda seconds: sleep(min(seconds, 0.01)))

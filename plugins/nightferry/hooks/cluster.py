@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightferry.clients.cluster import Cluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.hooks.connections import connection
@@ -25,3 +26,17 @@ def require_cluster(conn_id: str) -> None:
             Reason.SETTING_MISSING,
             f"The Airflow connection {conn_id} names no cluster: give it one of the extras {', '.join(WAYS)}.",
         )
+
+
+def open_cluster(conn_id: str, namespace: str) -> Cluster:
+    """A namespace of the connection's cluster; nothing is asked of it yet.
+
+    Raises:
+        Permanent: (setting_missing) as `require_cluster`.
+    """
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+    from nightferry.clients.kube.cluster import KubeCluster
+
+    require_cluster(conn_id)
+    return KubeCluster(KubernetesHook(conn_id=conn_id).get_conn(), namespace)

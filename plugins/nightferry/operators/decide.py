@@ -13,12 +13,14 @@ from nightferry.clients.clock import SystemClock
 from nightferry.clients.connect import source
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.hooks.cluster import open_cluster
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import actor, decision_key, is_scheduled, release_request
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.image.build_image import recipe_digest
 from nightferry.steps.record.close_release import close_left_open
+from nightferry.steps.rollout.refuse_new_record import refuse_new_record
 from nightferry.steps.services.fill_settings import fill_settings
 
 
@@ -52,6 +54,8 @@ class DecideOperator(BaseOperator, SkipMixin):
         storage = StorageHook(self.storage_conn_id)
         request = release_request(run)
         spec = fill_settings(self.spec, now.get("SERVICE_TYPE", "LoadBalancer") or "LoadBalancer")
+        last = spec.environments[-1]
+        refuse_new_record(storage.ledger_store(), open_cluster(last.cluster, last.namespace), spec.service)
         close_left_open(spec=spec, key=key, ledger=storage.ledger_store(), clock=clock)
         return decide(
             spec,
