@@ -43,7 +43,7 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.rollout.fence import Orders
 from nightferry.steps.rollout.finish_release import GRACE, environments_in, finish_release
 from nightferry.steps.rollout.read_plan import read_plan
-from nightferry.steps.rollout.retire_releases import retire_releases
+from nightferry.steps.rollout.retire_releases import retire_releases, services_in
 from nightferry.steps.rollout.roll_out import roll_out
 from nightferry.steps.rollout.verify_release import verify_release
 
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("retire", help="finish what was left, scale releases past their warm time to zero")
     command.set_defaults(task=_retire)
     command.add_argument("--namespace", required=True)
-    command.add_argument("--service", required=True, action="append", help="may be given more than once")
+    command.add_argument("--service", default=[], action="append", help="one more than those that have releases there")
     _reach(command)
     command = commands.add_parser("probe", help="ask a running service everything once")
     command.set_defaults(task=_probe)
@@ -214,7 +214,8 @@ def _finish_in(doors: _Doors, service: str, environment: str, grace: dt.timedelt
 
 def _retire(given: argparse.Namespace) -> int:
     faults: list[NightferryError] = []
-    for service in given.service:
+    cluster = connect.cluster(settings_module.load(), given.namespace)
+    for service in sorted({*given.service, *services_in(cluster)}):
         for work in (_finish_here, _retire_one):
             try:
                 work(service, given)

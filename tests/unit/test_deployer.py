@@ -129,6 +129,13 @@ def test_retire(world: World) -> None:
     assert world.cluster.get("Deployment", "digits-20261121-1")["spec"]["replicas"] == 0
 
 
+def test_a_service_whose_file_was_removed_is_retired_too(world: World) -> None:
+    for number in (1, 2):
+        world.roll_out(f"digits-2026-11-21.{number}", warm_minutes=0)
+    assert deployer.main(["retire", "--namespace", "staging"]) == 0
+    assert world.cluster.get("Deployment", "digits-20261121-1")["spec"]["replicas"] == 0
+
+
 def test_one_service_that_cannot_be_retired_does_not_keep_the_others(world: World) -> None:
     world.cluster.create({"kind": "Service", "metadata": {"name": "alien"}, "spec": {"selector": {}, "ports": [{}]}})
     for number in (1, 2):

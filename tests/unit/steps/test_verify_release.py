@@ -10,7 +10,7 @@ from nightferry.manifests import names
 from nightferry.steps.rollout.retire_releases import retire_releases
 
 from tests.fakes.memory_cluster import Behaviour
-from tests.fakes.rollout_world import Killed, World, image
+from tests.fakes.rollout_world import SPEC, Killed, World, image
 
 FIRST, SECOND, THIRD = "digits-2026-11-21.1", "digits-2026-11-21.2", "digits-2026-11-22.1"
 WRONG = Fault(kind="golden", sentence="0.png should give 0, got 3.")
@@ -321,3 +321,27 @@ def test_killed_at_any_call_a_good_release_stays() -> None:
         world.verify(FIRST)
         assert world.in_use() == FIRST
         assert [entry.reason for entry in world.entries()] == [Reason.ROLLED_OUT, Reason.VERIFIED]
+
+
+def test_going_back_brings_the_settings_of_then_back() -> None:
+    world = World()
+    world.roll_out(FIRST)
+    world.spec = {**SPEC, "environments": [{**one, "service_type": "ClusterIP"} for one in SPEC["environments"]]}
+    world.roll_out(SECOND, service_type="ClusterIP")
+    world.faults[SECOND] = WRONG
+    with pytest.raises(Permanent):
+        world.verify(SECOND, service_type="ClusterIP")
+    assert world.cluster.get("Service", "digits")["spec"]["type"] == "NodePort"
+
+
+def test_a_warm_release_keeps_its_pods_and_the_next_starts_with_as_many_as_the_load_asked_for() -> None:
+    autoscale = {"minimum": 1, "maximum": 30}
+    world = World()
+    world.roll_out(FIRST, autoscale=autoscale)
+    world.cluster.patch("Deployment", "digits-20261121-1", {"spec": {"replicas": 20}})
+    world.roll_out(SECOND, autoscale=autoscale)
+    wanted = {
+        name: world.cluster.get("Deployment", name)["spec"]["replicas"] for name in world.cluster.names("Deployment")
+    }
+    assert wanted == {"digits-20261121-1": 20, "digits-20261121-2": 20}
+    assert world.cluster.names("HorizontalPodAutoscaler") == ["digits-20261121-2"], "the warm one would shrink"

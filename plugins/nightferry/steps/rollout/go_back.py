@@ -17,9 +17,11 @@ from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError
 from nightferry.manifests import names, policies
 from nightferry.steps.record.close_release import close_again
+from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_success, record_trouble
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.await_ready import await_ready
+from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.remove_release import remove_release
 from nightferry.steps.rollout.settle_releases import annotate, settle
 from nightferry.steps.rollout.switch_service import in_use, switch_back, utc
@@ -49,7 +51,7 @@ def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger
             return kept
     order = _order(plan, why, ledger, clock)
     try:
-        sentence, back = _move(plan, cluster, clock, order)
+        sentence, back = _move(plan, cluster, ledger, clock, order)
     except NightferryError as fault:
         record_trouble(ledger, clock, plan, WITHDRAW, fault, {})
         raise
@@ -87,7 +89,9 @@ def _order(plan: RolloutPlan, why: NightferryError, ledger: LedgerStore, clock: 
         return None
 
 
-def _move(plan: RolloutPlan, cluster: Cluster, clock: Clock, order: int | None) -> tuple[str, str | None]:
+def _move(
+    plan: RolloutPlan, cluster: Cluster, ledger: LedgerStore, clock: Clock, order: int | None
+) -> tuple[str, str | None]:
     """Point the Service back where it still points to the release, and clear up.
 
     Returns:
@@ -98,11 +102,12 @@ def _move(plan: RolloutPlan, cluster: Cluster, clock: Clock, order: int | None) 
     stable = cluster.get("Service", plan.service)
     if stable is not None and in_use(stable) == plan.release:
         previous = names.annotations_of(stable).get(names.PREVIOUS, "")
-        woken = wake(plan, cluster=cluster, release=previous, clock=clock) if previous else None
+        former = _as_it_was(plan, previous, ledger)
+        woken = wake(former, cluster=cluster, release=previous, clock=clock) if previous else None
         if previous and woken is None:
             return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to.", None
         identity = names.identity_of(woken) if woken else {}
-        switch_back(cluster, plan.service, plan.release, identity, plan.environment, clock, order)
+        switch_back(cluster, plan.service, plan.release, identity, former.environment, clock, order)
         stable = cluster.get("Service", plan.service)
     current = in_use(stable)
     if stable is None or current == plan.release or _withdrawn(stable) != plan.release:
@@ -111,7 +116,7 @@ def _move(plan: RolloutPlan, cluster: Cluster, clock: Clock, order: int | None) 
         # Kept for a look at it; whoever retires releases lets its pods go.
         annotate(cluster, plan.release, {names.WARM_UNTIL: utc(clock.now() + _LOOK)})
         return f"{plan.release} was the first and is out of the traffic; {where} serves nothing.", ""
-    settle(cluster, plan, current, clock)
+    settle(cluster, _as_it_was(plan, current, ledger), current, clock)
     remove_release(cluster, plan.service, plan.release, clock, although_served=True)
     return f"{where} serves {current} again, and {plan.release} was removed.", current
 
@@ -119,6 +124,16 @@ def _move(plan: RolloutPlan, cluster: Cluster, clock: Clock, order: int | None) 
 def _withdrawn(stable: Manifest) -> str:
     """The release that was taken back from the Service last; empty for none."""
     return names.annotations_of(stable).get(names.WITHDRAWN, "")
+
+
+def _as_it_was(plan: RolloutPlan, release: str, ledger: LedgerStore) -> RolloutPlan:
+    """The plan with the environment as it was decided for an earlier release: its settings come back with it. Those of
+    the plan count where the record does not say, or cannot be read."""
+    try:
+        before = read_plan(release_entries(ledger, release), plan.environment.name)
+    except NightferryError:
+        return plan
+    return plan.model_copy(update={"environment": before.environment})
 
 
 def wake(plan: RolloutPlan, *, cluster: Cluster, release: str, clock: Clock) -> Manifest | None:

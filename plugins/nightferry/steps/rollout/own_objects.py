@@ -8,6 +8,12 @@ from nightferry.errors import Permanent
 from nightferry.manifests import names
 
 
+def belongs(found: Manifest, service: str) -> bool:
+    """Whether an object is Nightferry's, and of this service."""
+    labels = found["metadata"].get("labels") or {}
+    return labels.get(names.MANAGED_BY) == "nightferry" and labels.get(names.NAME, service) == service
+
+
 def refuse_alien(found: Manifest, service: str) -> None:
     """Raise Permanent (rollout_refused) when an object is not Nightferry's, or is another service's."""
     metadata = found["metadata"]

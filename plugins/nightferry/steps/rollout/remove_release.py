@@ -10,6 +10,7 @@ from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.manifests import names
 from nightferry.manifests import service as services
+from nightferry.steps.rollout.own_objects import belongs
 from nightferry.steps.rollout.switch_service import in_use
 
 _TRIES = 10
@@ -34,7 +35,7 @@ def remove_release(
         stable = cluster.get("Service", service)
         if in_use(stable) == release:
             return False
-        if deployment is None:
+        if deployment is None or not belongs(deployment, service):
             break
         now = names.annotations_of(deployment)
         if (names.SERVED in now and not although_served) or _being_switched(now, mark, clock):
@@ -60,7 +61,7 @@ def _being_switched(annotations: dict[str, str], mark: str, clock: Clock) -> boo
 
 def _remove_candidate(cluster: Cluster, service: str, release: str) -> None:
     candidate = cluster.get("Service", services.candidate_name(service))
-    if candidate and names.annotations_of(candidate).get(names.RELEASE) == release:
+    if candidate and belongs(candidate, service) and names.annotations_of(candidate).get(names.RELEASE) == release:
         with suppress(ClusterConflict):  # it points to another release by now
             cluster.delete("Service", services.candidate_name(service), candidate["metadata"]["resourceVersion"])
 
@@ -73,4 +74,6 @@ def _remove_unused(cluster: Cluster, service: str, stable: Manifest | None) -> N
             cluster.delete("Service", service, stable["metadata"]["resourceVersion"])
             stable = None
     if stable is None and not cluster.list("Deployment", names.labels(service)):
-        cluster.delete("NetworkPolicy", service)
+        policy = cluster.get("NetworkPolicy", service)
+        if policy and belongs(policy, service):
+            cluster.delete("NetworkPolicy", service)

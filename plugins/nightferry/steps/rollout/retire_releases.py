@@ -63,6 +63,12 @@ def retire_releases(cluster: Cluster, service: str, clock: Clock, keep: int = KE
     return retired
 
 
+def services_in(cluster: Cluster) -> set[str]:
+    """The services that have releases in a namespace, those without a service file among them."""
+    found = cluster.list("Deployment", {names.MANAGED_BY: "nightferry"})
+    return {one["metadata"]["labels"][names.NAME] for one in found if names.NAME in one["metadata"]["labels"]}
+
+
 def _age(release: str, deployment: Manifest) -> tuple[str, int, ReleaseId]:
     """Orders releases by when users were sent to them."""
     notes = names.annotations_of(deployment)

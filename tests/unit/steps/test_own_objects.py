@@ -1,0 +1,34 @@
+"""Two services never change each other's objects, whatever they are called."""
+
+from __future__ import annotations
+
+import pytest
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.manifests import names, policies
+from nightferry.manifests import service as services
+
+from tests.fakes.rollout_world import World
+
+RELEASE = "digits-2026-11-21.1"
+
+
+@pytest.mark.parametrize("kind", ["Service", "NetworkPolicy", "Deployment"])
+def test_what_carries_another_services_labels_is_left_as_it_is(kind: str) -> None:
+    world = World()
+    theirs = {
+        "Service": services.candidate("digits", {names.RELEASE: RELEASE}),
+        "NetworkPolicy": policies.network_policy("digits"),
+        "Deployment": {
+            "kind": "Deployment",
+            "metadata": {"name": names.object_name(RELEASE), "labels": {}},
+            "spec": {"replicas": 0, "template": {"metadata": {}, "spec": {"containers": [{"image": "theirs"}]}}},
+        },
+    }[kind]
+    theirs["metadata"]["labels"] = names.labels("digits-candidate")
+    before = world.cluster.create(theirs)
+    with pytest.raises(Permanent) as caught:
+        world.roll_out(RELEASE)
+    assert caught.value.reason == Reason.ROLLOUT_REFUSED
+    assert "digits-candidate" in caught.value.sentence
+    assert world.cluster.get(kind, theirs["metadata"]["name"])["metadata"]["labels"] == before["metadata"]["labels"]
