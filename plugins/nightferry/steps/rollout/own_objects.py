@@ -16,13 +16,12 @@ def belongs(found: Manifest, service: str) -> bool:
 
 def refuse_alien(found: Manifest, service: str) -> None:
     """Raise Permanent (rollout_refused) when an object is not Nightferry's, or is another service's."""
+    if belongs(found, service):
+        return
     metadata = found["metadata"]
     labels = metadata.get("labels") or {}
-    if labels.get(names.MANAGED_BY) == "nightferry" and labels.get(names.NAME, service) == service:
-        return
-    owner = (
-        f"the service {labels[names.NAME]}'s" if labels.get(names.MANAGED_BY) == "nightferry" else "not Nightferry's"
-    )
+    ours = labels.get(names.MANAGED_BY) == "nightferry"
+    owner = f"the service {labels[names.NAME]}'s" if ours else "not Nightferry's"
     raise Permanent(
         Reason.ROLLOUT_REFUSED,
         f"{found['kind']} {metadata['name']} in {metadata.get('namespace', 'the namespace')} exists and is {owner}; "
