@@ -23,6 +23,8 @@ IDENTITY = (RELEASE, IMAGE, MODEL, MODEL_SHA256, SOURCE)
 ORDER = "nightferry.dev/order"
 """The sequence of the entry on the record that ordered what the object is: on a Deployment the release's decision, on
 the Service what moved it last. Nothing that was ordered earlier moves the Service any more."""
+ENVIRONMENT = "nightferry.dev/environment"
+"""On the Service: whose users call it. Two connections may be one cluster, and two environments one namespace of it."""
 PREVIOUS = "nightferry.dev/previous"
 """On the Service: the release that it pointed to before."""
 SWITCHED = "nightferry.dev/switched"

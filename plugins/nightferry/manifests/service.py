@@ -70,7 +70,7 @@ def stable(
             "uid": found["metadata"]["uid"],
             "resourceVersion": found["metadata"]["resourceVersion"],
             "labels": names.labels(service),
-            "annotations": {**identity, **notes, **labelled},
+            "annotations": {**identity, **notes, **labelled, names.ENVIRONMENT: environment.name},
         },
         "spec": {
             "type": environment.service_type or "LoadBalancer",

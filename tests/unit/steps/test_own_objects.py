@@ -32,3 +32,13 @@ def test_what_carries_another_services_labels_is_left_as_it_is(kind: str) -> Non
     assert caught.value.reason == Reason.ROLLOUT_REFUSED
     assert "digits-candidate" in caught.value.sentence
     assert world.cluster.get(kind, theirs["metadata"]["name"])["metadata"]["labels"] == before["metadata"]["labels"]
+
+
+def test_two_environments_never_share_a_service() -> None:
+    """Their namespaces have one name, and their connections lead to one cluster."""
+    world = World()
+    world.roll_out(RELEASE)
+    with pytest.raises(Permanent) as caught:
+        world.roll_out("digits-2026-11-21.2", name="production")
+    assert caught.value.reason == Reason.ROLLOUT_REFUSED
+    assert world.in_use() == RELEASE

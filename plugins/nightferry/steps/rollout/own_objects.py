@@ -29,6 +29,17 @@ def refuse_alien(found: Manifest, service: str) -> None:
     )
 
 
+def refuse_other_environment(stable: Manifest | None, service: str, environment: str) -> None:
+    """Raise Permanent (rollout_refused) when the Service is another environment's: its users are not these."""
+    theirs = names.annotations_of(stable).get(names.ENVIRONMENT, environment) if stable else environment
+    if stable and theirs != environment:
+        raise Permanent(
+            Reason.ROLLOUT_REFUSED,
+            f"Service {service} in {stable['metadata'].get('namespace', 'the namespace')} is that of {theirs}; nothing "
+            f"was changed. Give {environment} a namespace of its own: its connection leads to the same cluster.",
+        )
+
+
 def apply_own(cluster: Cluster, service: str, manifest: Manifest) -> Manifest:
     """Apply an object of the service, unless one of that name is somebody else's.
 

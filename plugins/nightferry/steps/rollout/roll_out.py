@@ -28,7 +28,7 @@ from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, rec
 from nightferry.steps.rollout.await_ready import await_ready, counted
 from nightferry.steps.rollout.check_quota import await_quota
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
-from nightferry.steps.rollout.own_objects import apply_own, refuse_alien
+from nightferry.steps.rollout.own_objects import apply_own, refuse_alien, refuse_other_environment
 from nightferry.steps.rollout.remove_release import remove_release
 from nightferry.steps.rollout.settle_releases import mark_served, mark_switching, settle
 from nightferry.steps.rollout.switch_service import in_use, switch_forward
@@ -78,6 +78,7 @@ def roll_out(
     attempt = _Attempt(plan, cluster, orders, clock)
     try:
         stable = cluster.get("Service", plan.service)
+        refuse_other_environment(stable, plan.service, plan.environment.name)
         if in_use(stable) != plan.release:
             refuse_superseded(stable, plan.release, plan.order, orders)
             probe = prepare()  # without golden examples nothing is to be touched

@@ -21,7 +21,7 @@ from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names
 from nightferry.manifests import service as services
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
-from nightferry.steps.rollout.own_objects import refuse_alien
+from nightferry.steps.rollout.own_objects import refuse_alien, refuse_other_environment
 
 _TRIES = 10
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def switch_forward(cluster: Cluster, plan: RolloutPlan, orders: Orders, clock: C
         current = in_use(found)
         if current == plan.release:
             return names.annotations_of(found).get(names.PREVIOUS, "")
+        refuse_other_environment(found, plan.service, plan.environment.name)
         refuse_superseded(found, plan.release, plan.order, orders)
         notes = {names.PREVIOUS: current, names.ORDER: str(plan.order)}
         if _point(cluster, found, names.identity(plan), plan.environment, notes, clock):
