@@ -69,6 +69,24 @@ def test_a_switch_that_was_not_written_down_is(world: World) -> None:
     agree(world)
 
 
+def test_a_verification_writes_the_switch_that_was_not_written_down(world: World) -> None:
+    world.plan(SECOND)
+    written: list[str] = []
+
+    def killed_at_the_record(*_: object) -> None:
+        if world.cluster.objects["Service", "digits"]["spec"]["selector"][names.VERSION] == SECOND:
+            written.append("killed")
+            raise Killed
+
+    world.ledger.before = killed_at_the_record
+    with pytest.raises(Killed):
+        world.roll_out(SECOND)
+    world.live()
+    assert (written[:1], world.in_use(), world.traffic().release) == (["killed"], SECOND, FIRST)
+    world.verify(SECOND)
+    assert (world.traffic().release, world.traffic().verified) == (SECOND, True)
+
+
 def test_going_back_that_failed_is_tried_again(world: World) -> None:
     world.roll_out(SECOND)
     world.cluster.patch("Deployment", "digits-20261121-1", {"spec": {"replicas": 0}})

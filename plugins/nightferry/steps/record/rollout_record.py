@@ -14,6 +14,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.state import read_state
 
 ROLL_OUT = ("roll_out", Kind.ROLLOUT, Reason.ROLLED_OUT)
 VERIFY = ("verify", Kind.VERIFICATION, Reason.VERIFIED)
@@ -28,6 +29,15 @@ def record_success(
     """Write that the task succeeded, once, under `<release>/<environment>.<task>`."""
     step, kind, reason = task
     return _append(ledger, clock, plan, kind, FactKey(plan.release, _name(plan, step)), reason, sentence, data)
+
+
+def record_seen(ledger: LedgerStore, clock: Clock, plan: RolloutPlan, previous: str) -> None:
+    """Write that users are sent to the release, where the record does not say so: whoever switched was killed before."""
+    traffic = read_state(ledger, plan.service).traffic.get(plan.environment.name)
+    if traffic is not None and traffic.release == plan.release:
+        return
+    sentence = f"{plan.environment.name} serves {plan.release}; that was written later, from what the cluster says."
+    record_success(ledger, clock, plan, ROLL_OUT, sentence, {"release": plan.release, "previous": previous})
 
 
 def record_order(ledger: LedgerStore, clock: Clock, plan: RolloutPlan, why: NightferryError) -> LedgerEntry:

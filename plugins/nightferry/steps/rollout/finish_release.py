@@ -25,7 +25,7 @@ from nightferry.manifests import names
 from nightferry.steps.record.close_release import close_again
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
-from nightferry.steps.record.rollout_record import ROLL_OUT, record_success
+from nightferry.steps.record.rollout_record import record_seen
 from nightferry.steps.record.state import decision_of, read_state, state_of
 from nightferry.steps.rollout.fence import Orders, order_of
 from nightferry.steps.rollout.go_back import go_back
@@ -131,10 +131,7 @@ def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None
     elif withdrawn in place.state().decided:
         close_again(place.ledger, place.clock, withdrawn)  # whoever took it back may not have come so far
     elif current and known != current:
-        plan = place.plan(current)
-        sentence = f"{place.environment} serves {current}; that was written later, from what the cluster says."
-        data = {"release": current, "previous": notes.get(names.PREVIOUS, "")}
-        record_success(place.ledger, place.clock, plan, ROLL_OUT, sentence, data)
+        record_seen(place.ledger, place.clock, place.plan(current), notes.get(names.PREVIOUS, ""))
 
 
 def _wrong(place: _Place, state: ServiceState, release: str) -> NightferryError | None:

@@ -29,7 +29,7 @@ from nightferry.steps.judging.reach_release import (
     difference,
     refuse_faults,
 )
-from nightferry.steps.record.rollout_record import VERIFY, record_success, record_trouble
+from nightferry.steps.record.rollout_record import VERIFY, record_seen, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import counted, pods_of
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.go_back import go_back
@@ -96,6 +96,8 @@ def verify_release(
     with suppress(NightferryError):  # whatever still runs too long is retired later
         retire_releases(cluster, plan.service, clock)
     seconds = round(clock.monotonic() - start, 1)
+    stable = cluster.get("Service", plan.service)
+    record_seen(ledger, clock, plan, names.annotations_of(stable).get(names.PREVIOUS, "") if stable else "")
     done = Verified(release=plan.release, pods=tuple(pod.name for pod in pods), checked=checked, seconds=seconds)
     answering = f"{plan.environment.name} answers as {plan.release} from {counted(len(pods))}"
     sentence = f"{answering}; {checked} checks are right."
