@@ -38,7 +38,9 @@ def test_done_again_it_changes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
-def test_a_release_that_is_wrong_is_taken_back(world: World, environment: str) -> None:
+def test_a_release_that_is_wrong_is_taken_back(environment: str) -> None:
+    world = World()
+    world.roll_out(FIRST, name=environment)
     world.roll_out(SECOND, name=environment)
     world.faults[SECOND] = WRONG
     with pytest.raises(Permanent) as caught:

@@ -32,7 +32,7 @@ def record_success(
 
 
 def record_seen(ledger: LedgerStore, clock: Clock, plan: RolloutPlan, previous: str) -> None:
-    """Write that users are sent to the release, where the record does not say so: whoever switched was killed before."""
+    """Write that users are sent to the release, where the record does not say so: whoever switched was killed."""
     traffic = read_state(ledger, plan.service).traffic.get(plan.environment.name)
     if traffic is not None and traffic.release == plan.release:
         return
