@@ -38,7 +38,7 @@ class DecideOperator(BaseOperator, SkipMixin):
         self.storage_conn_id = storage_conn_id
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Decide; the decision as JSON."""
+        """Decide, and return the decision as JSON."""
         with reported(context):
             decision = self._decide(context["dag_run"])
         self.log.info("%s: %s", "Release" if decision.go else "No release", decision.sentence)

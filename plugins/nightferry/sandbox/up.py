@@ -68,7 +68,7 @@ class _Up:
         self.pause_image = ""
 
     def run(self) -> State:
-        """All of it."""
+        """Do every step."""
         kept = state.read(self.layout)
         cache.check_space(self.layout.home, LATER_GIGABYTES if kept.settings else FIRST_GIGABYTES)
         running = self.supervisor.answers()

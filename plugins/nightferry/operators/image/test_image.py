@@ -65,7 +65,7 @@ class TestImageOperator(DockerOperator):
         self.registry_conn_id = registry_conn_id
 
     def execute(self, context: Any) -> Any:
-        """Test; the tested image is passed on."""
+        """Test the candidate, and pass on the tested image."""
         with reported(context):
             decision, clock = read_decision(self.decision), SystemClock()
             if decision.image:

@@ -74,7 +74,7 @@ class DeployerPodOperator(KubernetesPodOperator):
         self.serves = serves
 
     def recorded(self) -> bool:
-        """Whether the record says that the pod's work is done; not where that work is not recorded."""
+        """Whether the record says that the pod's work is done. It says so of no work that is not recorded."""
         return False
 
     def execute(self, context: Any) -> None:
