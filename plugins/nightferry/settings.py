@@ -1,8 +1,8 @@
 """Settings: the only reader of the environment.
 
 A setting `NIGHTFERRY_X` comes from the environment, else from what the sandbox wrote when it started
-(`sandbox.json` in the state folder), else from its default. Nothing ambient counts: no KUBECONFIG, no Docker
-context, no cloud login, so that nobody's production is touched by accident.
+(`sandbox.json` in the state folder), else from its default. An empty value counts as none. Nothing ambient counts: no
+KUBECONFIG, no Docker context, no cloud login, so that nobody's production is touched by accident.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
 PREFIX = "NIGHTFERRY_"
+SANDBOX_FILE = "sandbox.json"
 
 
 def project_root() -> Path:
@@ -30,43 +34,153 @@ def state_folder() -> Path:
     return Path(os.environ.get("NIGHTFERRY_HOME") or project_root() / ".nightferry").absolute()
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the environment and the sandbox say. Make one with `load()`."""
+def variable(field: str) -> str:
+    """The environment variable of one of the fields of Settings."""
+    return PREFIX + field.upper()
 
-    root: Path
-    """The project: dags/, docker/, the default source repository."""
-    home: Path
-    """The state folder."""
-    environment: Mapping[str, str]
-    """Every NIGHTFERRY_… variable that was set when `load()` ran."""
 
-    @cached_property
-    def _sandbox(self) -> Mapping[str, str]:
+def _folders(text: object) -> object:
+    return [folder for folder in text.split(os.pathsep) if folder] if isinstance(text, str) else text
+
+
+def _pairs(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    pairs = [pair.strip().partition("=") for pair in text.split(os.pathsep) if pair.strip()]
+    if not all(name and file for name, _, file in pairs):
+        raise ValueError(f"it should be CONNECTION=FILE, several with {os.pathsep!r} between them")
+    return {name: file for name, _, file in pairs}
+
+
+class Settings(BaseSettings):
+    """What the environment and the sandbox say: one field for each setting. Make one with `load()`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    root: Path = Field(
+        description="The project: dags/, docker/, the source repository `.`. By default the checkout that runs."
+    )
+    home: Path = Field(description="The state folder. By default in the project, so that `make clean` finds it all.")
+    services: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = Field(
+        (), description="The folders with service files; by default those that belong to the project and its state."
+    )
+
+    registry: str | None = Field(None, description="The image registry as HOST:PORT; none, since nobody's is usual.")
+    registry_auth_file: Path | None = Field(
+        None, description="A Docker config.json with the registry's credentials; the user's own is not read unasked."
+    )
+    storage_url: str | None = Field(
+        None, description="The storage account, reached with the identity of machine or pod."
+    )
+    storage_connection_file: Path | None = Field(
+        None, description="A file that holds the account's connection string: a file, so that no secret is in here."
+    )
+    ledger: str = Field(
+        "ledger",
+        pattern=r"^[a-z0-9](-?[a-z0-9])*$",
+        min_length=3,
+        max_length=57,  # of Azure's 63, since the container `<name>-hints` stands beside it
+        description="The container that holds the record; the name that the runbook has the operator make.",
+    )
+    buildkit: str | None = Field(None, description="The address of the BuildKit daemon; there is no usual one.")
+    buildctl: str = Field("buildctl", description="BuildKit's client; by default the one on the PATH.")
+    buildkit_tls: Path | None = Field(
+        None, description="A folder with ca.pem, cert.pem and key.pem; a daemon on this machine needs none."
+    )
+    docker_host: str = Field(
+        "unix:///var/run/docker.sock", description="The Docker engine; by default where Docker listens when installed."
+    )
+    base_image: str | None = Field(None, description="The base image of every release, by digest.")
+
+    kubeconfig: Path | None = Field(
+        None, description="The kubeconfig of nightferry_cluster; without one, a pod's own service account."
+    )
+    kubeconfigs: Annotated[Mapping[str, Path], BeforeValidator(_pairs)] = Field(
+        default_factory=dict, description="The kubeconfigs of other clusters, by the names of their connections."
+    )
+    service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = Field(
+        "LoadBalancer", description="How users reach a service whose file does not say: what a cloud's cluster offers."
+    )
+    deployer_image: str | None = Field(None, description="The image of the deployer's pods, by digest.")
+    deployer_namespace: str = Field(
+        "nightferry",
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=63,
+        description="Where the deployers run; the name in the manifests that come with this version.",
+    )
+    deployers: int = Field(
+        4,
+        ge=1,
+        description="How many deployer pods run at once in the sandbox: few, since all parts share one machine.",
+    )
+
+    airflow_url: str | None = Field(None, description="Airflow, for `nightferry release`.")
+    airflow_user: str | None = Field(None, description="Who asks Airflow for a release.")
+    airflow_password_file: Path | None = Field(None, description="A file that holds this user's password.")
+    git_seconds: float = Field(
+        300.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that one git command may take: enough for 1.5 GB at 5 MB/s, and a decision of three "
+        "of them ends within its task's 15 minutes.",
+    )
+
+    _environment: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _sandbox: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, root: Path, home: Path, environment: Mapping[str, str]) -> None:
+        """Read the settings.
+
+        Args:
+            root: the project.
+            home: the state folder, with the sandbox's file.
+            environment: every NIGHTFERRY_… variable that is set.
+
+        Raises:
+            Permanent: (setting_invalid) a value is none that its setting can have.
+        """
+        sandbox = _written(home / SANDBOX_FILE)
         try:
-            written = json.loads((self.home / "sandbox.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        settings = written.get("settings", {}) if isinstance(written, dict) else {}
-        return settings if isinstance(settings, dict) else {}
+            super().__init__(root=root, home=home, environment=environment, sandbox=sandbox)
+        except ValidationError as fault:
+            raise Permanent(Reason.SETTING_INVALID, _sentence(fault, environment, home / SANDBOX_FILE)) from None
+        self._environment = dict(environment)
+        self._sandbox = sandbox
 
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """The setting NIGHTFERRY_<name>, else the sandbox's, else `default`."""
-        key = PREFIX + name
-        return self.environment.get(key) or self._sandbox.get(key) or default
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment that was given, then the sandbox's file; nothing that lies about."""
+        given = init_settings()
+        return init_settings, _Given(settings_cls, given["environment"]), _Given(settings_cls, given["sandbox"])
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Every NIGHTFERRY_… variable that was set when `load()` ran."""
+        return self._environment
 
     @property
     def expandable(self) -> dict[str, str]:
         """Every NIGHTFERRY_… value that is known: what a service file may name as `${NIGHTFERRY_…}`."""
-        sandbox = {name: value for name, value in self._sandbox.items() if isinstance(value, str)}
-        return sandbox | {name: value for name, value in self.environment.items() if value}
+        return {**self._sandbox, **{name: value for name, value in self._environment.items() if value}}
+
+    def get(self, name: str) -> str | None:
+        """The setting NIGHTFERRY_<name> as it was written, else as the sandbox wrote it; its default does not count."""
+        key = _known(name)
+        return self._environment.get(key) or self._sandbox.get(key) or None
 
     def own(self, name: str) -> str | None:
         """The setting only where the user gave it: then the sandbox must not start that part itself."""
-        return self.environment.get(PREFIX + name) or None
+        return self._environment.get(_known(name)) or None
 
     def require(self, name: str) -> str:
-        """The setting.
+        """The setting as it was written.
 
         Raises:
             Permanent: (setting_missing) it is given nowhere.
@@ -88,13 +202,58 @@ class Settings:
     def services_folders(self) -> tuple[Path, ...]:
         """Where the service files are: NIGHTFERRY_SERVICES (several with `:` between), else dags/services of the
         project and services of the state folder; those that are missing hold none."""
-        named = self.get("SERVICES")
-        if named:
-            return tuple(Path(folder) for folder in named.split(os.pathsep) if folder)
-        return self.root / "dags" / "services", self.home / "services"
+        return self.services or (self.root / "dags" / "services", self.home / "services")
+
+
+class _Given(PydanticBaseSettingsSource):
+    """The settings in a mapping of NIGHTFERRY_… names to text."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._values = values
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The text, if any, under the field's own name."""
+        return self._values.get(variable(field_name)) or None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields.items()
+        found = [self.get_field_value(field, name) for name, field in fields]
+        return {name: value for value, name, _ in found if value}
 
 
 def load() -> Settings:
-    """The settings as they are now."""
+    """The settings as they are now. Raises Permanent (setting_invalid)."""
     given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
     return Settings(root=project_root(), home=state_folder(), environment=given)
+
+
+def _known(name: str) -> str:
+    if name.lower() not in Settings.model_fields:
+        raise KeyError(f"{PREFIX}{name} is no setting")
+    return PREFIX + name
+
+
+def _written(file: Path) -> dict[str, str]:
+    """What the sandbox wrote; a broken file says nothing."""
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    settings = written.get("settings", {}) if isinstance(written, dict) else {}
+    if not isinstance(settings, dict):
+        return {}
+    return {name: value for name, value in settings.items() if isinstance(value, str)}
+
+
+def _sentence(fault: ValidationError, environment: Mapping[str, str], file: Path) -> str:
+    """The first setting that is wrong, where it stands, and what it has to be."""
+    first = fault.errors(include_url=False)[0]
+    field = str(first["loc"][0])
+    where = "" if environment.get(variable(field)) else f" in {file}"
+    wanted = first["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+    for subject in ("Input should", "String should"):
+        wanted = wanted.replace(subject, "it should")
+    default = Settings.model_fields[field].default
+    rest = f" Without it, {default:g} is taken." if isinstance(default, int | float) else ""
+    return f"{variable(field)} is {first['input']!r}{where}: {wanted}.{rest} Set it right, or leave it out."

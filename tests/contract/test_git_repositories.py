@@ -301,9 +301,9 @@ def test_the_limit_is_a_setting(ssh, tmp_path: Path):
 
 @pytest.mark.parametrize("given", ["soon", "0", "-1", "nan", "inf"])
 def test_a_limit_that_is_none(tmp_path: Path, given: str):
-    failure = failure_of(connect.source, Settings(tmp_path, tmp_path, {"NIGHTFERRY_GIT_SECONDS": given}), Source())
+    failure = failure_of(Settings, tmp_path, tmp_path, {"NIGHTFERRY_GIT_SECONDS": given})
     assert isinstance(failure, Permanent)
-    assert failure.reason == Reason.SETTING_MISSING
+    assert failure.reason == Reason.SETTING_INVALID
     assert "NIGHTFERRY_GIT_SECONDS" in failure.sentence
 
 

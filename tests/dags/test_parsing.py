@@ -47,6 +47,15 @@ def test_a_bad_service_file_is_shown_and_hinders_no_other(services: Path) -> Non
     assert "61 2 * * *" in shown
 
 
+def test_a_setting_that_cannot_be_is_shown(services: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTFERRY_GIT_SECONDS", "abc")
+
+    bag = parsed()
+
+    assert bag.import_errors
+    assert [shown for shown in bag.import_errors.values() if "NIGHTFERRY_GIT_SECONDS is 'abc'" not in shown] == []
+
+
 def test_two_files_of_one_service_take_down_that_service_alone(services: Path) -> None:
     another(services, "letters")
     (services / "twin.yaml").write_text(SERVICE_FILE, encoding="utf-8")

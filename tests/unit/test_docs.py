@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import get_args, get_origin
 
+import yaml
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Gate, ServiceSpec
+from nightferry.settings import Settings, variable
 from pydantic import BaseModel
 
 from serving_app import settings as serving
@@ -56,6 +58,45 @@ def test_the_services_page_explains_every_setting_and_no_other():
     explained = [name for row in rows for name in re.findall(r"`(SERVING_\w+)`", row)]
 
     assert sorted(explained) == sorted(serving.variable(field.name) for field in dataclasses.fields(serving.Settings))
+
+
+def test_the_runbook_explains_every_setting_with_its_default_and_no_other():
+    """What nightferry is set with can be looked up."""
+    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
+    explained = dict(re.findall(r"^\| `(NIGHTFERRY_\w+)` \| ([^|]+) \|", text, flags=re.MULTILINE))
+    fields = {variable(name): field for name, field in Settings.model_fields.items()}
+    defaults = {name: field.default for name, field in fields.items() if isinstance(field.default, str | int | float)}
+
+    assert sorted(explained) == sorted([*fields, "NIGHTFERRY_DEBUG"])  # which the command reads by itself
+    assert {name: explained[name].partition(" (up")[0] for name in defaults} == {
+        name: f"`{default}`" if isinstance(default, str) else f"{default:g}" for name, default in defaults.items()
+    }
+
+
+def test_a_commit_is_checked_as_make_check_does_before_its_tests():
+    """The hooks of pre-commit and the Makefile run the same programs."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\ncheck:")[2].partition("\n\n")[0]
+    commands = re.findall(r"^\t\$\(BIN\)/(.+)$", recipe, flags=re.MULTILINE)
+
+    assert [hook["entry"] for repository in hooks for hook in repository["hooks"]] == [
+        f".venv/bin/{command}" for command in commands
+    ]
+
+
+def test_every_promise_names_tests_that_are_there():
+    """A promise that nothing holds is none."""
+    text = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    promises = re.findall(r"^\* .+(?:\n  .+)*", text, flags=re.MULTILINE)
+    named = {promise: re.findall(r"`([\w/]+\.py)::(\w+)`", promise) for promise in promises}
+
+    assert [promise for promise, tests in named.items() if not tests] == []
+    assert [f"{file}::{test}" for tests in named.values() for file, test in tests if not _is_there(file, test)] == []
+
+
+def _is_there(file: str, test: str) -> bool:
+    path = ROOT / "tests" / file
+    return path.is_file() and f"\ndef {test}(" in path.read_text(encoding="utf-8")
 
 
 def test_every_link_between_documents_leads_somewhere():

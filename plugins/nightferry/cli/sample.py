@@ -82,8 +82,7 @@ def ask(settings: Settings, spec: ServiceSpec, address: str) -> str:
 
 def where_next(settings: Settings) -> str:
     """Where a person looks next."""
-    address, user = settings.get("AIRFLOW_URL"), settings.get("AIRFLOW_USER")
-    password = settings.get("AIRFLOW_PASSWORD_FILE")
+    address, user, password = settings.airflow_url, settings.airflow_user, settings.airflow_password_file
     return "\n".join(
         (
             "\nWhere to look next:",

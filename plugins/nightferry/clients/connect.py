@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.azure.models import AzureModels
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.git.command import SECONDS
 from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.clients.patient_cluster import PatientCluster
@@ -35,10 +33,10 @@ def storage(settings: Settings) -> BlobServiceClient:
     """
     from azure.storage.blob import BlobServiceClient
 
-    file = settings.get("STORAGE_CONNECTION_FILE")
+    file = settings.storage_connection_file
     if file:
         try:
-            return BlobServiceClient.from_connection_string(_connection_string(Path(file)), **storage_options())
+            return BlobServiceClient.from_connection_string(_connection_string(file), **storage_options())
         except ValueError as fault:
             raise Permanent(
                 Reason.STORAGE_DENIED, f"{file} does not hold the connection string of a storage account."
@@ -71,12 +69,12 @@ def models(settings: Settings, source: ModelSource) -> AzureModels:
 
 def ledger_store(settings: Settings) -> AzureLedger:
     """The ledger. Raises as `storage`."""
-    return AzureLedger(storage(settings), settings.get("LEDGER", "ledger") or "ledger")
+    return AzureLedger(storage(settings), settings.ledger)
 
 
 def source(settings: Settings, source: Source) -> GitSource:
-    """The repository of a service's code. Raises Permanent (setting_missing: NIGHTFERRY_GIT_SECONDS is no number)."""
-    return GitSource(source.repository, settings.work, settings.root, _git_seconds(settings))
+    """The repository of a service's code."""
+    return GitSource(source.repository, settings.work, settings.root, settings.git_seconds)
 
 
 def cluster(settings: Settings, namespace: str, connection: str = CLUSTER) -> PatientCluster:
@@ -91,7 +89,7 @@ def registry(settings: Settings) -> OciRegistry:
     """The image registries, with the credentials of NIGHTFERRY_REGISTRY_AUTH_FILE where it is given."""
     from nightferry.clients.registry.oci import OciRegistry
 
-    return OciRegistry(_file(settings, "REGISTRY_AUTH_FILE"))
+    return OciRegistry(settings.registry_auth_file)
 
 
 def builder(settings: Settings) -> BuildKit:
@@ -99,10 +97,10 @@ def builder(settings: Settings) -> BuildKit:
     from nightferry.clients.buildkit.builder import BuildKit
 
     return BuildKit(
-        settings.get("BUILDCTL", "buildctl") or "buildctl",
+        settings.buildctl,
         settings.require("BUILDKIT"),
-        auth_file=_file(settings, "REGISTRY_AUTH_FILE"),
-        tls_folder=_file(settings, "BUILDKIT_TLS"),
+        auth_file=settings.registry_auth_file,
+        tls_folder=settings.buildkit_tls,
     )
 
 
@@ -110,27 +108,7 @@ def container_runner(settings: Settings) -> DockerRunner:
     """The Docker engine. Raises Permanent (docker_unavailable: it refuses) and Temporary (docker_unavailable)."""
     from nightferry.clients.docker_engine.runner import DockerRunner, connect_docker
 
-    return DockerRunner(connect_docker(settings.get("DOCKER_HOST") or "unix:///var/run/docker.sock"))
-
-
-def _file(settings: Settings, name: str) -> Path | None:
-    value = settings.get(name)
-    return Path(value) if value else None
-
-
-def _git_seconds(settings: Settings) -> float:
-    given = settings.get("GIT_SECONDS")
-    if given is None:
-        return SECONDS
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise Permanent(
-            Reason.SETTING_MISSING, f"NIGHTFERRY_GIT_SECONDS is {given!r}; a number of seconds above 0 is wanted."
-        )
-    return seconds
+    return DockerRunner(connect_docker(settings.docker_host))
 
 
 def _connection_string(file: Path) -> str:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     SERVICE_UNKNOWN = "service_unknown"
     REQUEST_INVALID = "request_invalid"
     SETTING_MISSING = "setting_missing"
+    SETTING_INVALID = "setting_invalid"
 
     # Models
     MODEL_REPOSITORY_MISSING = "model_repository_missing"

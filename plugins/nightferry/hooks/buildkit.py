@@ -5,8 +5,6 @@ For a daemon that asks for certificates, NIGHTFERRY_BUILDKIT_TLS names the folde
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from airflow.sdk import BaseHook
 
 from nightferry import settings
@@ -38,11 +36,10 @@ class BuildKitHook(BaseHook):
         from nightferry.clients.buildkit.builder import BuildKit
 
         now, credentials = settings.load(), registry.credentials()
-        tls = now.get("BUILDKIT_TLS")
         return BuildKit(
-            now.get("BUILDCTL", "buildctl") or "buildctl",
+            now.buildctl,
             connection(self.buildkit_conn_id).host,
             auth_file=registry.auth_file(),
             credentials={registry.host(): credentials} if credentials else None,
-            tls_folder=Path(tls) if tls else None,
+            tls_folder=now.buildkit_tls,
         )

@@ -52,5 +52,4 @@ class RegistryHook(BaseHook):
 
     def auth_file(self) -> Path | None:
         """The Docker credential file of this installation."""
-        named = settings.load().get("REGISTRY_AUTH_FILE")
-        return Path(named) if named else None
+        return settings.load().registry_auth_file

@@ -55,4 +55,4 @@ class StorageHook(BaseHook):
         """Where the ledger is kept. Raises as `service_client`."""
         from nightferry.clients.azure.ledger import AzureLedger
 
-        return AzureLedger(self.service_client, settings.load().get("LEDGER", "ledger") or "ledger")
+        return AzureLedger(self.service_client, settings.load().ledger)

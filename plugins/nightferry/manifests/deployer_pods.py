@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nightferry.settings import PREFIX
+from nightferry.settings import PREFIX, Settings
 
-NAMESPACE = "nightferry"
+NAMESPACE: str = Settings.model_fields["deployer_namespace"].default
 """Where the deployers run, unless NIGHTFERRY_DEPLOYER_NAMESPACE names another place."""
 SERVICE_ACCOUNT = "nightferry-deployer"
 ALLOWED = "nightferry-deployer"

@@ -38,7 +38,7 @@ class DecideOperator(BaseOperator, SkipMixin):
         self.storage_conn_id = storage_conn_id
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Decide; the decision as JSON."""
+        """Decide, and return the decision as JSON."""
         with reported(context):
             decision = self._decide(context["dag_run"])
         self.log.info("%s: %s", "Release" if decision.go else "No release", decision.sentence)
@@ -53,7 +53,7 @@ class DecideOperator(BaseOperator, SkipMixin):
         now, clock, key = settings.load(), SystemClock(), decision_key(run)
         storage = StorageHook(self.storage_conn_id)
         request = release_request(run)
-        spec = fill_settings(self.spec, now.get("SERVICE_TYPE", "LoadBalancer") or "LoadBalancer")
+        spec = fill_settings(self.spec, now.service_type)
         last = spec.environments[-1]
         refuse_new_record(storage.ledger_store(), open_cluster(last.cluster, last.namespace), spec.service)
         close_left_open(spec=spec, key=key, ledger=storage.ledger_store(), clock=clock)

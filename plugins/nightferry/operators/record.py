@@ -38,7 +38,7 @@ class RecordOperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
 
     def execute(self, context: Any) -> dict[str, Any] | None:
-        """Close the record; the closing entry's reason and sentence."""
+        """Close the record, and return the closing entry's reason and sentence."""
         with reported(context):
             ti, run, clock = context["ti"], context["dag_run"], SystemClock()
             ledger = StorageHook(self.storage_conn_id).ledger_store()

@@ -16,5 +16,5 @@ class WatcherOperator(BaseOperator):
     """
 
     def execute(self, context: Any) -> None:
-        """Fail."""
+        """Fail, and so keep the run red."""
         raise AirflowFailException("A step of this release failed; the task `record` wrote which one and why.")

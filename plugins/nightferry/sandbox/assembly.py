@@ -38,7 +38,7 @@ class Assembly:
             self._supervisor.add(list(self._parts.values()))
 
     def complete(self) -> None:
-        """There are no parts but those defined: others end. Later commands find these."""
+        """End all parts but those that were defined; later commands find these."""
         with self._lock:
             self._supervisor.add(list(self._parts.values()), whole=True)
             kept_parts.keep(self._layout, list(self._parts.values()))

@@ -77,7 +77,7 @@ class Layout:
 
     @property
     def socket(self) -> Path:
-        """The supervisor's."""
+        """The supervisor's socket."""
         return self.runtime / "supervisor.sock"
 
     @property

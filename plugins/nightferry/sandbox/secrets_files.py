@@ -38,7 +38,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 
 
 def ensure(layout: Layout) -> None:
-    """Make those that are missing; what exists is kept."""
+    """Make the secrets that are missing; those that exist are kept."""
     for name, make in GENERATED.items():
         path = layout.secrets / name
         if not path.exists() or not path.read_text(encoding="utf-8").strip():

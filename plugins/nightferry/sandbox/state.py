@@ -30,6 +30,6 @@ def read(layout: Layout) -> State:
 
 
 def write(layout: Layout, state: State) -> None:
-    """Keep it."""
+    """Write the choices to `sandbox.json`."""
     whole = {"settings": dict(state.settings), "ports": dict(state.ports)}
     layout.write(layout.settings_file, json.dumps(whole, indent=2, sort_keys=True) + "\n", owned=True)

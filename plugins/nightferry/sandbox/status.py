@@ -22,7 +22,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class PartStatus:
-    """One part."""
+    """What one part says of itself."""
 
     name: str
     healthy: bool
@@ -38,7 +38,7 @@ class PartStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The sandbox."""
+    """What all parts say of themselves."""
 
     home: str
     running: bool
@@ -48,11 +48,11 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Every part is."""
+        """Whether every part works."""
         return self.running and bool(self.parts) and all(part.healthy for part in self.parts)
 
     def to_json(self) -> dict[str, Any]:
-        """For programs."""
+        """The status as JSON, for programs."""
         return {
             "home": self.home,
             "running": self.running,

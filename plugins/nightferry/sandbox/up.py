@@ -38,8 +38,6 @@ from nightferry.settings import PREFIX, Settings
 
 FIRST_GIGABYTES = 5.0
 LATER_GIGABYTES = 0.5
-DEPLOYERS = 4
-"""How many deployer pods run at once where NIGHTFERRY_DEPLOYERS does not say."""
 CLUSTER_FILES = ("cluster files",)
 
 
@@ -70,7 +68,7 @@ class _Up:
         self.pause_image = ""
 
     def run(self) -> State:
-        """All of it."""
+        """Do every step."""
         kept = state.read(self.layout)
         cache.check_space(self.layout.home, LATER_GIGABYTES if kept.settings else FIRST_GIGABYTES)
         running = self.supervisor.answers()
@@ -268,7 +266,8 @@ class _Up:
     def _airflow_pool(self) -> None:
         password = secrets_files.read(self.layout, "airflow-password")
         airflow = AirflowApi(airflow_parts.url(self.ports), "admin", password)
-        airflow.set_pool(DEPLOYER_POOL, int(self.settings.get("DEPLOYERS") or DEPLOYERS))
+        now = Settings(self.root, self.layout.home, self.settings.environment)  # nothing that the last start wrote
+        airflow.set_pool(DEPLOYER_POOL, now.deployers)
 
     def _airflow_database(self) -> None:
         database.set_up(self.layout)

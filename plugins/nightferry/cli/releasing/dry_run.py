@@ -19,7 +19,7 @@ from nightferry.steps.services.fill_settings import fill_settings
 
 def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock, *, as_json: bool) -> int:
     """Decide as a run would, and say what every rule says. Raises as `decide`."""
-    spec = fill_settings(spec, settings.get("SERVICE_TYPE", "LoadBalancer") or "LoadBalancer")
+    spec = fill_settings(spec, settings.service_type)
     pinned = pin(
         spec,
         request,

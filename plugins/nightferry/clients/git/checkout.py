@@ -19,7 +19,7 @@ class Checkout:
 
     @property
     def address(self) -> str:
-        """Where it was cloned from, itself if nowhere: what the relative address of a submodule starts at."""
+        """Where it was cloned from, else itself: the relative addresses of submodules start there."""
         return self.git.quietly("config", "--get", "remote.origin.url") or str(self.git.folder)
 
     @property

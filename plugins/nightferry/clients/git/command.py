@@ -23,7 +23,7 @@ class GitFault(Exception):
 
 
 class GitTooSlow(GitFault):
-    """It was ended at the limit."""
+    """git was ended, since it took longer than its limit."""
 
 
 class Git:
@@ -49,7 +49,7 @@ class Git:
         return self._run(self.words(*arguments), arguments[0])
 
     def write(self, *arguments: str) -> str:
-        """The same for a command that locks files: when this process is killed, git dies too and leaves the folder to
+        """As `run`, for a command that locks files: when this process is killed, git dies too and leaves the folder to
         the next one. Raises as `run`."""
         return self._run(["setpriv", "--pdeathsig", "KILL", *self.words(*arguments)], arguments[0])
 

@@ -42,7 +42,7 @@ class Pointer(NamedTuple):
 
 
 def read_pointer(content: bytes) -> Pointer | None:
-    """The pointer that a file's committed content is; None for a file that is itself."""
+    """The pointer that is committed in place of a file's content; None where the content itself is."""
     found = _POINTER.fullmatch(content) if len(content) < _LONGEST else None
     return Pointer(found["sha256"].decode(), bool(found["extended"])) if found else None
 

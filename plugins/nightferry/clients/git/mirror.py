@@ -77,7 +77,7 @@ class Mirror:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone to write, in a mirror that is there and has no lock files of a killed git in it.
+        """Hold the mirror alone, for writing: it is made if need be, and has no lock files of a killed git in it.
 
         Raises:
             Permanent: (disk_full)

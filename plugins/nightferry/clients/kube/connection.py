@@ -57,12 +57,10 @@ def kubeconfig_of(settings: Settings, connection: str) -> str | None:
     Raises:
         Permanent: (setting_missing) none is named for a connection other than the usual one.
     """
-    named = settings.get("KUBECONFIGS") or ""
-    pairs = dict(pair.strip().partition("=")[::2] for pair in named.split(os.pathsep) if pair.strip())
-    if found := pairs.get(connection):
-        return found
+    if found := settings.kubeconfigs.get(connection):
+        return str(found)
     if connection == CLUSTER:
-        return settings.get("KUBECONFIG")
+        return str(settings.kubeconfig) if settings.kubeconfig else None
     raise Permanent(
         Reason.SETTING_MISSING,
         f"No kubeconfig is known for the cluster {connection}: name one in NIGHTFERRY_KUBECONFIGS, as "

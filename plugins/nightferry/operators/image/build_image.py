@@ -35,7 +35,7 @@ class BuildImageOperator(StepOperator):
         self.registry_conn_id = registry_conn_id
 
     def step(self, decision: Decision) -> Outcome:
-        """Build; the candidate's digest is passed on."""
+        """Build the image, and pass on the candidate's digest."""
         now, registry = settings.load(), RegistryHook(self.registry_conn_id)
         built = build_image(
             decision=decision,

@@ -27,7 +27,7 @@ class PublishImageOperator(StepOperator):
         self.registry_conn_id = registry_conn_id
 
     def step(self, decision: Decision) -> Outcome:
-        """Publish; the released image is passed on."""
+        """Publish the tested image, and pass on the released one."""
         if self.tested in NOTHING:
             raise left_nothing("test_image")
         published = publish_image(

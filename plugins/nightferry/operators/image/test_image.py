@@ -65,7 +65,7 @@ class TestImageOperator(DockerOperator):
         self.registry_conn_id = registry_conn_id
 
     def execute(self, context: Any) -> Any:
-        """Test; the tested image is passed on."""
+        """Test the candidate, and pass on the tested image."""
         with reported(context):
             decision, clock = read_decision(self.decision), SystemClock()
             if decision.image:
@@ -114,13 +114,12 @@ class TestImageOperator(DockerOperator):
         """Connect to the engine of this installation, with the registry's credentials."""
         now = settings.load()
         self.image = now.require("DEPLOYER_IMAGE")
-        self.docker_url = now.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        self.docker_url = now.docker_host
         if connection(self.registry_conn_id).login:
             self.docker_conn_id = self.registry_conn_id
         with _engine(self.docker_url):
-            auth_file = now.get("REGISTRY_AUTH_FILE")
-            if auth_file and not self.docker_conn_id:
-                self.cli.reload_config(auth_file)
+            if now.registry_auth_file and not self.docker_conn_id:
+                self.cli.reload_config(str(now.registry_auth_file))
             self.cli.ping()
 
     def _probe(self, context: Any, folder: Path, passport: dict[str, str]) -> tuple[int, str]:

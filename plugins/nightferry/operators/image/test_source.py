@@ -31,7 +31,7 @@ class TestSourceOperator(StepOperator):
         self.registry_conn_id = registry_conn_id
 
     def step(self, decision: Decision) -> Outcome:
-        """Test."""
+        """Run the unit tests."""
         now, registry = settings.load(), RegistryHook(self.registry_conn_id)
         tested = tests.test_source(
             decision=decision,

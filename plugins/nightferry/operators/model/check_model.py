@@ -23,7 +23,7 @@ class CheckModelOperator(StepOperator):
         self.model_folder = model_folder
 
     def step(self, decision: Decision) -> Outcome:
-        """Check."""
+        """Check the model."""
         folder = present_model(self.model_folder, decision, self.spec, self.storage_conn_id)
         facts = check_model(folder, self.spec).facts
         gate = f", gate {facts['gate']}" if "gate" in facts else ""

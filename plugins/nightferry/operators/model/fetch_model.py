@@ -14,7 +14,7 @@ class FetchModelOperator(StepOperator):
     """Downloads the model version that was decided on, complete and verified."""
 
     def step(self, decision: Decision) -> Outcome:
-        """Fetch; the folder is passed on."""
+        """Fetch the model, and pass on its folder."""
         model = decision.candidate.model
         models = StorageHook(self.storage_conn_id).models(self.spec.model)
         folder = fetch_model(model, models, settings.load().work)

@@ -74,7 +74,7 @@ class DeployerPodOperator(KubernetesPodOperator):
         self.serves = serves
 
     def recorded(self) -> bool:
-        """Whether the record says that the pod's work is done; not where that work is not recorded."""
+        """Whether the record says that the pod's work is done. It says so of no work that is not recorded."""
         return False
 
     def execute(self, context: Any) -> None:
@@ -131,10 +131,10 @@ class DeployerPodOperator(KubernetesPodOperator):
         identity."""
         from kubernetes.client import models as k8s
 
-        self.namespace = now.get("DEPLOYER_NAMESPACE") or deployer_pods.NAMESPACE
+        self.namespace = now.deployer_namespace
         self.volumes = [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="1Gi"))]
         self.volume_mounts = [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")]  # noqa: S108 (the pod's own)
-        if now.get("STORAGE_CONNECTION_FILE"):
+        if now.storage_connection_file:
             secret = k8s.V1SecretVolumeSource(secret_name=deployer_pods.SECRET, default_mode=0o440)
             self.volumes.append(k8s.V1Volume(name="storage", secret=secret))
             place = deployer_pods.SECRET_FOLDER

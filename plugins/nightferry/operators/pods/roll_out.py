@@ -116,7 +116,7 @@ class VerifyOperator(RollOutOperator):
     COMMAND = "verify"
 
     def execute(self, context: Any) -> None:
-        """Look; on the first try the record's word counts, which the rollout's pod wrote a moment ago."""
+        """Look again; on the first try the record's word counts, which the rollout's pod wrote a moment ago."""
         with reported(context):
             decision = read_decision(self.decision)
             if context["ti"].try_number == 1 and self._stands(decision):
@@ -124,7 +124,7 @@ class VerifyOperator(RollOutOperator):
         super().execute(context)
 
     def recorded(self) -> bool:
-        """An earlier word on the record does not say what this pod found."""
+        """Never, since an earlier entry does not say what this pod found."""
         return False
 
     def _stands(self, decision: Decision) -> bool:
@@ -143,5 +143,5 @@ class GoBackOperator(RollOutOperator):
     COMMAND = "finish"
 
     def recorded(self) -> bool:
-        """No single entry says that nothing is left to be finished."""
+        """Never, since no single entry says that nothing is left to be finished."""
         return False

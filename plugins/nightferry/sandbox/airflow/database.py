@@ -87,7 +87,7 @@ def prepare(layout: Layout, supervisor: Supervisor, base: Mapping[str, str], pro
 
 
 def programs(layout: Layout) -> Path | None:
-    """The programs for the data that is there; None where there is none, or not of this state folder."""
+    """The programs for the data that is there; None where there is no data, or another state folder's."""
     try:
         belongs = (layout.database / "sandbox").read_text(encoding="utf-8").strip() == word(layout) != ""
         version = (layout.database / "data" / "PG_VERSION").read_text(encoding="ascii").strip()

@@ -90,7 +90,7 @@ def _airflow() -> list[str]:
 
 
 def migrate(layout: Layout, ports: Mapping[str, int], base: Mapping[str, str], progress: Progress) -> None:
-    """Fill Airflow's database, or bring it to the installed version. Skipped where that version did.
+    """Fill Airflow's database, or bring it to the installed version. Skipped where that version did it before.
 
     Args:
         base: the environment that all parts share.

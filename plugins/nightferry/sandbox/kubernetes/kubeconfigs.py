@@ -14,7 +14,7 @@ USERS = ("admin", "airflow", "controller-manager", "scheduler", "kubelet", "prox
 
 
 def ensure(layout: Layout, pki: Pki, server: str) -> None:
-    """Write what differs."""
+    """Write those that are missing or differ."""
     for user in USERS:
         layout.write(layout.kubeconfig(user), kubeconfig(pki, user, server), owned=user in {"admin", "airflow"})
 

@@ -17,12 +17,12 @@ FAMILIES = ("iptables", "ip6tables")
 
 
 def remove_cluster_rules() -> None:
-    """Chains of kube-proxy and of the CNI plugins."""
+    """Remove the chains of kube-proxy and of the CNI plugins."""
     _remove(lambda chain: chain.startswith(CLUSTER_CHAINS), lambda _rule: False)
 
 
 def remove_docker_rules() -> None:
-    """Chains of Docker, the rules about its bridge, and the policy that it sets for forwarded packets."""
+    """Remove the chains of Docker, the rules about its bridge, and the policy that it sets for forwarded packets."""
     _remove(lambda chain: chain.startswith(DOCKER_CHAINS), lambda rule: "docker0" in rule or "172.17.0.0/16" in rule)
     for family in FAMILIES:
         if commands.find(family):

@@ -25,7 +25,7 @@ def below(folders: Iterable[Path], table: Path = Path("/proc/self/mountinfo")) -
 
 
 def detach(folders: Iterable[Path]) -> None:
-    """Unmount all of that."""
+    """Unmount what is mounted at or below the folders."""
     libc = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6", use_errno=True)
     for point in below(folders):
         if libc.umount2(os.fsencode(point), DETACH) != 0 and ctypes.get_errno() not in {2, 22}:

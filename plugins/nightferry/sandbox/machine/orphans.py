@@ -28,7 +28,7 @@ class Facts:
 
 
 def facts_of(pid: int, proc: Path = PROC) -> Facts | None:
-    """None where there is no such process."""
+    """What the kernel says of a process; None where there is no such one."""
     try:
         stat = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

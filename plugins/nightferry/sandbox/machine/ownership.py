@@ -28,12 +28,12 @@ class Holder:
 
 
 def boot_id() -> str:
-    """Another one after each start of the machine."""
+    """The id of the machine's present start; the next start has another one."""
     return BOOT.read_text(encoding="ascii").strip()
 
 
 def holder(layout: Layout) -> Holder | None:
-    """Who has it; None where nobody does."""
+    """Who has the machine's sandbox; None where nobody does."""
     try:
         kept = json.loads((layout.runtime / "holder.json").read_text(encoding="utf-8"))
         return Holder(Path(kept["home"]), str(kept["boot"]), bool(kept.get("own_docker")))
@@ -42,13 +42,13 @@ def holder(layout: Layout) -> Holder | None:
 
 
 def claim(layout: Layout, *, own_docker: bool) -> None:
-    """Say that it is this sandbox's."""
+    """Write down that this sandbox has the machine."""
     kept = {"home": str(layout.home), "boot": boot_id(), "own_docker": own_docker}
     layout.write(layout.runtime / "holder.json", json.dumps(kept) + "\n", mode=0o644)
 
 
 def release(layout: Layout) -> None:
-    """Say that nobody has it."""
+    """Write down that no sandbox has the machine."""
     (layout.runtime / "holder.json").unlink(missing_ok=True)
 
 
@@ -74,7 +74,7 @@ def refuse_another(layout: Layout) -> None:
 
 @contextlib.contextmanager
 def exclusively(layout: Layout) -> Iterator[None]:
-    """No other `up`, `down` or `clean` runs on this machine meanwhile.
+    """Let no other `up`, `down` or `clean` run on this machine meanwhile.
 
     Raises:
         Permanent: (sandbox_failed) one does.

@@ -11,7 +11,7 @@ MODELS = "models"
 
 
 def ensure(connection_string: str, names: Iterable[str]) -> None:
-    """Make those that are missing.
+    """Make the containers that are missing.
 
     Raises:
         Temporary: (storage_unavailable) the account does not answer.

@@ -52,7 +52,7 @@ def connect(url: str, tls: ssl.SSLContext | None = None, timeout: float = TIMEOU
 
 
 def unverified() -> ssl.SSLContext:
-    """For servers on loopback that make up their certificate as they start."""
+    """TLS without a look at the certificate, for servers on loopback that make up their certificate as they start."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

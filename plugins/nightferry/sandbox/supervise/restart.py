@@ -27,7 +27,7 @@ def remainders(proc: Path = orphans.PROC) -> set[int]:
 
 
 def main(words: list[str]) -> None:
-    """Does not return."""
+    """Become the command; it does not return."""
     orphans.end(remainders(), patience=0)
     os.execv(words[0], words)  # noqa: S606 a fixed list of words, no shell wanted
 

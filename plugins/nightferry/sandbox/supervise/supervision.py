@@ -42,7 +42,7 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """It has been started and has not ended."""
+        """Whether it has been started and has not ended."""
         return self.state in {"STARTING", "RUNNING"} and self.pid > 0
 
 
@@ -145,7 +145,7 @@ class Supervisor:
             return False
 
     def pid(self) -> int:
-        """Its process."""
+        """The number of its process."""
         return int(self._call("getPID"))
 
     def add(self, parts: Sequence[Part], *, whole: bool = False) -> None:
@@ -166,7 +166,7 @@ class Supervisor:
             self._call("addProcessGroup", name)
 
     def launch(self, environment: Mapping[str, str]) -> None:
-        """Start it, where it does not run, with exactly this environment; returns when it answers.
+        """Start the supervisor, where it does not run, with exactly this environment; returns when it answers.
 
         Raises:
             Permanent: (sandbox_failed) it does not start.
@@ -205,7 +205,7 @@ class Supervisor:
             return {}
 
     def start(self, name: str) -> None:
-        """Start a part. It is fine if it runs.
+        """Start a part; one that runs already is left alone.
 
         Raises:
             Permanent: (sandbox_failed) the supervisor cannot run it, or is gone.
@@ -236,7 +236,7 @@ class Supervisor:
         return {name: p for name, p in self.processes().items() if name in names and p.state not in over}
 
     def shutdown(self) -> None:
-        """End it, and wait until its process is gone."""
+        """End the supervisor, and wait until its process is gone."""
         try:
             pid = self.pid()
             self._call("shutdown")
