@@ -46,6 +46,7 @@ from tests.e2e.refusing_storage import refusing_storage
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "digits"
 PREFIX = "nf-rollout-"
+ANOTHER = "f" * 40
 FAULTY = """\
 ARG GOOD
 FROM ${GOOD} AS crashing
@@ -223,15 +224,15 @@ class RolloutScene:
     # Meddling
 
     def answer_otherwise(self, release: str) -> None:
-        """Make the release's pods answer as another model's, as if somebody had changed them by hand."""
+        """Make the release's pods answer as made from another commit, as if somebody had changed them by hand."""
         name = names.object_name(release)
-        container = {"name": "service", "env": [{"name": "NIGHTFERRY_MODEL", "value": "another"}]}
+        container = {"name": "service", "env": [{"name": "NIGHTFERRY_SOURCE", "value": ANOTHER}]}
         change = {"spec": {"template": {"spec": {"containers": [container]}}}}
         from kubernetes.client import AppsV1Api
 
         AppsV1Api(self._api).patch_namespaced_deployment(name, self.name, change)
         deadline = time.monotonic() + 60
-        while self._said(release) != {"another"}:
+        while self._said(release) != {ANOTHER}:
             assert time.monotonic() < deadline, "the pods were not changed"
             time.sleep(0.2)
 
@@ -241,7 +242,7 @@ class RolloutScene:
             one["value"]
             for pod in found
             for one in pod["spec"]["containers"][0]["env"]
-            if one["name"] == "NIGHTFERRY_MODEL"
+            if one["name"] == "NIGHTFERRY_SOURCE"
         }
 
     def clear(self, but: str | None = None) -> None:
