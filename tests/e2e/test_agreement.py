@@ -81,8 +81,8 @@ def test_a_verification_that_is_cleared_goes_back_and_the_ending_says_so(scene: 
     scene.answer_otherwise(plan.release)
     assert scene.run("verify", plan).wait() == 2
     agree(scene, before)
-    ending = scene.entries()[-1]
-    assert (step_of(ending.key), ending.reason) == ("release", Reason.VERIFY_WRONG_RELEASE)
+    endings = [entry for entry in scene.entries() if step_of(entry.key) == "release"]
+    assert [entry.reason for entry in endings[-2:]] == [Reason.RELEASED, Reason.VERIFY_WRONG_RELEASE]
     assert scene.would_decide(plan).in_use == before
 
 

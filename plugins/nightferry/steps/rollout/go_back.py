@@ -18,7 +18,7 @@ from nightferry.errors import NightferryError
 from nightferry.manifests import names, policies
 from nightferry.steps.record.close_release import close_again
 from nightferry.steps.record.history import release_entries
-from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_success, record_trouble
+from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_seen, record_success, record_trouble
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.await_ready import await_ready
 from nightferry.steps.rollout.read_plan import read_plan
@@ -49,7 +49,7 @@ def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger
         kept = _nowhere_to_go(plan, cluster, ledger, stable)
         if kept:
             return kept
-    order = _order(plan, why, ledger, clock)
+    order = _order(plan, why, stable, ledger, clock)
     try:
         sentence, back = _move(plan, cluster, ledger, clock, order)
     except NightferryError as fault:
@@ -81,8 +81,10 @@ def _nowhere_to_go(plan: RolloutPlan, cluster: Cluster, ledger: LedgerStore, sta
     return ""
 
 
-def _order(plan: RolloutPlan, why: NightferryError, ledger: LedgerStore, clock: Clock) -> int | None:
+def _order(plan: RolloutPlan, why: NightferryError, stable: Manifest, ledger: LedgerStore, clock: Clock) -> int | None:
     try:
+        if in_use(stable) == plan.release:  # whoever switched may have been killed before writing it
+            record_seen(ledger, clock, plan, names.annotations_of(stable).get(names.PREVIOUS, ""))
         return record_order(ledger, clock, plan, why).sequence
     except NightferryError as silent:
         log.warning("The ledger does not have this order yet: %s", silent.sentence)
