@@ -127,7 +127,9 @@ def most_deployers(layout: Layout) -> Iterator[list[int]]:
     def look() -> None:
         while not stop.wait(0.5):
             pods = core.list_pod_for_all_namespaces(label_selector=DEPLOYERS).items
-            most[0] = max(most[0], sum(pod.status.phase in {"Pending", "Running"} for pod in pods))
+            # One that is being deleted has done its work, and its task has given the slot back.
+            alive = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
+            most[0] = max(most[0], sum(pod.status.phase in {"Pending", "Running"} for pod in alive))
 
     thread = threading.Thread(target=look)
     thread.start()
