@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 from nightferry.clients import connect
+from nightferry.clients.clock import SystemClock
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.sandbox.layout import Layout
@@ -84,7 +85,7 @@ class Fleet:
 
         def publish(stage: Stage) -> None:
             folder = stage.of_trained(trained, variant)
-            publish_model(folder, stage.service, connect.models(stage.settings, stage.spec.model))
+            publish_model(folder, stage.service, connect.models(stage.settings, stage.spec.model), SystemClock())
 
         with ThreadPoolExecutor(max_workers=6) as pool:
             list(pool.map(publish, self.stages))
