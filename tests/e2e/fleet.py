@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 from nightferry.clients import connect
+from nightferry.clients.clock import SystemClock
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.sandbox.layout import Layout
@@ -84,7 +85,7 @@ class Fleet:
 
         def publish(stage: Stage) -> None:
             folder = stage.of_trained(trained, variant)
-            publish_model(folder, stage.service, connect.models(stage.settings, stage.spec.model))
+            publish_model(folder, stage.service, connect.models(stage.settings, stage.spec.model), SystemClock())
 
         with ThreadPoolExecutor(max_workers=6) as pool:
             list(pool.map(publish, self.stages))
@@ -127,7 +128,9 @@ def most_deployers(layout: Layout) -> Iterator[list[int]]:
     def look() -> None:
         while not stop.wait(0.5):
             pods = core.list_pod_for_all_namespaces(label_selector=DEPLOYERS).items
-            most[0] = max(most[0], sum(pod.status.phase in {"Pending", "Running"} for pod in pods))
+            # One that is being deleted has done its work, and its task has given the slot back.
+            alive = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
+            most[0] = max(most[0], sum(pod.status.phase in {"Pending", "Running"} for pod in alive))
 
     thread = threading.Thread(target=look)
     thread.start()

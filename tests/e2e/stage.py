@@ -15,7 +15,6 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +152,9 @@ class Stage:
     def cluster(self, environment: str) -> KubeCluster:
         """The environment's namespace, with the rights of the cluster's owner."""
         admin = self.layout.kubeconfig("admin")
-        given = {**self.settings.environment}
-        if not self.settings.own("KUBECONFIG"):
-            given["NIGHTFERRY_KUBECONFIG"] = str(admin)
-        return open_cluster(replace(self.settings, environment=given), environment)
+        ours = self.settings.own("KUBECONFIG") is None
+        settings = self.settings.model_copy(update={"kubeconfig": admin}) if ours else self.settings
+        return open_cluster(settings, environment)
 
     def url(self, environment: str = "production") -> str:
         """Where the service answers."""

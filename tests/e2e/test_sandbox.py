@@ -20,7 +20,7 @@ import pytest
 from nightferry import settings as settings_of
 from nightferry.clients.airflow.api import DEPLOYER_POOL, AirflowApi
 from nightferry.manifests import deployer_pods
-from nightferry.sandbox import status, up
+from nightferry.sandbox import status
 from nightferry.sandbox.airflow import database
 from nightferry.sandbox.layout import BRIDGE, Layout, Owner
 from nightferry.sandbox.machine import leftovers, privileges
@@ -160,7 +160,7 @@ def test_airflow_has_the_pool_that_bounds_the_deployers() -> None:
     try:
         assert airflow.pool(DEPLOYER_POOL) == 3
     finally:
-        airflow.set_pool(DEPLOYER_POOL, slots or up.DEPLOYERS)
+        airflow.set_pool(DEPLOYER_POOL, slots or settings.deployers)
     assert slots
 
 
