@@ -4,7 +4,7 @@
 
 The same work: download the model, export the code, build and run the unit tests, build and push the image, start it
 and ask it the golden examples, push it to the release repository, and for staging and production apply the same
-objects, wait until the pods are ready, ask the preview, switch the Service, ask the Service. Bare commands decide
+objects, wait until the pods are ready, ask the candidate, switch the Service, ask the Service. Bare commands decide
 nothing, record nothing, and run from this machine as the cluster's administrator.
 
 Cold: BuildKit's cache is empty before each. Model-only: another model version, everything else cached. Both sides take

@@ -251,7 +251,7 @@ class RolloutScene:
             if release != but:
                 self.cluster.delete("Deployment", names.object_name(release))
         if but is None:
-            for name in (SERVICE, f"{SERVICE}-preview"):
+            for name in (SERVICE, f"{SERVICE}-candidate"):
                 self.cluster.delete("Service", name)
 
     def kill_pods(self) -> int:

@@ -179,7 +179,7 @@ def test_nothing_stays_of_a_first_release_that_failed(world: World) -> None:
         ("start", Reason.VERIFY_UNREACHABLE, Temporary),
     ],
 )
-def test_a_preview_that_answers_wrongly_gets_no_users(world: World, kind: str, reason: Reason, error: type) -> None:
+def test_a_candidate_that_answers_wrongly_gets_no_users(world: World, kind: str, reason: Reason, error: type) -> None:
     world.roll_out(FIRST)
     world.faults[SECOND] = Fault(kind=kind, sentence="It is wrong.")
     with pytest.raises(error) as caught:
@@ -189,7 +189,7 @@ def test_a_preview_that_answers_wrongly_gets_no_users(world: World, kind: str, r
     assert world.cluster.names("Deployment") == ["digits-20261121-1"]
 
 
-def test_a_preview_that_answers_as_another(world: World) -> None:
+def test_a_candidate_that_answers_as_another(world: World) -> None:
     world.answers = lambda address, answer: answer and {**answer, "release": "digits-2020-01-01.1"}
     with pytest.raises(Permanent) as caught:
         world.roll_out(FIRST)
@@ -197,7 +197,7 @@ def test_a_preview_that_answers_as_another(world: World) -> None:
     assert world.in_use() is None
 
 
-def test_a_preview_that_does_not_answer(world: World) -> None:
+def test_a_candidate_that_does_not_answer(world: World) -> None:
     world.answers = lambda address, answer: None
     with pytest.raises(Temporary) as caught:
         world.roll_out(FIRST)
