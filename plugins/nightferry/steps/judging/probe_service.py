@@ -1,6 +1,7 @@
 """Probe: does the service that answers here keep its contract, say who it is, and know its golden examples?
 
-Used on a candidate (by the prober in its network namespace), beside the one in use and on a live Service, always the same.
+Used on a candidate image (by the prober in its network namespace), on a release beside the one in use, and on a live
+Service, always the same.
 """
 
 from __future__ import annotations
