@@ -94,8 +94,8 @@ class World:
         self.spec: dict[str, Any] | None = SPEC
         """What decisions pin."""
 
-    def decide(self, release: str) -> int:
-        """Write down that the release was decided, once; the decision's sequence."""
+    def decide(self, release: str, **environment: Any) -> int:
+        """Write down that the release was decided, its environment so changed, once; the decision's sequence."""
         candidate = Candidate(
             service="digits",
             model=model(release),
@@ -113,7 +113,7 @@ class World:
             release=release,
             candidate=candidate,
             request=ReleaseRequest(),
-            spec=self.spec,
+            spec=self._pinned(environment),
         )
         facts = {"kind": Kind.DECISION, "key": decision.key, "release": release, "actor": "schedule"}
         words = {"reason": decision.reason, "sentence": decision.sentence, "data": decision.to_json()}
@@ -122,12 +122,20 @@ class World:
         record_step(self.ledger, self.clock, decision, "publish_image", sentence="Published.", data=published)
         return decided.sequence
 
+    def _pinned(self, changes: dict[str, Any]) -> dict[str, Any] | None:
+        if self.spec is None:
+            return None
+        name = changes.get("name", "staging")
+        return self.spec | {
+            "environments": [one | (changes if one["name"] == name else {}) for one in self.spec["environments"]]
+        }
+
     def plan(self, release: str, **environment: Any) -> RolloutPlan:
         """The plan of a release that is decided on, and whose image is published."""
         # These are not the deployer's own calls.
         before, fault = self.ledger.before, self.ledger.fault
         self.ledger.before, self.ledger.fault = lambda *_: None, None
-        order = self.decide(release)
+        order = self.decide(release, **environment)
         self.ledger.before, self.ledger.fault = before, fault
         return plan(release, order, **environment)
 

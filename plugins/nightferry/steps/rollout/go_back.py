@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from contextlib import suppress
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, Manifest
@@ -54,6 +55,8 @@ def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger
         sentence, back = _move(plan, cluster, ledger, clock, order)
     except NightferryError as fault:
         record_trouble(ledger, clock, plan, WITHDRAW, fault, {})
+        with suppress(NightferryError):  # whoever looks next completes the record
+            close_again(ledger, clock, plan.release)
         raise
     if back is None:
         return sentence
