@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import random
 from contextlib import suppress
-from functools import lru_cache
 
 import pytest
 from nightferry.entities.decision import Decision
@@ -26,7 +25,6 @@ from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.errors import NightferryError, Temporary
-from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, verify
 from nightferry.steps.record.record import record_release
@@ -217,12 +215,6 @@ class Story:
         named = [one for one in numbers if one]
         assert len(set(named)) == len(named), "two releases of one name"
         assert all(ReleaseId.parse(one) for one in named)
-
-
-@pytest.fixture(autouse=True)
-def entries_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry is read some hundred times in a sequence; its digest need not be computed each time."""
-    monkeypatch.setattr(ledgers, "parse", lru_cache(maxsize=5000)(ledgers.parse))
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
