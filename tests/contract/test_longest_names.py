@@ -48,5 +48,6 @@ def objects(release: str) -> list[dict[str, Any]]:
             for beside in ("", *BESIDE)
         ),
         policies.network_policy(LONGEST),
-        *policies.companions(known, full.environment.autoscale),
+        policies.disruption_budget(known),
+        policies.autoscaler(known, full.environment.autoscale),
     ]
