@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from nightferry.clients import connect
+from nightferry.clients.git.command import Git, GitFault
 from nightferry.clients.git.source import GitSource
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Source
@@ -341,6 +342,16 @@ def test_a_fetch_that_waits_too_long_for_another(origin: Origin, work: Path):
         assert failure.reason == Reason.SOURCE_REPOSITORY_UNAVAILABLE
         assert clock.slept == pytest.approx(300, abs=1)
     assert source.pin("main", "app", None).commit == commit
+
+
+def test_a_mirror_that_is_none_any_more_is_not_the_checkout_around_it(tmp_path: Path):
+    """Somebody removed it meanwhile; the work folder lies in the project's own checkout."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    folder = tmp_path / "sources" / "removed.git"
+    folder.mkdir(parents=True)
+    assert Git(folder).run("rev-parse", "--absolute-git-dir") == str(tmp_path / ".git"), "the control"
+    with pytest.raises(GitFault):
+        Git(folder, itself=True).run("rev-parse", "--absolute-git-dir")
 
 
 def test_lock_files_of_a_killed_git_do_not_matter(origin: Origin, work: Path):

@@ -29,12 +29,16 @@ class GitTooSlow(GitFault):
 class Git:
     """git in one folder."""
 
-    def __init__(self, folder: Path, seconds: float = SECONDS, protocols: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, seconds: float = SECONDS, protocols: str | None = None, *, itself: bool = False
+    ) -> None:
         """Args: folder: a repository; seconds: the limit for one command; protocols: all that git may speak, if only
-        some, as in GIT_ALLOW_PROTOCOL."""
+        some, as in GIT_ALLOW_PROTOCOL; itself: the folder is the repository, and one around it is never meant."""
         self.folder = folder
         self._seconds = seconds
-        self._protocols = protocols
+        self._own = {"GIT_ALLOW_PROTOCOL": protocols} if protocols else {}
+        if itself:  # a mirror that somebody removes meanwhile: git would go on in the checkout that it lies in
+            self._own["GIT_CEILING_DIRECTORIES"] = str(folder.absolute().parent)
 
     def words(self, *arguments: str) -> list[str]:
         """The command line. The repository may belong to someone else, as when a container reads a mounted one."""
@@ -61,12 +65,11 @@ class Git:
             return None
 
     def _run(self, command: list[str], verb: str) -> str:
-        environment_ = environment() | ({"GIT_ALLOW_PROTOCOL": self._protocols} if self._protocols else {})
         try:
             # A session of its own: git's helpers, ssh among them, are ended with it.
             process = subprocess.Popen(
                 command,
-                env=environment_,
+                env=environment() | self._own,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -35,7 +35,7 @@ class Mirror:
         self.address = address
         self.shown = masked(address)
         folder = work / "sources" / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}.git"
-        self.git = Git(folder, seconds, protocols)
+        self.git = Git(folder, seconds, protocols, itself=True)
         self.large_files = folder / "lfs" / "objects"
         self._outside = Git(Path("/"), seconds, protocols)
         self._seconds = seconds
