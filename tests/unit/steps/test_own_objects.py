@@ -7,6 +7,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
+from nightferry.steps.rollout.left_over import retire_left_over
 
 from tests.fakes.rollout_world import World
 
@@ -32,6 +33,18 @@ def test_what_carries_another_services_labels_is_left_as_it_is(kind: str) -> Non
     assert caught.value.reason == Reason.ROLLOUT_REFUSED
     assert "digits-candidate" in caught.value.sentence
     assert world.cluster.get(kind, theirs["metadata"]["name"])["metadata"]["labels"] == before["metadata"]["labels"]
+
+
+def test_removing_a_service_leaves_what_is_anothers() -> None:
+    world = World()
+    world.roll_out(RELEASE)
+    world.cluster.delete("Service", "digits-candidate")
+    theirs = services.candidate("digits", {names.RELEASE: RELEASE})
+    theirs["metadata"]["labels"] = names.labels("digits-candidate")
+    world.cluster.create(theirs)
+    retire_left_over(world.cluster, "digits", world.clock, everything=True)
+    assert world.cluster.names("Service") == ["digits-candidate"]
+    assert world.cluster.names("NetworkPolicy") == []
 
 
 def test_two_environments_never_share_a_service() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections.abc import Collection
 from contextlib import suppress
@@ -12,9 +11,10 @@ from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.frozen import Frozen
 from nightferry.manifests import names
 from nightferry.manifests import service as services
+from nightferry.steps.rollout.own_objects import delete_own
+from nightferry.steps.rollout.remove_release import being_switched
 from nightferry.steps.rollout.switch_service import in_use
 
-_SWITCH_TAKES = dt.timedelta(minutes=2)
 log = logging.getLogger(__name__)
 
 
@@ -71,13 +71,13 @@ def retire_left_over(cluster: Cluster, service: str, clock: Clock, *, everything
         cluster.delete("Service", service, stable["metadata"]["resourceVersion"])
     removed = []
     for one in deployments:
-        if (_release(one) != current or everything) and not _being_switched(one, clock):
+        if (_release(one) != current or everything) and not being_switched(names.annotations_of(one), clock):
             with suppress(ClusterConflict):
                 if cluster.delete("Deployment", one["metadata"]["name"], one["metadata"]["resourceVersion"]):
                     removed.append(_release(one))
     if everything and not cluster.list("Deployment", names.labels(service)):
-        cluster.delete("Service", services.candidate_name(service))
-        cluster.delete("NetworkPolicy", service)
+        delete_own(cluster, service, "Service", services.candidate_name(service))
+        delete_own(cluster, service, "NetworkPolicy", service)
     log.info("Removed from %s: %s.", cluster.namespace, ", ".join(removed) or "nothing")
     return tuple(removed)
 
@@ -88,8 +88,3 @@ def _service(manifest: Manifest) -> str:
 
 def _release(deployment: Manifest) -> str:
     return names.annotations_of(deployment).get(names.RELEASE) or str(deployment["metadata"]["name"])
-
-
-def _being_switched(deployment: Manifest, clock: Clock) -> bool:
-    mark = names.annotations_of(deployment).get(names.SWITCHING, "")
-    return bool(mark) and clock.now() - dt.datetime.fromisoformat(mark.split()[0]) < _SWITCH_TAKES

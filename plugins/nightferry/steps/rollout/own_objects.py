@@ -40,6 +40,13 @@ def refuse_other_environment(stable: Manifest | None, service: str, environment:
         )
 
 
+def delete_own(cluster: Cluster, service: str, kind: str, name: str) -> None:
+    """Delete an object of the service; one that is somebody else's stays."""
+    found = cluster.get(kind, name)
+    if found is not None and belongs(found, service):
+        cluster.delete(kind, name)
+
+
 def apply_own(cluster: Cluster, service: str, manifest: Manifest) -> Manifest:
     """Apply an object of the service, unless one of that name is somebody else's.
 

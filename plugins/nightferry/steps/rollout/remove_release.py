@@ -10,7 +10,7 @@ from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.manifests import names
 from nightferry.manifests import service as services
-from nightferry.steps.rollout.own_objects import belongs
+from nightferry.steps.rollout.own_objects import belongs, delete_own
 from nightferry.steps.rollout.switch_service import in_use
 
 _TRIES = 10
@@ -38,7 +38,7 @@ def remove_release(
         if deployment is None or not belongs(deployment, service):
             break
         now = names.annotations_of(deployment)
-        if (names.SERVED in now and not although_served) or _being_switched(now, mark, clock):
+        if (names.SERVED in now and not although_served) or being_switched(now, clock, mark):
             return False
         with suppress(ClusterConflict):
             if cluster.delete("Deployment", names.object_name(release), deployment["metadata"]["resourceVersion"]):
@@ -51,7 +51,8 @@ def remove_release(
     return True
 
 
-def _being_switched(annotations: dict[str, str], mark: str, clock: Clock) -> bool:
+def being_switched(annotations: dict[str, str], clock: Clock, mark: str = "") -> bool:
+    """Whether another attempt than the one that left `mark` is about to point the Service to this Deployment."""
     theirs = annotations.get(names.SWITCHING, "")
     if not theirs or theirs == mark:
         return False
@@ -74,6 +75,4 @@ def _remove_unused(cluster: Cluster, service: str, stable: Manifest | None) -> N
             cluster.delete("Service", service, stable["metadata"]["resourceVersion"])
             stable = None
     if stable is None and not cluster.list("Deployment", names.labels(service)):
-        policy = cluster.get("NetworkPolicy", service)
-        if policy and belongs(policy, service):
-            cluster.delete("NetworkPolicy", service)
+        delete_own(cluster, service, "NetworkPolicy", service)
