@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from serving_app import heap, model_dir, passport, routes_score, routes_status, routes_try, routes_v2, settings
-from serving_app.lifecycle import Lifecycle
-from serving_app.metrics import Metrics, Row
-from serving_app.middleware import Middleware
-from serving_app.predictor import Predictor
-from serving_app.responses import handle_errors
+from serving_app import passport, settings
+from serving_app.model import model_dir
+from serving_app.model.predictor import Predictor
+from serving_app.routes import score, status, try_page, v2
+from serving_app.routes.middleware import Middleware
+from serving_app.routes.responses import handle_errors
+from serving_app.runtime import heap
+from serving_app.runtime.lifecycle import Lifecycle
+from serving_app.runtime.metrics import Metrics, Row
 from serving_app.service import Service
 
 if TYPE_CHECKING:
@@ -61,11 +64,11 @@ def create_app(
     app = Flask("serving_app", static_folder=None)
     app.url_map.merge_slashes = False  # "//score" is another path, not a reason to send people elsewhere
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
-    app.register_blueprint(routes_score.routes(service))
-    app.register_blueprint(routes_v2.routes(service, lifecycle))
-    app.register_blueprint(routes_status.routes(identity, lifecycle, counts))
+    app.register_blueprint(score.routes(service))
+    app.register_blueprint(v2.routes(service, lifecycle))
+    app.register_blueprint(status.routes(identity, lifecycle, counts))
     limits = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
-    app.register_blueprint(routes_try.routes(model, identity, **limits))
+    app.register_blueprint(try_page.routes(model, identity, **limits))
     handle_errors(app)
     app.extensions["serving"] = Parts(service, predictor, app.wsgi_app)
     app.wsgi_app = Middleware(app.wsgi_app, row, lifecycle)  # type: ignore[method-assign]

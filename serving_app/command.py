@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from serving_app import journal, model_dir, passport, settings
+from serving_app import passport, settings
 from serving_app.errors import StartError
+from serving_app.model import model_dir
+from serving_app.runtime import journal
 
 DESCRIPTION = "Serve one model directory. More settings are SERVING_… variables: docs/serving.md."
 
@@ -34,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     address = f"http://{config.host}:{config.port}"
     _say(f"{model.service} {model.version} on {address}; a page to try it: {address}/try", sys.stdout)
 
-    from serving_app.lifecycle import Lifecycle
-    from serving_app.server import Server
+    from serving_app.process.server import Server
+    from serving_app.runtime.lifecycle import Lifecycle
 
     return Server(config, listener, Lifecycle()).run()
 
@@ -61,7 +63,7 @@ def _from(low: int, high: int) -> Callable[[str], int]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    from serving_app.server import listen
+    from serving_app.process.server import listen
 
     try:
         return listen(host, port)

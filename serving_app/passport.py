@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving_app.errors import StartError
-from serving_app.model_dir import ModelDir
+from serving_app.model.model_dir import ModelDir
 
 
 @dataclass(frozen=True)

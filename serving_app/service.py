@@ -13,13 +13,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving_app import batching, tensors
 from serving_app.errors import RequestError, bad_request
-from serving_app.infer import InferProtocol
-from serving_app.labels import best_labels
-from serving_app.model_dir import ModelDir
-from serving_app.predictor import Predictor
-from serving_app.preprocess import ImagePreprocessor
+from serving_app.inputs import tensors
+from serving_app.inputs.infer import InferProtocol
+from serving_app.inputs.pictures import ImagePreprocessor
+from serving_app.model import batching
+from serving_app.model.labels import best_labels
+from serving_app.model.model_dir import ModelDir
+from serving_app.model.predictor import Predictor
 
 LONG = 0.1
 """Seconds of an inference that is not repeated just to see how long it takes."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving_app.cpus import usable_cpus
 from serving_app.errors import StartError
+from serving_app.runtime.cpus import usable_cpus
 
 
 @dataclass(frozen=True)

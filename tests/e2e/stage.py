@@ -51,7 +51,7 @@ environments:
   - {{name: production, namespace: production, replicas: 2, ready_seconds: 60, resources: {{cpu: 10m, memory: 96Mi}}}}
 """
 CHECK = """\
-from serving_app.labels import TOP_K
+from serving_app.model.labels import TOP_K
 
 
 def test_three_labels_are_answered():

@@ -283,7 +283,7 @@ def test_of_an_animation_the_first_frame_counts(client: FlaskClient) -> None:
 
 
 def test_a_model_that_raises_is_500_without_its_words(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    from serving_app.predictor import Predictor
+    from serving_app.model.predictor import Predictor
 
     def broken(self: Predictor, inputs: object) -> None:
         raise RuntimeError("secret inner words")

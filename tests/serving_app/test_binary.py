@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from onnx import TensorProto, helper
 
 from serving_app.app import create_app
-from serving_app.model_dir import DATATYPES
+from serving_app.model.model_dir import DATATYPES
 from serving_app.settings import Settings
 from tests.serving_app import models
 from tests.serving_app.models import picture, text

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from serving_app.http1.answer import Answer
-from serving_app.http1.lifetime import BEHIND_SECONDS, JITTER, last_moment
-from serving_app.http1.loop import Loop
-from serving_app.lifecycle import Lifecycle
-from serving_app.metrics import Metrics
+from serving_app.http.answer import Answer
+from serving_app.http.lifetime import BEHIND_SECONDS, JITTER, last_moment
+from serving_app.http.loop import Loop
+from serving_app.runtime.lifecycle import Lifecycle
+from serving_app.runtime.metrics import Metrics
 from serving_app.settings import Settings
 
 AGE = 45.0

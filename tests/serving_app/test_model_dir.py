@@ -19,7 +19,7 @@ import pytest
 from serving_app import settings as settings_module
 from serving_app.app import create_app
 from serving_app.errors import StartError
-from serving_app.lifecycle import Lifecycle
+from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.settings import Settings, load, variable
 from tests.serving_app.models import write_shades, write_sum
 from tests.serving_app.running import ROOT, free_port

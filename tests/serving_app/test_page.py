@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from serving_app import page
 from serving_app.app import create_app
+from serving_app.routes import page
 from serving_app.settings import Settings
 from tests.serving_app.models import picture, score_body, write_shades, write_sum
 
@@ -51,7 +51,7 @@ def test_what_the_page_loads_is_there(client: FlaskClient) -> None:
 
 
 def test_every_script_is_loaded_and_none_that_is_not_there() -> None:
-    folder = Path(page.__file__).parent / "web"
+    folder = Path(page.__file__).parents[1] / "web"
     there = {str(path.relative_to(folder)) for path in folder.rglob("*.js")}
     assert {file.name for file in page.FILES if file.kind == page.SCRIPT} == there
     loaded = {"try.js"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from serving_app.http1.patience import LONGEST_REST, Patience
+from serving_app.http.patience import LONGEST_REST, Patience
 
 
 class Kernel:

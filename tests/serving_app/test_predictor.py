@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving_app import predictor
 from serving_app.app import create_app
-from serving_app.metrics import Metrics
-from serving_app.model_dir import read
-from serving_app.predictor import Predictor
+from serving_app.model import predictor
+from serving_app.model.model_dir import read
+from serving_app.model.predictor import Predictor
+from serving_app.runtime.metrics import Metrics
 from serving_app.settings import Settings
 from tests.serving_app.models import picture, score_body, write_shades
 

@@ -1,0 +1,183 @@
+"""Who computes a request, and when: the loop itself, together with others, or a thread after a wait.
+
+A thread costs more than a small model does (two switches of the interpreter's lock and two wake-ups), so a request is
+answered in the loop as long as requests are quick. The first one that is not sends its successors to the threads, until
+several in a row were quick there: so the loop stays free for probes, for refusals, and for everybody's bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from serving_app.errors import RequestError
+from serving_app.http.answer import Answer, refusal
+from serving_app.http.connection import Connection
+from serving_app.http.front import Front
+from serving_app.http.head import Head, HeadError
+from serving_app.http.transport import READ, Transport
+from serving_app.http.work import Job, Work
+from serving_app.runtime.metrics import Row
+from serving_app.runtime.trace import request_id
+from serving_app.service import Call
+from serving_app.settings import Settings
+
+QUICK_SECONDS = 0.001
+"""A prediction that takes longer, twice, sends the next ones to the threads. What is answered in the loop waits in the
+kernel, where no deadline holds: a thousand connections would wait a thousand times this…"""
+SLOW_SECONDS = 0.05
+"""…as one that takes this does by itself…"""
+QUICK_AGAIN = 8
+"""…until so many in a row were quick."""
+QUICK_BYTES = 64 * 1024
+TOGETHER = 16
+"""Requests that share one inference at most: past that the saving is small, and the first one waits."""
+PAGE_THREADS = 2
+"""For everything but predictions, so that a probe never waits for a model."""
+
+
+class Dispatcher:
+    """Decides. Only the loop's thread may call it.
+
+    Args:
+        wake: makes the loop call `collect` soon; called from the threads.
+        quick: whether the model's first inferences were.
+    """
+
+    def __init__(self, front: Front, config: Settings, row: Row, wake: Callable[[], None], *, quick: bool) -> None:
+        self._front = front
+        self._config = config
+        self._row = row
+        self._wake = wake
+        self._slow = 0 if quick else QUICK_AGAIN
+        self._doubt = False
+        """The last one was slow; the next one's CPU time tells whether the machine had something else to do."""
+        self._together: list[tuple[Connection, Head, str, float, Call]] = []
+        self._again: list[Connection] = []
+        """Connections that were answered and have sent more meanwhile."""
+        self._most = TOGETHER if front.batches else 1
+        self._done: deque[Job] = deque()
+        self._model = Work("model", config.model_workers, config.queue_seconds, self._compute, self._finished)
+        self._pages = Work("page", PAGE_THREADS, config.queue_seconds, self._page, self._finished)
+        self.transport: Transport
+
+    @property
+    def waiting(self) -> int:
+        """Requests that no thread has taken yet."""
+        return self._model.waiting + self._pages.waiting
+
+    def request(self, connection: Connection, head: Head, body: bytes) -> None:
+        """Take a whole request.
+
+        Raises:
+            HeadError: its body is too large.
+        """
+        if head.length > self._config.max_body_bytes:
+            raise HeadError(413, "body", "the body is larger than this service takes")
+        started = time.perf_counter()
+        name = request_id(head.fields.get("x-request-id"))
+        quick = self._front.quick(head)
+        if quick is not None and not self._slow and len(body) <= QUICK_BYTES:
+            self._row.in_flight(1)
+            cpu = time.thread_time() if self._doubt else None
+            call = self._front.read(quick, body, name)
+            taken = time.perf_counter() - started
+            if taken > QUICK_SECONDS:
+                self._was_slow(taken, cpu)
+            if isinstance(call, Answer):
+                self.transport.answer(connection, head, name, call, taken)
+                return
+            connection.busy = True
+            self._together.append((connection, head, name, started, call))
+            if len(self._together) >= self._most:
+                self._compute_together()
+            return
+        job = Job(connection, head, body, name, started)
+        work = self._model if quick is not None or self._front.predicts(head) else self._pages
+        self._row.in_flight(1)
+        if work.submit(job):
+            connection.busy = True
+            self.transport.watch(connection, 0)
+        else:
+            wait = work.expected_wait
+            self._row.refused("queue")
+            self.transport.answer(connection, head, name, _busy(wait), time.perf_counter() - started)
+
+    def turn(self) -> None:
+        """Answer the quick requests of this turn of the loop, and those that stand behind them."""
+        while self._together or self._again:
+            if self._together:
+                self._compute_together()
+            again, self._again = self._again, []
+            for connection in again:
+                self.transport.event(connection, 0)
+
+    def _was_slow(self, seconds: float, cpu: float | None, requests: int = 1) -> None:
+        """Send the next requests to the threads, unless it was the machine that had something else to do: that is
+        seen from the CPU time, which costs a system call and is asked for only where there is doubt."""
+        if seconds > SLOW_SECONDS or (cpu is not None and time.thread_time() - cpu > QUICK_SECONDS * requests):
+            self._slow = QUICK_AGAIN
+        self._doubt = True
+
+    def _compute_together(self) -> None:
+        waiting, self._together = self._together, []
+        cpu = time.thread_time() if self._doubt else None
+        start = time.perf_counter()
+        answers = self._front.compute([(call, name) for _, _, name, _, call in waiting])
+        now = time.perf_counter()
+        if now - start > QUICK_SECONDS * len(waiting):
+            self._was_slow(now - start, cpu, len(waiting))
+        else:
+            self._doubt = False
+        for (connection, head, name, started, _), answer in zip(waiting, answers, strict=True):
+            connection.busy = False
+            self.transport.answer(connection, head, name, answer, now - started)
+            if connection.buffer:
+                self._again.append(connection)
+
+    def _compute(self, job: Job) -> Answer:
+        quick = self._front.quick(job.head)
+        if quick is None:
+            return self._page(job)
+        return self._front.predict(quick, job.body, job.request_id)
+
+    def _page(self, job: Job) -> Answer:
+        return self._front.flask(job.head, job.body, job.request_id, job.connection.address)
+
+    def _finish(self, job: Job) -> None:
+        now = time.perf_counter()
+        model = self._front.predicts(job.head)
+        work = self._model if model else self._pages
+        work.unfinished -= 1
+        if model:
+            self._row.waited(job.started - job.arrived)
+            if job.cpu_seconds > QUICK_SECONDS:
+                self._slow = QUICK_AGAIN
+            elif self._slow and not job.late:
+                self._slow -= 1
+        answer = job.answer
+        if answer is None:
+            self._row.refused("late")
+            answer = _busy(work.expected_wait)
+        self.transport.answer(job.connection, job.head, job.request_id, answer, now - job.arrived)
+
+    def collect(self) -> None:
+        """Send what the threads have finished."""
+        while self._done:
+            job = self._done.popleft()
+            connection = job.connection
+            connection.busy = False
+            self._finish(job)
+            if self.transport.has(connection) and connection.out is None and not connection.lingering:
+                self.transport.watch(connection, READ)
+                if connection.buffer:
+                    self._again.append(connection)
+
+    def _finished(self, job: Job) -> None:
+        self._done.append(job)
+        self._wake()
+
+
+def _busy(wait: float) -> Answer:
+    return refusal(RequestError(503, "request", "this service is busy; try again"), retry_seconds=max(1, round(wait)))

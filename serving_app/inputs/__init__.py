@@ -1,0 +1,1 @@
+"""What requests carry: tensors in JSON and in binary, pictures, the Open Inference Protocol."""

@@ -1,0 +1,1 @@
+"""The model: its folder, its session, and how several requests share it."""

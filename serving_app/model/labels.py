@@ -1,0 +1,26 @@
+"""Scores become the best labels, in percent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving_app.model.model_dir import ModelDir
+
+TOP_K = 3
+
+
+def best_labels(scores: NDArray[Any], model: ModelDir) -> list[list[list[str | float]]]:
+    """Return for each row the best labels, best first, as `[label, percent]`; percent is 0 to 100."""
+    rows = scores.reshape(scores.shape[0], -1).astype(np.float64)
+    if model.scores == "logits":
+        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
+        rows /= rows.sum(axis=1, keepdims=True)
+    count = min(model.image.top_k if model.image else TOP_K, rows.shape[1], len(model.labels))
+    order = np.argsort(-rows, axis=1, kind="stable")[:, :count]
+    return [
+        [[model.labels[column], float(row[column]) * 100] for column in columns]
+        for row, columns in zip(rows, order.tolist(), strict=True)
+    ]

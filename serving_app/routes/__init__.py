@@ -1,0 +1,1 @@
+"""What the Flask app answers."""

@@ -1,0 +1,19 @@
+"""`POST /score`, as the original tutorial's clients speak it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from serving_app.routes.responses import encoded, json_body
+from serving_app.service import Service
+
+
+def routes(service: Service) -> Blueprint:
+    """Return the blueprint."""
+    blueprint = Blueprint("score", __name__)
+
+    @blueprint.post("/score")
+    def score() -> Response:
+        return encoded(service.score(json_body()))
+
+    return blueprint
