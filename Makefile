@@ -42,7 +42,7 @@ check: $(READY) ## Lint, types, import contracts, and the tests that need no san
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -n auto --dist loadfile -m "not sandbox and not browser and not clients and not process" tests
+	$(PYTEST) -n auto --dist loadgroup -m "not sandbox and not browser and not clients and not process" tests
 
 .PHONY: fix
 fix: $(READY) ## Format, and mend what the linter can mend

@@ -30,6 +30,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup, chain, get_parsing_context
 from nightferry import settings
+from nightferry.clients.airflow.api import BUILDER_POOL
 from nightferry.entities import release_steps as steps
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
@@ -57,6 +58,9 @@ TASKS: dict[str, tuple[Any, int]] = {
     steps.PUBLISH_IMAGE: (PublishImageOperator, 15),
 }
 """What does each step of making the image, and the minutes that it may take."""
+BUILDING = frozenset({steps.TEST_SOURCE, steps.BUILD_IMAGE, steps.TEST_IMAGE})
+"""The steps that share the machine of the engines: an image that starts beside thirty others is taken for one that
+does not start."""
 PARAMETERS = {
     "model": Param(
         None,
@@ -124,7 +128,9 @@ def release_dag(spec: ServiceSpec) -> DAG:
 def _image_task(name: str, spec: ServiceSpec) -> Any:
     operator, minutes = TASKS[name]
     started = ready_seconds(spec) if name == steps.TEST_IMAGE else 0  # as long as the slowest environment waits
-    return operator(task_id=name, spec=spec, execution_timeout=dt.timedelta(minutes=minutes, seconds=started))
+    longest = dt.timedelta(minutes=minutes, seconds=started)
+    pool = {"pool": BUILDER_POOL} if name in BUILDING else {}
+    return operator(task_id=name, spec=spec, execution_timeout=longest, **pool)
 
 
 def _environment(spec: ServiceSpec, environment: Environment) -> list[Any]:

@@ -113,6 +113,12 @@ class Settings(BaseSettings):
         ge=1,
         description="How many deployer pods run at once in the sandbox: few, since all parts share one machine.",
     )
+    builders: int = Field(
+        4,
+        ge=1,
+        description="How many images are built, and how many tried, at once in the sandbox: one that starts beside "
+        "thirty others looks like one that does not start.",
+    )
 
     airflow_url: str | None = Field(None, description="Airflow, for `nightferry release`.")
     airflow_user: str | None = Field(None, description="Who asks Airflow for a release.")

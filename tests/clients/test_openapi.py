@@ -10,6 +10,7 @@ import pytest
 from tests.clients.described import described
 from tests.serving_app.running import Service
 
+pytestmark = pytest.mark.clients
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "20"))
 
 

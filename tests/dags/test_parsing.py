@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from nightferry.clients.airflow.api import DEPLOYER_POOL
+from nightferry.clients.airflow.api import BUILDER_POOL, DEPLOYER_POOL
 from nightferry.operators.pods.deployer_pod import DeployerPodOperator
 
 from tests.dags.bag import parsed
@@ -92,6 +92,12 @@ def test_the_pool_bounds_every_deployer_pod(services: Path) -> None:
     pods = {task.task_id for task in tasks if isinstance(task, DeployerPodOperator)}
     assert {"production.roll_out", "production.verify", "nightferry_cluster.production"} <= pods
     assert {task.pool for task in tasks if task.task_id in pods} == {DEPLOYER_POOL}
+
+
+def test_a_pool_bounds_what_builds_and_starts_images(services: Path) -> None:
+    """An image that starts beside thirty others does not start in time, and is called wrong for it."""
+    tasks = [task for dag in parsed().dags.values() for task in dag.tasks]
+    assert {task.task_id for task in tasks if task.pool == BUILDER_POOL} == {"test_source", "build_image", "test_image"}
 
 
 def test_a_verification_goes_before_another_services_rollout(services: Path) -> None:

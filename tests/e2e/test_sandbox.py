@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from nightferry import settings as settings_of
-from nightferry.clients.airflow.api import DEPLOYER_POOL, AirflowApi
+from nightferry.clients.airflow.api import BUILDER_POOL, DEPLOYER_POOL, AirflowApi
 from nightferry.manifests import deployer_pods
 from nightferry.sandbox import status
 from nightferry.sandbox.airflow import database
@@ -152,9 +152,10 @@ def test_the_database_is_its_own_users_and_opens_with_the_password_alone(sandbox
     assert ask("/dev/null") != 0
 
 
-def test_airflow_has_the_pool_that_bounds_the_deployers() -> None:
+def test_airflow_has_the_pools_that_bound_builders_and_deployers() -> None:
     settings = settings_of.load()
     airflow = AirflowApi.connect(settings)
+    assert airflow.pool(BUILDER_POOL)
     slots = airflow.pool(DEPLOYER_POOL)
     airflow.set_pool(DEPLOYER_POOL, 3)
     try:

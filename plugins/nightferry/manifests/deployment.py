@@ -13,6 +13,12 @@ USER = 65532
 DRAIN_SECONDS = 5
 """A pod that ends goes on answering this long, until every node knows not to send it more."""
 
+START_SECONDS = 600
+"""So long a pod may take to start before it is started anew, at least: it may share its node with a hundred others."""
+LIVE_FAILURES = 12
+"""So many looks, ten seconds apart, are not answered before a pod is started anew. The service itself replaces a
+worker that hangs, and sooner."""
+
 
 def deployment(plan: RolloutPlan, replicas: int | None = None) -> dict[str, Any]:
     """The Deployment; its pods keep to Pod Security `restricted`.
@@ -91,20 +97,21 @@ def _container(plan: RolloutPlan) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        # A model that takes long to load is given the rollout's whole time before anything counts as a failure.
-        "startupProbe": _probe("/readyz", period=1, failures=plan.environment.ready_seconds),
+        # Who waits for a start that takes too long is the rollout, by `ready_seconds`. On a node whose processors are
+        # taken, ending what is slow makes it slower: every start takes more of them than any answer.
+        "startupProbe": _probe("/readyz", period=1, failures=max(START_SECONDS, plan.environment.ready_seconds)),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
-        "livenessProbe": _probe("/livez", period=10, failures=3),
+        "livenessProbe": _probe("/livez", period=10, failures=LIVE_FAILURES, timeout=10),
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         # A crashed pod's status then holds its last words.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 
-def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, period: int, failures: int, timeout: int = 2) -> dict[str, Any]:
     return {
         "httpGet": {"path": path, "port": "http"},
         "periodSeconds": period,
-        "timeoutSeconds": 2,
+        "timeoutSeconds": timeout,
         "failureThreshold": failures,
     }

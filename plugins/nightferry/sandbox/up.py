@@ -5,19 +5,16 @@ Every step looks first whether its work is done, so `up` may be run at any time 
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from nightferry.clients.airflow.api import DEPLOYER_POOL, AirflowApi
 from nightferry.clients.azure.ledger import NOTES as LEDGER_NOTES
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import deployer_pods
 from nightferry.sandbox import choices, secrets_files, state
-from nightferry.sandbox.airflow import database
+from nightferry.sandbox.airflow import database, pools
 from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
 from nightferry.sandbox.build import base_image, binaries, cache, images, toolchain
@@ -87,7 +84,7 @@ class _Up:
         run_all(self.steps(), self.stop)
         binaries.discard_leftovers()
         self.assembly.complete()
-        self._give_cache_to_owner()
+        cache.hand_over_all()
         return self.state
 
     def steps(self) -> list[Step]:
@@ -149,7 +146,7 @@ class _Up:
             Step("airflow files", lambda: self.assembly.define(parts), ("supervisor",)),
             Step("postgresql", self._postgresql, ("supervisor", "packages")),
             Step("airflow database", self._airflow_database, ("airflow files", "postgresql")),
-            Step("airflow pool", self._airflow_pool, ("airflow-api-server",)),
+            Step("airflow pools", self._airflow_pools, ("airflow-api-server",)),
             *(self._start(part.name, ("airflow files", "airflow database")) for part in parts),
         ]
 
@@ -263,11 +260,9 @@ class _Up:
     def _postgresql(self) -> None:
         self.assembly.bring(database.prepare(self.layout, self.supervisor, self.environment, self.progress))
 
-    def _airflow_pool(self) -> None:
-        password = secrets_files.read(self.layout, "airflow-password")
-        airflow = AirflowApi(airflow_parts.url(self.ports), "admin", password)
+    def _airflow_pools(self) -> None:
         now = Settings(self.root, self.layout.home, self.settings.environment)  # nothing that the last start wrote
-        airflow.set_pool(DEPLOYER_POOL, now.deployers)
+        pools.set_pools(self.layout, self.ports, now)
 
     def _airflow_database(self) -> None:
         database.set_up(self.layout)
@@ -289,20 +284,7 @@ class _Up:
             )
             raise Permanent(Reason.SANDBOX_FAILED, sentence)
 
-    def _give_cache_to_owner(self) -> None:
-        """By way of sudo the cache is filled by root, but is its owner's to read and to remove."""
-        if self.layout.owner.uid != 0:
-            for folder in (path for path in cache.cache_folder().iterdir() if path.stat().st_uid == 0):
-                _chown_tree(folder, self.layout.owner.uid, self.layout.owner.gid)
-
 
 KEPT = ("NIGHTFERRY_BUILDCTL", "NIGHTFERRY_BASE_IMAGE", "NIGHTFERRY_DEPLOYER_IMAGE")
 """Settings found while `up` works: those of the last time hold until then."""
 _STATE_LOCK = threading.Lock()
-
-
-def _chown_tree(top: Path, uid: int, gid: int, chown: Callable[..., None] = os.chown) -> None:
-    for folder, _folders, files in os.walk(top):
-        chown(folder, uid, gid)
-        for file in files:
-            chown(Path(folder, file), uid, gid, follow_symlinks=False)

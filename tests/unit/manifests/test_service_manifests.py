@@ -77,6 +77,17 @@ def test_the_pods_keep_to_pod_security_restricted() -> None:
     assert "volumes" not in pod
 
 
+@pytest.mark.parametrize("ready_seconds", [5, 900])
+def test_a_starved_node_does_not_start_its_pods_anew(ready_seconds: int) -> None:
+    """A start takes more of the processors than any answer: forty pods that are ended for slowness never recover."""
+    template = deployment(plan(ready_seconds=ready_seconds))["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    start, live = container["startupProbe"], container["livenessProbe"]
+    assert start["periodSeconds"] * start["failureThreshold"] >= max(600, ready_seconds)
+    assert live["timeoutSeconds"] >= 10
+    assert live["periodSeconds"] * live["failureThreshold"] >= 120
+
+
 def test_a_pod_that_ends_drains_within_its_grace_period() -> None:
     pod = deployment(plan())["spec"]["template"]["spec"]
     sleep = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]

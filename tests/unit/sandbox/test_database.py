@@ -8,6 +8,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -87,6 +88,21 @@ def test_no_secret_is_in_what_is_started(layout: Layout, programs: Path) -> None
     file = Path(parts[0].environment["PGPASSFILE"])
     assert password in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "changed", ["airflow.cfg", "plugins/nightferry/steps.py", "serving_app/model_format/reader.py"]
+)
+def test_airflow_is_started_anew_with_other_code(layout: Layout, tmp_path: Path, changed: str) -> None:
+    """What its processes imported once stays as it was: new DAGs would meet old modules."""
+    for name in ("airflow.cfg", "plugins/nightferry/steps.py", "serving_app/model_format/reader.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one")
+    copy = replace(layout, root=tmp_path)
+    before = airflow_parts.environment(copy, {"airflow": 8080}, {})
+    assert airflow_parts.environment(copy, {"airflow": 8080}, {}) == before
+    (tmp_path / changed).write_text("two")
+    assert airflow_parts.environment(copy, {"airflow": 8080}, {}) != before
 
 
 def test_airflows_api_server_has_more_connections_than_threads(layout: Layout) -> None:

@@ -20,6 +20,12 @@ TIMEOUT = (5, 30)
 """Seconds to connect, and for an answer."""
 DEPLOYER_POOL = "nightferry_deployers"
 """Airflow's pool for the tasks that run a deployer pod: its slots bound how many run at once."""
+BUILDER_POOL = "nightferry_builders"
+"""Airflow's pool for the tasks that build an image, and that try it on Airflow's own machine."""
+POOLS = {
+    DEPLOYER_POOL: "How many deployer pods of Nightferry run at once.",
+    BUILDER_POOL: "How many images Nightferry builds or tries at once.",
+}
 ENDED = frozenset({"success", "failed"})
 """The states in which a run stays as it is."""
 
@@ -146,10 +152,9 @@ class AirflowApi:
         return None if answer.status_code == 404 else int(answer.json()["slots"])
 
     def set_pool(self, name: str, slots: int) -> None:
-        """Make a pool, or give it that many slots. Raises as the others."""
+        """Make one of POOLS, or give it that many slots. Raises as the others."""
         found = self.pool(name)
-        about = "How many deployer pods of Nightferry run at once."
-        body = {"slots": slots, "description": about, "include_deferred": False}
+        body = {"slots": slots, "description": POOLS[name], "include_deferred": False}
         if found is None:
             self._call("POST", "/api/v2/pools", {"name": name, **body}, accept=(409,))
         elif found != slots:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nightferry.sandbox import secrets_files
 from nightferry.sandbox.airflow import database
+from nightferry.sandbox.build.cache import fingerprint
 from nightferry.sandbox.layout import Layout
 from nightferry.sandbox.machine.privileges import as_user
 from nightferry.sandbox.progress import Progress, run_logged
@@ -51,7 +52,16 @@ def environment(layout: Layout, ports: Mapping[str, int], given: Mapping[str, st
         "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
         "AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_FILE_PATH": str(layout.secrets / "airflow-connections.json"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # Its processes keep what they imported: with other code, `up` starts them anew.
+        "SANDBOX_CODE": _code(layout.root),
     }
+
+
+def _code(root: Path) -> str:
+    """A digest of what Airflow's processes read once, when they start."""
+    folders = (root / "plugins", root / "serving_app" / "model_format")
+    modules = [file for folder in folders for file in folder.rglob("*.py")]
+    return fingerprint(root, [root / "airflow.cfg", *modules])
 
 
 def all_parts(layout: Layout, ports: Mapping[str, int], given: Mapping[str, str]) -> list[Part]:

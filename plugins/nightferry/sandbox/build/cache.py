@@ -66,6 +66,13 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     return final
 
 
+def hand_over_all() -> None:
+    """By way of sudo the cache is filled by root, but is its owner's to read and to remove."""
+    for folder in cache_folder().iterdir():
+        if folder.stat().st_uid == 0:
+            _hand_over(folder)
+
+
 def _hand_over(folder: Path) -> None:
     """Make a tree the owner's, who must be able to run and to remove it without sudo."""
     owner = Owner.current()
