@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("flask", "numpy", "onnxruntime", "orjson", "PIL")
+PACKAGES = ("flask", "httptools", "numpy", "onnxruntime", "orjson", "PIL", "uvloop")
 
 
 def main() -> int:

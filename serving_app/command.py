@@ -29,17 +29,19 @@ def main(argv: list[str] | None = None) -> int:
         model = model_dir.read(config.model_dir)
         model_dir.verify(model)
         passport.issue(model)
-        listener = _listen(config.host, config.port)
+        ports = [config.port, config.status_port] if config.status_port else [config.port]
+        listeners = [_listen(config.host, port) for port in ports]
     except StartError as error:
         _say(str(error), sys.stderr)
         return 2
-    address = f"http://{config.host}:{config.port}"
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    address = f"http://{host}:{config.port}"
     _say(f"{model.service} {model.version} on {address}; a page to try it: {address}/try", sys.stdout)
 
     from serving_app.process.server import Server
     from serving_app.runtime.lifecycle import Lifecycle
 
-    return Server(config, listener, Lifecycle()).run()
+    return Server(config, listeners, Lifecycle()).run()
 
 
 def _settings(argv: list[str] | None) -> settings.Settings:

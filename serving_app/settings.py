@@ -22,6 +22,8 @@ class Settings:
     host: str = "127.0.0.1"
     """Address to listen on. Loopback unless told otherwise; the image says 0.0.0.0."""
     port: int = 8080
+    status_port: int = 0
+    """A second port, for probes and metrics alone; the first then has no metrics. 0: all on one port."""
     workers: int = 1
     """Processes, each with a session of its own. The default follows the CPUs this process may use, two at most:
     more replicas are the cluster's business."""
@@ -44,13 +46,16 @@ class Settings:
     max_connections: int = 1024
     """Of one worker. Past that the longest idle one is closed; if none is idle, the newest gets 503."""
     max_held_bytes: int = 256 * 1024 * 1024
-    """Of one worker: bodies that are on their way or being answered. Past that, 503."""
+    """Of one worker: bodies that have come and are not answered yet. Past that, 503."""
+    max_unsent_bytes: int = 64 * 1024 * 1024
+    """Of one worker: answers that their clients do not take. Past that, those who have been taking the longest are
+    cut."""
     head_seconds: float = 10.0
     """Time in which a request's head must arrive, or 408."""
     body_seconds: float = 30.0
     """Time in which a whole request must arrive, or 408."""
     send_seconds: float = 30.0
-    """A client that takes nothing of its answer for so long is cut."""
+    """Time in which an answer must be taken, and a second more for each 64 KiB of it; then its client is cut."""
     idle_seconds: float = 75.0
     """A kept connection without a request is closed after so long."""
     max_connection_age_seconds: float = 45.0
@@ -81,6 +86,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         model_dir=Path(environ.get("SERVING_MODEL_DIR") or base.model_dir),
         host=environ.get("SERVING_HOST") or base.host,
         port=_number(environ, "SERVING_PORT", base.port, low=1, high=65535),
+        status_port=_number(environ, "SERVING_STATUS_PORT", base.status_port, low=0, high=65535),
         workers=workers,
         model_workers=_number(environ, "SERVING_MODEL_WORKERS", max(1, cpus // workers), low=1),
         model_threads=_number(environ, "SERVING_MODEL_THREADS", cpus, low=1),
@@ -91,6 +97,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         max_pixels=_number(environ, "SERVING_MAX_PIXELS", base.max_pixels, low=1),
         max_connections=_number(environ, "SERVING_MAX_CONNECTIONS", base.max_connections, low=1),
         max_held_bytes=_number(environ, "SERVING_MAX_HELD_BYTES", base.max_held_bytes, low=1),
+        max_unsent_bytes=_number(environ, "SERVING_MAX_UNSENT_BYTES", base.max_unsent_bytes, low=1),
         head_seconds=_number(environ, "SERVING_HEAD_MS", int(base.head_seconds * 1000), low=1) / 1000,
         body_seconds=_number(environ, "SERVING_BODY_MS", int(base.body_seconds * 1000), low=1) / 1000,
         send_seconds=_number(environ, "SERVING_SEND_MS", int(base.send_seconds * 1000), low=1) / 1000,

@@ -13,6 +13,8 @@ from serving_app.errors import RequestError, problem
 JSON = b"Content-Type: application/json\r\n"
 PROBLEM = b"Content-Type: application/problem+json\r\n"
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
+BODILESS = frozenset((204, 304))
+"""Statuses whose answers have no body, and so no length."""
 CONTINUE = _LINES[100] + b"\r\n"
 
 
@@ -54,11 +56,14 @@ def encode(answer: Answer, *, date: bytes, request_id: str, more: bytes, body: b
         body: False for HEAD, whose answer has the length but not the bytes.
     """
     line = _LINES.get(answer.status) or b"HTTP/1.1 %d \r\n" % answer.status
+    name = request_id.encode("latin-1")
+    if answer.status in BODILESS:
+        return b"%b%b%bX-Request-Id: %b\r\n%b\r\n" % (line, answer.headers, date, name, more)
     return b"%b%b%bX-Request-Id: %b\r\n%bContent-Length: %d\r\n\r\n%b" % (
         line,
         answer.headers,
         date,
-        request_id.encode("latin-1"),
+        name,
         more,
         len(answer.body) if answer.length is None else answer.length,
         answer.body if body else b"",

@@ -7,16 +7,18 @@ several in a row were quick there: so the loop stays free for probes, for refusa
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
 
 from serving_app.errors import RequestError
 from serving_app.http.answer import Answer, refusal
+from serving_app.http.answering import Answering
 from serving_app.http.connection import Connection
 from serving_app.http.front import Front
-from serving_app.http.head import Head, HeadError
-from serving_app.http.transport import READ, Transport
+from serving_app.http.head import Head
+from serving_app.http.room import too_many
 from serving_app.http.work import Job, Work
 from serving_app.runtime.metrics import Row
 from serving_app.runtime.trace import request_id
@@ -37,30 +39,46 @@ PAGE_THREADS = 2
 """For everything but predictions, so that a probe never waits for a model."""
 
 
+PROBES = frozenset(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
+METRICS = "/metrics"
+LEFT = "it was closed for sending while the request waited; keep it open until the answer has come"
+
+
 class Dispatcher:
     """Decides. Only the loop's thread may call it.
 
     Args:
-        wake: makes the loop call `collect` soon; called from the threads.
         quick: whether the model's first inferences were.
     """
 
-    def __init__(self, front: Front, config: Settings, row: Row, wake: Callable[[], None], *, quick: bool) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        front: Front,
+        config: Settings,
+        row: Row,
+        answering: Answering,
+        *,
+        quick: bool,
+    ) -> None:
+        self._loop = loop
         self._front = front
         self._config = config
         self._row = row
-        self._wake = wake
+        self._answering = answering
         self._slow = 0 if quick else QUICK_AGAIN
         self._doubt = False
         """The last one was slow; the next one's CPU time tells whether the machine had something else to do."""
         self._together: list[tuple[Connection, Head, str, float, Call]] = []
         self._again: list[Connection] = []
         """Connections that were answered and have sent more meanwhile."""
+        self._turning = False
+        """`_turn` is about to be called."""
         self._most = TOGETHER if front.batches else 1
         self._done: deque[Job] = deque()
-        self._model = Work("model", config.model_workers, config.queue_seconds, self._compute, self._finished)
-        self._pages = Work("page", PAGE_THREADS, config.queue_seconds, self._page, self._finished)
-        self.transport: Transport
+        wait = config.queue_seconds
+        self._model = Work("model", config.model_workers, wait, self._compute, self._finished, ended_is_left=True)
+        self._pages = Work("page", PAGE_THREADS, wait, self._page, self._finished, ended_is_left=False)
 
     @property
     def waiting(self) -> int:
@@ -68,50 +86,53 @@ class Dispatcher:
         return self._model.waiting + self._pages.waiting
 
     def request(self, connection: Connection, head: Head, body: bytes) -> None:
-        """Take a whole request.
-
-        Raises:
-            HeadError: its body is too large.
-        """
-        if head.length > self._config.max_body_bytes:
-            raise HeadError(413, "body", "the body is larger than this service takes")
+        """Take a whole request."""
+        if connection.surplus and head.path not in PROBES:
+            connection.refuse(too_many())
+            return
         started = time.perf_counter()
-        name = request_id(head.fields.get("x-request-id"))
+        given = head.fields.get(b"x-request-id")
+        name = request_id(given.decode("latin-1") if given else None)
+        self._row.in_flight(1)
+        if self._config.status_port and not _is_for(head.path, status=connection.status):
+            answer = refusal(RequestError(404, "path", "nothing is here"))
+            self._answering.answer(connection, head, name, answer, time.perf_counter() - started)
+            return
         quick = self._front.quick(head)
         if quick is not None and not self._slow and len(body) <= QUICK_BYTES:
-            self._row.in_flight(1)
             cpu = time.thread_time() if self._doubt else None
             call = self._front.read(quick, body, name)
             taken = time.perf_counter() - started
             if taken > QUICK_SECONDS:
                 self._was_slow(taken, cpu)
             if isinstance(call, Answer):
-                self.transport.answer(connection, head, name, call, taken)
+                self._answering.answer(connection, head, name, call, taken)
                 return
-            connection.busy = True
             self._together.append((connection, head, name, started, call))
             if len(self._together) >= self._most:
                 self._compute_together()
+            else:
+                self._turn_soon()
             return
-        job = Job(connection, head, body, name, started)
         work = self._model if quick is not None or self._front.predicts(head) else self._pages
-        self._row.in_flight(1)
-        if work.submit(job):
-            connection.busy = True
-            self.transport.watch(connection, 0)
-        else:
-            wait = work.expected_wait
+        if not work.submit(Job(connection, head, body, name, started)):
+            answer = _busy(work.expected_wait)
             self._row.refused("queue")
-            self.transport.answer(connection, head, name, _busy(wait), time.perf_counter() - started)
+            self._answering.answer(connection, head, name, answer, time.perf_counter() - started)
 
-    def turn(self) -> None:
-        """Answer the quick requests of this turn of the loop, and those that stand behind them."""
-        while self._together or self._again:
-            if self._together:
-                self._compute_together()
-            again, self._again = self._again, []
-            for connection in again:
-                self.transport.event(connection, 0)
+    def _turn_soon(self) -> None:
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Answer the quick requests that came in this turn of the loop, and go on to those that stand behind them."""
+        self._turning = False
+        if self._together:
+            self._compute_together()
+        again, self._again = self._again, []
+        for connection in again:
+            connection.go_on()
 
     def _was_slow(self, seconds: float, cpu: float | None, requests: int = 1) -> None:
         """Send the next requests to the threads, unless it was the machine that had something else to do: that is
@@ -131,10 +152,13 @@ class Dispatcher:
         else:
             self._doubt = False
         for (connection, head, name, started, _), answer in zip(waiting, answers, strict=True):
-            connection.busy = False
-            self.transport.answer(connection, head, name, answer, now - started)
-            if connection.buffer:
-                self._again.append(connection)
+            self._answer(connection, head, name, answer, now - started)
+
+    def _answer(self, connection: Connection, head: Head, name: str, answer: Answer, seconds: float) -> None:
+        self._answering.answer(connection, head, name, answer, seconds)
+        if connection.more or connection.ended:
+            self._again.append(connection)
+            self._turn_soon()
 
     def _compute(self, job: Job) -> Answer:
         quick = self._front.quick(job.head)
@@ -154,29 +178,31 @@ class Dispatcher:
             self._row.waited(job.started - job.arrived)
             if job.cpu_seconds > QUICK_SECONDS:
                 self._slow = QUICK_AGAIN
-            elif self._slow and not job.late:
+            elif self._slow and job.answer is not None:
                 self._slow -= 1
         answer = job.answer
-        if answer is None:
+        if job.left:
+            self._row.refused("left")
+            answer = refusal(RequestError(400, "connection", LEFT))
+        elif answer is None:
             self._row.refused("late")
             answer = _busy(work.expected_wait)
-        self.transport.answer(job.connection, job.head, job.request_id, answer, now - job.arrived)
+        self._answer(job.connection, job.head, job.request_id, answer, now - job.arrived)
 
-    def collect(self) -> None:
+    def _collect(self) -> None:
         """Send what the threads have finished."""
         while self._done:
-            job = self._done.popleft()
-            connection = job.connection
-            connection.busy = False
-            self._finish(job)
-            if self.transport.has(connection) and connection.out is None and not connection.lingering:
-                self.transport.watch(connection, READ)
-                if connection.buffer:
-                    self._again.append(connection)
+            self._finish(self._done.popleft())
 
     def _finished(self, job: Job) -> None:
         self._done.append(job)
-        self._wake()
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            self._loop.call_soon_threadsafe(self._collect)
+
+
+def _is_for(path: str, *, status: bool) -> bool:
+    """Whether a path is answered on this port, where there are two."""
+    return path == METRICS or path in PROBES if status else path != METRICS
 
 
 def _busy(wait: float) -> Answer:

@@ -8,8 +8,10 @@ reaches what is in use now. A connection without a request is not closed for its
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from serving_app.http.connection import Connection
+if TYPE_CHECKING:
+    from serving_app.http.connection import Connection
 
 JITTER = 0.25
 """Part of the age, at most, by which a connection ends earlier: clients that came together do not all come back
@@ -32,4 +34,4 @@ def last_moment(opened: float, age: float, chance: float) -> float:
 
 def is_over(connection: Connection, now: float) -> bool:
     """Whether the answer that is sent now is the connection's last."""
-    return now >= connection.until and (not connection.buffer or now >= connection.until + BEHIND_SECONDS)
+    return now >= connection.until and (not connection.more or now >= connection.until + BEHIND_SECONDS)

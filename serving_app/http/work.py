@@ -20,7 +20,7 @@ ADMITTED = 0.5
 class Job:
     """One request on its way through a thread."""
 
-    __slots__ = ("answer", "arrived", "body", "connection", "cpu_seconds", "head", "late", "request_id", "started")
+    __slots__ = ("answer", "arrived", "body", "connection", "cpu_seconds", "head", "left", "request_id", "started")
 
     def __init__(self, connection: Connection, head: Head, body: bytes, request_id: str, arrived: float) -> None:
         self.connection = connection
@@ -32,8 +32,8 @@ class Job:
         self.cpu_seconds = 0.0
         """Time that computing took of the thread itself: a busy machine does not make a request slow."""
         self.answer: Answer | None = None
-        self.late = False
-        """It waited too long, or its client left, and nothing was computed."""
+        """None: it waited too long, or its client left, and nothing was computed."""
+        self.left = False
 
 
 class Work:
@@ -45,6 +45,7 @@ class Work:
         max_wait: seconds; a request that would wait longer is refused at once, and one that did is not computed.
         compute: gives the answer; must not raise.
         done: is told of each finished job, in the thread that computed it.
+        ended_is_left: whether a client that has closed its sending side while it waits counts as gone.
     """
 
     def __init__(
@@ -54,12 +55,15 @@ class Work:
         max_wait: float,
         compute: Callable[[Job], Answer],
         done: Callable[[Job], None],
+        *,
+        ended_is_left: bool,
     ) -> None:
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._threads = threads
         self._max_wait = max_wait
         self._compute = compute
         self._done = done
+        self._ended_is_left = ended_is_left
         self._cost = 0.0
         self.unfinished = 0
         """Jobs that wait or run; the loop alone counts."""
@@ -89,9 +93,8 @@ class Work:
         while True:
             job = self._queue.get()
             job.started = time.perf_counter()
-            if job.started - job.arrived > self._max_wait or job.connection.gone:
-                job.late = True
-            else:
+            job.left = job.connection.gone or (self._ended_is_left and job.connection.ended)
+            if not job.left and job.started - job.arrived <= self._max_wait:
                 cpu = time.thread_time()
                 job.answer = self._compute(job)
                 job.cpu_seconds = time.thread_time() - cpu

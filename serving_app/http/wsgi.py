@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 from serving_app.http.answer import Answer
 from serving_app.http.head import Head
@@ -42,15 +41,15 @@ def call(app: WSGIApplication, head: Head, body: bytes, request_id: str, address
 
 
 def _environ(head: Head, body: bytes, request_id: str, address: str) -> dict[str, Any]:
-    host = head.fields.get("host", "")
-    name, _, port = host.rpartition(":") if ":" in host else (host, "", "80")
+    host = head.fields.get(b"host", b"").decode("latin-1")
+    name, _, port = host.rpartition(":") if ":" in host.rpartition("]")[2] else (host, "", "")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(head.path).decode("latin-1"),
+        "PATH_INFO": head.path,
         "QUERY_STRING": head.query,
         "SERVER_NAME": name,
-        "SERVER_PORT": port,
+        "SERVER_PORT": port or "80",
         "SERVER_PROTOCOL": f"HTTP/1.{head.minor}",
         "REMOTE_ADDR": address,
         "CONTENT_LENGTH": str(len(body)),
@@ -64,11 +63,11 @@ def _environ(head: Head, body: bytes, request_id: str, address: str) -> dict[str
         "serving.request_id": request_id,
     }
     for field, value in head.fields.items():
-        key = field.upper().replace("-", "_")
-        if "_" in field:  # would be taken for the same name with a hyphen
+        if b"_" in field:  # would be taken for the same name with a hyphen
             continue
+        key = field.decode("latin-1").upper().replace("-", "_")
         if key == "CONTENT_TYPE":
-            environ[key] = value
+            environ[key] = value.decode("latin-1")
         elif key not in ("CONTENT_LENGTH", "TRANSFER_ENCODING"):
-            environ[f"HTTP_{key}"] = value
+            environ[f"HTTP_{key}"] = value.decode("latin-1")
     return environ

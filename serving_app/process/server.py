@@ -14,12 +14,14 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 
 from flask import Flask
 
 from serving_app.errors import StartError
 from serving_app.process import shared, worker
 from serving_app.process.worker import START_FAILED
+from serving_app.runtime import descriptors
 from serving_app.runtime.journal import log
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Metrics
@@ -35,9 +37,9 @@ SHORT_LIFE = 1.0
 class Server:
     """Keeps the workers running."""
 
-    def __init__(self, config: Settings, listener: socket.socket, lifecycle: Lifecycle) -> None:
+    def __init__(self, config: Settings, listeners: Sequence[socket.socket], lifecycle: Lifecycle) -> None:
         self._config = config
-        self._listener = listener
+        self._listeners = listeners
         self._lifecycle = lifecycle
         self._metrics = Metrics(config.workers)
         self._app: Flask | None = None
@@ -48,6 +50,7 @@ class Server:
 
     def run(self) -> int:
         """Serve until told to stop; the exit code."""
+        descriptors.raise_limit()
         try:
             self._app = shared.open_app(self._config, self._lifecycle, self._metrics)
         except StartError as error:
@@ -86,9 +89,10 @@ class Server:
     def _fork(self, slot: int) -> None:
         # A new worker has this process's handlers, which mean nothing to it: hold signals back until it has its own.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        own = os.getpid()
         pid = os.fork()
         if pid == 0:
-            worker.main(slot, self._config, self._listener, self._lifecycle, self._metrics, self._app)
+            worker.main(slot, self._config, self._listeners, self._lifecycle, self._metrics, self._app, parent=own)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._pids[slot] = pid
         self._born[slot] = time.monotonic()
@@ -98,31 +102,38 @@ class Server:
         """Notice workers that ended, and end those that hang. Returns START_FAILED if the model cannot start."""
         now = time.monotonic()
         for slot, pid in enumerate(self._pids):
-            if not pid:
-                continue
-            row = self._metrics.rows[slot]
-            if now - row.beaten > self._config.hang_seconds:
+            if pid and now - self._metrics.rows[slot].beaten > self._config.hang_seconds:
                 log.error("worker hangs", extra={"data": {"worker": pid}})
                 os.kill(pid, signal.SIGKILL)
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if not ended:
-                continue
-            self._pids[slot] = 0
-            row.ended()
-            code = os.waitstatus_to_exitcode(status)
-            if code == START_FAILED:
-                return START_FAILED
-            if self._stop_at is None:
-                row.event("serving_worker_restarts_total")
-                log.error("worker ended", extra={"data": {"worker": pid, "code": code}})
-        return 0
+        failed = 0
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                # As the first process of a container this one inherits the children of others: they are buried too.
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+                if not pid:
+                    break
+                if pid in self._pids:
+                    code = self._ended(self._pids.index(pid), status, used.ru_utime + used.ru_stime)
+                    failed = failed or (code if code == START_FAILED else 0)
+        return failed
+
+    def _ended(self, slot: int, status: int, cpu_seconds: float) -> int:
+        pid, self._pids[slot] = self._pids[slot], 0
+        row = self._metrics.rows[slot]
+        row.ended(cpu_seconds)
+        code = os.waitstatus_to_exitcode(status)
+        if code != START_FAILED and self._stop_at is None:
+            row.event("serving_worker_restarts_total")
+            log.error("worker ended", extra={"data": {"worker": pid, "code": code}})
+        return code
 
     def _stopped(self) -> bool:
         """Tell the workers to finish; True once they all have."""
         if self._kill_at is None:
             self._kill_at = time.monotonic() + self._config.stop_seconds
             self._tell(signal.SIGTERM)
-            self._listener.close()
+            for listener in self._listeners:
+                listener.close()
         if time.monotonic() >= self._kill_at:
             log.error("requests were cut: they took too long after SIGTERM")
             self._tell(signal.SIGKILL)
@@ -140,10 +151,11 @@ class Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+    """Return a listening socket; that of `::` takes IPv4 too, where the system can.
 
     Raises:
         OSError: the address is not to be had.
     """
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    return socket.create_server((host, port), family=family, backlog=1024)
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, backlog=1024, dualstack_ipv6=both)

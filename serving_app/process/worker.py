@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 from flask import Flask
@@ -34,13 +35,26 @@ STUCK_SECONDS = 2.0
 
 
 def main(
-    slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecycle, metrics: Metrics, app: Flask | None
+    slot: int,
+    config: Settings,
+    listeners: Sequence[socket.socket],
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    app: Flask | None,
+    *,
+    parent: int,
 ) -> NoReturn:
-    """Be the worker of this slot, with the app of the main process or one of its own; ends the process."""
+    """Be the worker of this slot; ends the process.
+
+    Args:
+        listeners: for everybody, and, if there is a port for that, for probes and scrapers.
+        app: the main process's, or None to make one.
+        parent: the main process. It may have died already, so it cannot be asked for here.
+    """
     code = 1
     try:
         journal.start(aside=True)
-        code = _serve(slot, config, listener, lifecycle, metrics, app)
+        code = _serve(slot, config, listeners, lifecycle, metrics, app, parent)
     except StartError as error:
         if lifecycle.first_to_fail():
             sys.stderr.write(f"serving_app: {error}\n")
@@ -54,7 +68,13 @@ def main(
 
 
 def _serve(
-    slot: int, config: Settings, listener: socket.socket, lifecycle: Lifecycle, metrics: Metrics, app: Flask | None
+    slot: int,
+    config: Settings,
+    listeners: Sequence[socket.socket],
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    app: Flask | None,
+    parent: int,
 ) -> int:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -62,13 +82,13 @@ def _serve(
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     row = metrics.rows[slot]
-    parent = os.getppid()
     parts = (app or create_app(config, lifecycle, metrics, row)).extensions["serving"]
     parts.service.observe = row.inference
     front = Front(parts.service, parts.plain)
     peers = [peer for peer in metrics.rows if peer is not row]
     quick = parts.service.seconds <= QUICK_SECONDS
-    loop = Loop(listener, front, config, lifecycle, row, peers, quick=quick)
+    listener, *status = listeners
+    loop = Loop(listener, front, config, lifecycle, row, peers, quick=quick, status=status[0] if status else None)
     signal.signal(signal.SIGTERM, lambda *_: loop.stop())
     threading.Thread(
         target=_watch, args=(loop, parts.predictor, config, row, parent), name="watch", daemon=True

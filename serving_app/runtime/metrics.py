@@ -22,8 +22,9 @@ ROUTES = (
 )
 STATUSES: tuple[str, ...] = ("200", "204", "304", "400", "404", "405", "408", "411", "413", "414", "415", "417", "422")
 STATUSES += ("431", "500", "503", "other")
-REFUSED = ("queue", "late", "memory", "connections")
-"""Why a request got 503: the queue was too long, it had waited too long, too many bytes or connections were held."""
+REFUSED = ("queue", "late", "memory", "connections", "left", "unsent")
+"""Why a request was not computed: the queue was too long, it had waited too long, too many bytes or connections were
+held, its client had left; or why its answer was cut: too many bytes were not taken by their clients."""
 GAUGES = {
     "serving_requests_in_flight": "Requests being answered",
     "serving_queue_requests": "Requests that wait for a thread",
@@ -60,15 +61,18 @@ _GAUGES = _REFUSALS + len(REFUSED)
 _EVENTS = _GAUGES + len(GAUGES)
 _PID = _EVENTS + len(EVENTS)
 _BEAT = _PID + 1
-_CELLS = _BEAT + 1
+_CPU = _BEAT + 1
+_CELLS = _CPU + 1
 
 
 class Metrics:
     """The rows of all workers. An app of its own (in a test, under another server) has one row and uses it."""
 
     def __init__(self, workers: int = 1) -> None:
-        self._memory = mmap.mmap(-1, workers * _CELLS * 8)
+        self._memory = mmap.mmap(-1, (workers * _CELLS + 1) * 8)
         cells = memoryview(self._memory).cast("d")
+        self._told = cells[workers * _CELLS :]
+        """CPU time as last told: between a worker's end and its count it is nowhere, and a counter must not fall."""
         self.rows = [Row(cells[i * _CELLS : (i + 1) * _CELLS]) for i in range(workers)]
 
     @property
@@ -80,7 +84,8 @@ class Metrics:
         """Return all rows, added up, in Prometheus' text format."""
         total = [sum(cells) for cells in zip(*(row.cells for row in self.rows), strict=True)]
         pids = [int(row.cells[_PID]) for row in self.rows if row.cells[_PID]]
-        lines = [*_requests(total), *_histograms(total), *_numbers(total), *processes.lines(pids)]
+        used = self._told[0] = max(self._told[0], total[_CPU] + processes.cpu_seconds(pids))
+        lines = [*_requests(total), *_histograms(total), *_numbers(total), *processes.lines(pids, used)]
         return ("\n".join(lines) + "\n").encode()
 
 
@@ -144,8 +149,9 @@ class Row:
         self.cells[_PID] = pid
         self.cells[_BEAT] = now
 
-    def ended(self) -> None:
-        """The worker of this row is no more."""
+    def ended(self, cpu_seconds: float) -> None:
+        """The worker of this row is no more; it has used so much CPU time."""
+        self.cells[_CPU] += cpu_seconds
         self.began(0, 0.0)
 
     @property
@@ -174,7 +180,7 @@ def _requests(total: list[float]) -> Iterator[str]:
             count = total[_REQUESTS + r * len(STATUSES) + s]
             if count:
                 yield f'serving_requests_total{{route="{route}",status="{status}"}} {count}'
-    yield from _about("serving_refused_total", "counter", "Requests answered with 503, by why")
+    yield from _about("serving_refused_total", "counter", "Requests not computed, or answers cut, by why")
     for i, reason in enumerate(REFUSED):
         yield f'serving_refused_total{{reason="{reason}"}} {total[_REFUSALS + i]}'
 

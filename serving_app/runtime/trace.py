@@ -6,7 +6,8 @@ import itertools
 import os
 import re
 
-REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+REQUEST_ID = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,128}")
+"""Without a comma: two ids that were joined are none."""
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
 
 _prefix = ""

@@ -40,13 +40,18 @@ def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) ->
 
 
 class Service:
-    """A running service."""
+    """A running service.
 
-    def __init__(self, model_dir: Path, environ: Mapping[str, str]) -> None:
+    Args:
+        descriptors: how many files and connections each of its processes may have open, soft and hard limit.
+    """
+
+    def __init__(self, model_dir: Path, environ: Mapping[str, str], descriptors: int | None = None) -> None:
         self.port = free_port()
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        limited = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "serving_app", "--model-dir", str(model_dir), "--port", str(self.port)],
+            [*limited, sys.executable, "-m", "serving_app", "--model-dir", str(model_dir), "--port", str(self.port)],
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(filter(None, paths)),

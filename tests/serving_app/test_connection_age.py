@@ -4,100 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import socket
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from serving_app.http.answer import Answer
 from serving_app.http.lifetime import BEHIND_SECONDS, JITTER, last_moment
-from serving_app.http.loop import Loop
-from serving_app.runtime.lifecycle import Lifecycle
-from serving_app.runtime.metrics import Metrics
-from serving_app.settings import Settings
+from tests.serving_app.turning import ASK, OLD, OLD_KEPT, PREDICT, SLOW, Turning, answer, ask, closed, kept
 
 AGE = 45.0
-ASK = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n"
-PREDICT = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-SLOW = ASK.replace(b"/page", b"/slow")
-OLD = ASK.replace(b"HTTP/1.1", b"HTTP/1.0")
-OLD_KEPT = OLD.replace(b"Host: x", b"Connection: keep-alive")
-
-
-class Front:
-    """Answers everything; /slow when it is told to."""
-
-    batches = True
-
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-        self.go_on = threading.Event()
-
-    def quick(self, head: Any) -> Any:
-        return (lambda body: body) if head.path == "/score" else None
-
-    def predicts(self, head: Any) -> bool:
-        return bool(head.path == "/score")
-
-    def read(self, read: Any, body: bytes, request_id: str) -> bytes:
-        return body
-
-    def compute(self, calls: list[Any]) -> list[Answer]:
-        return [Answer(200, b"", b"score") for _ in calls]
-
-    def flask(self, head: Any, body: bytes, request_id: str, address: str) -> Answer:
-        if head.path == "/slow":
-            self.asked.set()
-            assert self.go_on.wait(30)
-        return Answer(200, b"", b"x" * 5_000_000 if head.path == "/large" else b"page")
-
-
-class Turning:
-    """A loop that turns in a thread, and its clock."""
-
-    def __init__(self, age: float) -> None:
-        self.now = 1000.0
-        self.front = Front()
-        self.lifecycle = Lifecycle()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        row = Metrics(1).rows[0]
-        row.began(os.getpid(), self.now)
-        config = Settings(max_connection_age_seconds=age, send_seconds=1000)
-        self._loop = Loop(
-            self._listener,
-            self.front,  # type: ignore[arg-type]
-            config,
-            self.lifecycle,
-            row,
-            [],
-            quick=True,
-            clock=lambda: self.now,
-        )
-        self._thread = threading.Thread(target=self._loop.run, daemon=True)
-        self._thread.start()
-
-    @contextlib.contextmanager
-    def client(self) -> Iterator[socket.socket]:
-        """A connection that has had its first answer, so that its age counts from now at the latest."""
-        with socket.create_connection(self._listener.getsockname(), timeout=30) as sock:
-            assert kept(ask(sock))
-            yield sock
-
-    def end(self) -> None:
-        self.front.go_on.set()
-        self.now += 1000
-        self._loop.stop()
-        self._thread.join(30)
-        self._listener.close()
-        assert not self._thread.is_alive()
 
 
 @pytest.fixture
 def turning() -> Iterator[Turning]:
-    loop = Turning(AGE)
+    loop = Turning(max_connection_age_seconds=AGE)
     yield loop
     loop.end()
 
@@ -111,40 +31,9 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def never() -> Iterator[Turning]:
     """A loop that does not look at the age."""
-    loop = Turning(0)
+    loop = Turning(max_connection_age_seconds=0)
     yield loop
     loop.end()
-
-
-def ask(sock: socket.socket, request: bytes = ASK) -> bytes:
-    """Send a request; the head of its answer, when all of that has come."""
-    sock.sendall(request)
-    return answer(sock)
-
-
-def answer(sock: socket.socket) -> bytes:
-    """Read one answer; its head."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        part = sock.recv(1)
-        assert part, "closed without an answer"
-        data += part
-    left = int(data.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    while left:
-        part = sock.recv(min(left, 65536))
-        assert part, "closed in the middle of an answer"
-        left -= len(part)
-    return data
-
-
-def kept(head: bytes) -> bool:
-    """Whether the answer leaves the connection open."""
-    return b"\r\nConnection: close\r\n" not in head
-
-
-def closed(sock: socket.socket) -> bool:
-    """Whether the service has closed it; waits for that."""
-    return sock.recv(1) == b""
 
 
 @pytest.mark.parametrize("request_", [ASK, PREDICT], ids=["page", "prediction"])

@@ -212,7 +212,7 @@ def test_without_its_packages_the_service_says_how_to_install_them(picture_dir: 
     words = [sys.executable, "-S", "-m", "serving_app", "--model-dir", str(picture_dir)]  # -S: no site-packages
     ended = subprocess.run(words, cwd=ROOT, env={}, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
-    assert "lacks flask, numpy, onnxruntime, orjson, PIL; install them:" in ended.stderr
+    assert "lacks flask, httptools, numpy, onnxruntime, orjson, PIL, uvloop; install them:" in ended.stderr
     assert ended.stderr.rstrip().endswith("requirements.txt")
     assert "Traceback" not in ended.stderr
 

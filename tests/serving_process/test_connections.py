@@ -141,14 +141,23 @@ def test_busy_connections_do_not(serve: Serve, picture_dir: Path) -> None:
 
 def test_bodies_on_their_way_are_bounded_in_memory(serve: Serve, picture_dir: Path) -> None:
     service = serve(picture_dir, SERVING_WORKERS="1", SERVING_MAX_HELD_BYTES="100000").wait_ready()
-    big = HEAD.replace(b"%d" % len(BODY), b"60000")
+    big = HEAD.replace(b"%d" % len(BODY), b"60001")
     with connected(service, 2) as (first, second):
-        first.sendall(big)
+        first.sendall(big + b" " * 60000)
         wait_until(lambda: answer(service, b"") is not None)
-        second.sendall(big)
+        second.sendall(big + b" " * 60000)
         assert everything(second).startswith(b"HTTP/1.1 503 ")
         first.close()
-        wait_until(lambda: (answer(service, big + b" " * 60000) or b"")[9:12] == b"400")
+        wait_until(lambda: (answer(service, big + b" " * 60001) or b"")[9:12] == b"400")
+
+
+def test_bodies_that_are_only_announced_take_no_room(serve: Serve, picture_dir: Path) -> None:
+    service = serve(picture_dir, SERVING_WORKERS="1", SERVING_MAX_HELD_BYTES="100000").wait_ready()
+    with connected(service, 40) as announced:
+        for connection in announced:
+            connection.sendall(HEAD.replace(b"%d" % len(BODY), b"60000") + b" ")
+        wait_until(lambda: answer(service, b"") is not None)
+        assert service.post("/score", score_body(picture(255)))[0] == 200
 
 
 def answer(service: Service, data: bytes) -> bytes | None:
@@ -158,6 +167,7 @@ def answer(service: Service, data: bytes) -> bytes | None:
         return connection.recv(65536) or None
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 REFUSED = [
     ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     ("no version", b"GET /\r\n\r\n", 400),
@@ -181,14 +191,28 @@ REFUSED = [
     ("another coding", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400),
     ("bad chunk", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
     ("chunk too long", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcde\r\n", 400),
-    ("chunks over the limit", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413),
+    (
+        "chunks over the limit",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n7530\r\n" + b"a" * 30000,
+        413,
+    ),
+    ("body over the limit", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n", 413),
+    ("a host that is none", b"GET / HTTP/1.1\r\nHost: a b/<>\r\n\r\n", 400),
+    ("request in trailers", CHUNKED + b"0\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("null in trailers", CHUNKED + b"0\r\nX: \0\r\n\r\n", 400),
+    ("bare carriage return in trailers", CHUNKED + b"0\r\nX: a\rb\r\n\r\n", 400),
+    ("trailer without a colon", CHUNKED + b"0\r\nX\r\n\r\n", 400),
+    ("trailer flood", CHUNKED + b"0\r\n" + b"X: y\r\n" * 1000 + b"\r\n", 431),
+    ("endless chunk line", CHUNKED + b"3;" + b"a" * 20000, 431),
+    ("fragment", b"GET /livez#x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("a proxy's request", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("unknown expectation", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-maybe\r\n\r\n", 417),
 ]
 
 
 @pytest.fixture
 def service(serve: Serve, picture_dir: Path) -> Service:
-    return serve(picture_dir).wait_ready()
+    return serve(picture_dir, SERVING_MAX_BODY_BYTES="20000").wait_ready()
 
 
 def test_what_is_not_unmistakably_http_is_refused(service: Service) -> None:
@@ -246,6 +270,42 @@ def test_head_has_the_length_and_no_body(service: Service) -> None:
         said = everything(connection)
     assert b"Content-Length: 3\r\n" in said
     assert said.endswith(b"\r\n\r\n")
+
+
+def test_a_refusal_of_head_has_no_body(service: Service) -> None:
+    with connected(service) as (connection,):
+        connection.sendall(b"HEAD /score HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert said.endswith(b"\r\n\r\n")
+
+
+def test_what_has_not_changed_has_no_length(service: Service) -> None:
+    with connected(service) as (connection,):
+        connection.sendall(b"GET /try.js HTTP/1.1\r\nHost: x\r\n\r\n")
+        tag = connection.recv(65536).partition(b"ETag: ")[2].partition(b"\r\n")[0]
+    with connected(service) as (connection,):
+        connection.sendall(b"GET /try.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIf-None-Match: %b\r\n\r\n" % tag)
+        said = everything(connection)
+    assert said.startswith(b"HTTP/1.1 304 ")
+    assert b"content-length" not in said.lower()
+
+
+def test_of_two_ids_none_is_taken(service: Service) -> None:
+    with connected(service) as (connection,):
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Request-Id: one\r\nX-Request-Id: two\r\n\r\n")
+        said = connection.recv(65536)
+    assert b"one" not in said
+    assert said.count(b"X-Request-Id: ") == 1
+
+
+def test_who_asks_for_another_protocol_is_answered_in_this_one(service: Service) -> None:
+    asks = HEAD[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n" + BODY
+    with connected(service) as (connection,):
+        connection.sendall(asks * 2 + b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        said = everything(connection)
+    assert said.count(b'"light"') == 2
+    assert said.endswith(b"ok\n")
 
 
 def test_the_trace_goes_on(service: Service) -> None:
