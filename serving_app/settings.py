@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving_app.errors import StartError
+from serving_app.runtime.browsers import ANY, ORIGIN
 from serving_app.runtime.cpus import usable_cpus
 
 
@@ -22,6 +23,8 @@ class Settings:
     host: str = "127.0.0.1"
     """Address to listen on. Loopback unless told otherwise; the image says 0.0.0.0."""
     port: int = 8080
+    status_port: int = 0
+    """A second port, for probes and metrics alone; the first then has no metrics. 0: all on one port."""
     workers: int = 1
     """Processes, each with a session of its own. The default follows the CPUs this process may use, two at most:
     more replicas are the cluster's business."""
@@ -58,6 +61,8 @@ class Settings:
     release that is in use now. 0: never, behind a gateway that chooses for each request."""
     hang_seconds: float = 20.0
     """A worker whose loop has not turned for so long is killed and replaced."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask and read answers, or `*` alone: pages of every origin. None by default."""
     access_log: bool = False
     """Log every request, not only those that fail with 5xx."""
     drain_seconds: float = 2.0
@@ -81,6 +86,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         model_dir=Path(environ.get("SERVING_MODEL_DIR") or base.model_dir),
         host=environ.get("SERVING_HOST") or base.host,
         port=_number(environ, "SERVING_PORT", base.port, low=1, high=65535),
+        status_port=_number(environ, "SERVING_STATUS_PORT", base.status_port, low=0, high=65535),
         workers=workers,
         model_workers=_number(environ, "SERVING_MODEL_WORKERS", max(1, cpus // workers), low=1),
         model_threads=_number(environ, "SERVING_MODEL_THREADS", cpus, low=1),
@@ -100,6 +106,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         )
         / 1000,
         hang_seconds=_number(environ, "SERVING_HANG_MS", int(base.hang_seconds * 1000), low=1000) / 1000,
+        cors_origins=_origins(environ, "SERVING_CORS_ORIGINS"),
         access_log=bool(_number(environ, "SERVING_ACCESS_LOG", 0, low=0, high=1)),
         drain_seconds=_number(environ, "SERVING_DRAIN_MS", int(base.drain_seconds * 1000), low=0) / 1000,
         stop_seconds=_number(environ, "SERVING_STOP_SECONDS", base.stop_seconds, low=1),
@@ -120,6 +127,17 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise StartError(f"{name} is not a setting; {hint}")
+
+
+def _origins(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in environ.get(name, "").split(",") if origin.strip())
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin) and origins != (ANY,):
+            raise StartError(
+                f"{name} holds {origin[:80]!r}; give origins as browsers name them, as https://app.example.org, "
+                "with commas between them, or * alone"
+            )
+    return origins
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, *, low: int, high: int = 2**31) -> int:

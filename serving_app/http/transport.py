@@ -17,6 +17,7 @@ from serving_app.http.body import Chunks
 from serving_app.http.connection import Connection
 from serving_app.http.head import END, Head, HeadError, parse
 from serving_app.http.lifetime import is_over, last_moment
+from serving_app.runtime.browsers import Browsers
 from serving_app.runtime.journal import log
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Row, route_of
@@ -48,6 +49,7 @@ class Transport:
     ) -> None:
         self._poller = poller
         self._config = config
+        self._browsers = Browsers(config.cors_origins)
         self._lifecycle = lifecycle
         self._row = row
         self._handle = handle
@@ -199,6 +201,7 @@ class Transport:
         trace = go_on(head.fields["traceparent"]) if "traceparent" in head.fields else None
         if trace is not None:
             more += b"traceparent: %b\r\n" % trace[1].encode()
+        more += self._browsers.lines(head.fields.get("origin"))
         if self._config.access_log or (answer.status >= 500 and answer.status != 503):  # those are counted
             log_request(head, name, trace, answer, seconds)
         data = answers.encode(answer, date=self._date, request_id=name, more=more, body=head.method != "HEAD")
@@ -214,9 +217,8 @@ class Transport:
         self._release(connection)
         self._row.request(route_of(head.path) if head else "other", str(error.status), 0.0)
         answer = refusal(error, retry_seconds=1 if error.status == 503 else 0)
-        data = answers.encode(
-            answer, date=self._date, request_id=request_id(None), more=b"Connection: close\r\n", body=True
-        )
+        more = b"Connection: close\r\n" + self._browsers.lines(head.fields.get("origin") if head else None)
+        data = answers.encode(answer, date=self._date, request_id=request_id(None), more=more, body=True)
         self._send(connection, data, last=True)
 
     def _send(self, connection: Connection, data: bytes, *, last: bool) -> None:
