@@ -181,6 +181,7 @@ class BareRelease:
             model_repository=self.spec.model.repository,
             source="0" * 40,
             actor="benchmarks",
+            stock=True,
             environment=environment.model_copy(update={"service_type": "NodePort"}),
         )
 

@@ -12,8 +12,10 @@ from serving_app.model import model_dir
 from serving_app.model.predictor import Predictor
 from serving_app.routes import score, status, try_page, v2
 from serving_app.routes.middleware import Middleware
+from serving_app.routes.preflight import answer_preflights
 from serving_app.routes.responses import handle_errors
 from serving_app.runtime import heap
+from serving_app.runtime.browsers import Browsers
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Metrics, Row
 from serving_app.service import Service
@@ -70,6 +72,8 @@ def create_app(
     limits = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
     app.register_blueprint(try_page.routes(model, identity, **limits))
     handle_errors(app)
+    browsers = Browsers(config.cors_origins)
+    answer_preflights(app, browsers)
     app.extensions["serving"] = Parts(service, predictor, app.wsgi_app)
-    app.wsgi_app = Middleware(app.wsgi_app, row, lifecycle)  # type: ignore[method-assign]
+    app.wsgi_app = Middleware(app.wsgi_app, row, lifecycle, browsers)  # type: ignore[method-assign]
     return app

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving_app.errors import StartError
+from serving_app.runtime.browsers import ANY, ORIGIN
 from serving_app.runtime.cpus import usable_cpus
 
 
@@ -63,6 +64,8 @@ class Settings:
     release that is in use now. 0: never, behind a gateway that chooses for each request."""
     hang_seconds: float = 20.0
     """A worker whose loop has not turned for so long is killed and replaced."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask and read answers, or `*` alone: pages of every origin. None by default."""
     access_log: bool = False
     """Log every request, not only those that fail with 5xx."""
     drain_seconds: float = 2.0
@@ -107,6 +110,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         )
         / 1000,
         hang_seconds=_number(environ, "SERVING_HANG_MS", int(base.hang_seconds * 1000), low=1000) / 1000,
+        cors_origins=_origins(environ, "SERVING_CORS_ORIGINS"),
         access_log=bool(_number(environ, "SERVING_ACCESS_LOG", 0, low=0, high=1)),
         drain_seconds=_number(environ, "SERVING_DRAIN_MS", int(base.drain_seconds * 1000), low=0) / 1000,
         stop_seconds=_number(environ, "SERVING_STOP_SECONDS", base.stop_seconds, low=1),
@@ -127,6 +131,17 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise StartError(f"{name} is not a setting; {hint}")
+
+
+def _origins(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in environ.get(name, "").split(",") if origin.strip())
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin) and origins != (ANY,):
+            raise StartError(
+                f"{name} holds {origin[:80]!r}; give origins as browsers name them, as https://app.example.org, "
+                "with commas between them, or * alone"
+            )
+    return origins
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, *, low: int, high: int = 2**31) -> int:

@@ -12,6 +12,7 @@ from serving_app.http.answer import Answer, refusal
 from serving_app.http.connection import Connection
 from serving_app.http.head import Head, HeadError
 from serving_app.http.lifetime import is_over
+from serving_app.runtime.browsers import Browsers
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Row, route_of
 from serving_app.runtime.trace import go_on, request_id
@@ -35,6 +36,7 @@ class Answering:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
+        self._browsers = Browsers(config.cors_origins)
         self._lifecycle = lifecycle
         self._row = row
         self._clock = clock
@@ -62,6 +64,7 @@ class Answering:
         trace = go_on(head.fields[b"traceparent"].decode("latin-1")) if b"traceparent" in head.fields else None
         if trace is not None:
             more += b"traceparent: %b\r\n" % trace[1].encode()
+        more += self._browsers.lines(_text(head.fields.get(b"origin")))
         if self._logs(answer.status):
             log_request(head.method, head.path, connection.address, name, answer.status, seconds, trace)
         data = answers.encode(answer, date=self._date, request_id=name, more=more, body=head.method != "HEAD")
@@ -82,10 +85,14 @@ class Answering:
             seconds = max(0.0, self._clock() - connection.since)
             log_request(method, path, connection.address, name, error.status, seconds, None)
         answer = refusal(error, retry_seconds=1 if error.status == 503 else 0)
-        data = answers.encode(
-            answer, date=self._date, request_id=name, more=b"Connection: close\r\n", body=method != "HEAD"
-        )
+        origin = head.fields.get(b"origin") if head else None
+        more = b"Connection: close\r\n" + self._browsers.lines(_text(origin))
+        data = answers.encode(answer, date=self._date, request_id=name, more=more, body=method != "HEAD")
         connection.send(data, last=True)
 
     def _logs(self, status: int) -> bool:
         return self._config.access_log or (status >= 500 and status != 503)  # those are counted
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("latin-1") if value is not None else None

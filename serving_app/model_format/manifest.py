@@ -54,7 +54,7 @@ class ImageSpec:
     width: int
     height: int
     mode: str = "RGB"
-    """"L" (grey) or "RGB"."""
+    """"L" (grey), or the order of the colours: "RGB" or "BGR"."""
     layout: str = "nchw"
     """"flat", "nchw" or "nhwc"."""
     mean: tuple[float, ...] = (0.0,)
@@ -64,6 +64,14 @@ class ImageSpec:
     """Dark on light becomes light on dark before anything else."""
     resample: str = "bilinear"
     """"nearest", "box", "bilinear", "bicubic" or "lanczos"."""
+    fit: str = "stretch"
+    """"stretch", "cover" (the middle is cut out) or "contain" (the rest is `padding`): these two keep proportions."""
+    resize: int = 0
+    """Of "cover": pixels that the shorter side is resized to before the middle is cut out; 0: as few as will do."""
+    padding: tuple[int, ...] = (0,)
+    """Of "contain": the colour around the picture, one number from 0 to 255, or red, green and blue."""
+    datatype: str = "FP32"
+    """The input's, taken from `inputs`: FP32, FP16 or UINT8."""
     top_k: int = 3
 
     @property

@@ -1,5 +1,5 @@
-"""Around every request where another WSGI server runs the app: count it, time it, name it, and while draining ask the
-client to leave. The service's own server does all of that itself."""
+"""Around every request where another WSGI server runs the app: count it, time it, name it, say to browsers what every
+answer says, and while draining ask the client to leave. The service's own server does all of that itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from serving_app.runtime.browsers import Browsers
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Row, route_of
 from serving_app.runtime.trace import go_on, request_id
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 class Middleware:
     """WSGI middleware. The request's id is taken from X-Request-Id or made up, and goes back in the same header."""
 
-    def __init__(self, app: WSGIApplication, row: Row, lifecycle: Lifecycle) -> None:
+    def __init__(self, app: WSGIApplication, row: Row, lifecycle: Lifecycle, browsers: Browsers) -> None:
         self._app = app
         self._row = row
         self._lifecycle = lifecycle
+        self._browsers = browsers
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -34,6 +36,7 @@ class Middleware:
             nonlocal status
             status = line[:3]
             headers.append(("X-Request-Id", name))
+            headers += self._browsers.headers(environ.get("HTTP_ORIGIN"))
             if trace:
                 headers.append(("traceparent", trace[1]))
             if self._lifecycle.draining:

@@ -14,6 +14,11 @@ SIZE: Schema = {"type": "integer", "minimum": 0}
 SCALARS = {"BOOL": "boolean", "BYTES": "string", "FP16": "number", "FP32": "number", "FP64": "number"}
 WHITE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 """A PNG of one white pixel."""
+PICTURE: Schema = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "description": "A PNG, JPEG, GIF, WebP or BMP in base64, with or without padding, URL-safe too, or as a data: URL",
+}
 SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
@@ -76,7 +81,7 @@ def schemas(model: ModelDir, *, max_batch: int) -> dict[str, Schema]:
 
 
 def _score_request(model: ModelDir, max_batch: int) -> Schema:
-    item: Schema = {"type": "string", "contentEncoding": "base64"} if model.image else {}
+    item: Schema = PICTURE if model.image else {}
     items: Schema = {"type": "array", "minItems": 1, "maxItems": max_batch, "items": item}
     about = "base64 pictures" if model.image else "rows of numbers"
     text = {"type": "string", "contentMediaType": "application/json", "description": f"JSON text of a list of {about}"}
@@ -147,7 +152,7 @@ def _output(tensor: Tensor) -> Schema:
 def _pictures(tensor: Tensor, max_batch: int) -> Schema:
     count = {"type": "integer", "minimum": 1, "maximum": max_batch}
     shape = {"type": "array", "prefixItems": [count, {"const": 1}], "minItems": 1, "maxItems": 2}
-    pictures = {"maxItems": max_batch, "minItems": 1, "items": {"type": "string", "contentEncoding": "base64"}}
+    pictures = {"maxItems": max_batch, "minItems": 1, "items": PICTURE}
     return _tensor(Tensor(tensor.name, "BYTES", ()), shape, pictures)
 
 

@@ -28,12 +28,14 @@ POLICY = "; ".join(
 """Nothing from elsewhere, nothing inline, in nobody's frame. `blob:` is the picture that the person chose."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+
+OF_IMAGE = ("width", "height", "mode", "invert", "fit", "resize", "padding")
+"""Members of model.json's `image` that the page has to know."""
 
 
 def routes(model: ModelDir, passport: Passport, *, max_batch: int, max_body_bytes: int) -> Blueprint:
@@ -72,6 +74,6 @@ def _facts(model: ModelDir, passport: Passport, max_body_bytes: int) -> dict[str
         "scores": model.scores,
         "inputs": [{"name": t.name, "datatype": t.datatype, "shape": t.shape} for t in model.inputs],
         "outputs": [{"name": t.name, "datatype": t.datatype, "shape": t.shape} for t in model.outputs],
-        "image": image and {"width": image.width, "height": image.height, "mode": image.mode, "invert": image.invert},
+        "image": image and {name: getattr(image, name) for name in OF_IMAGE},
         "max_body_bytes": max_body_bytes,
     }

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.webdriver import Browser, missing, packaged
 from tests.serving_app import models
 from tests.serving_app.running import ROOT, Service
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Where a browser is a package, its absence is a fault and no reason to skip.
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing()) and not packaged(), reason=missing())]
@@ -100,10 +105,68 @@ def test_a_chosen_picture_is_read(digits: Service, browse: Callable[..., Browser
     assert browser.complaints() == []
 
 
+@pytest.mark.parametrize("number", [6, 8, 3, 1])
+def test_a_phones_photo_is_read_as_it_is_shown(
+    digits: Service, browse: Callable[..., Browser], tmp_path: Path, number: int
+) -> None:
+    scene = seven()
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(phone_photo(scene, number))
+    browser = browse(digits)
+    browser.run("document.getElementById('file').hidden = false")
+    browser.keys("#file", str(path))
+    browser.wait(lambda: answer(browser, "7"), "the answer 7")
+    if folder := os.environ.get("NIGHTFERRY_SCREENSHOTS"):
+        browser.screenshot(Path(folder) / f"try-photo-{number}.png")
+    shown = browser.run(PAD_LIGHTNESS, scene.width / scene.height)
+    assert shown == pytest.approx(cells(scene), abs=25), "what the page shows is not the upright photo"
+    assert shown != pytest.approx(cells(scene.transpose(2)), abs=25), "the scene looks the same when it is turned"
+    assert browser.complaints() == []
+
+
+def seven() -> Image.Image:
+    """A photo, higher than wide, of a seven, which is no seven on its side or on its head."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    samples = load_digits()
+    digit = samples.images[list(samples.target).index(7)]
+    return Image.open(io.BytesIO(grey_png(digit))).resize((480, 640), Image.Resampling.BILINEAR)
+
+
+def phone_photo(scene: Image.Image, number: int) -> bytes:
+    """Return a scene as a phone stores it that was held on its side (6, 8) or upside down (3)."""
+    from PIL import Image
+
+    stored = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270, 3: Image.Transpose.ROTATE_180}
+    exif = Image.Exif()
+    exif[0x0112] = number
+    buffer = io.BytesIO()
+    (scene.transpose(stored[number]) if number in stored else scene).convert("RGB").save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+def cells(scene: Image.Image) -> list[float]:
+    """Return how light a scene is in 4 x 4 parts."""
+    from PIL import Image
+
+    return [float(value) for value in scene.resize((4, 4), Image.Resampling.BOX).tobytes()]
+
+
+PAD_LIGHTNESS = """
+const pad = document.getElementById('pad');
+const [w, h] = [Math.round(pad.height * arguments[0]), pad.height];
+const pixels = pad.getContext('2d').getImageData((pad.width - w) / 2, 0, w, h).data;
+const sums = Array(16).fill(0);
+for (let y = 0; y < h; y++)
+  for (let x = 0; x < w; x++) sums[Math.floor(y * 4 / h) * 4 + Math.floor(x * 4 / w)] += pixels[(y * w + x) * 4];
+return sums.map((sum) => sum / (w * h / 16));
+"""
+"""How light the paper is in 4 x 4 parts of where the photo lies; its width over its height is the argument."""
+
+
 def grey_png(image: object) -> bytes:
     """Return a data set's digit as dark ink on white paper."""
-    import io
-
     import numpy as np
     from PIL import Image
 

@@ -47,8 +47,8 @@ def start(path: Path) -> None:
             "declared FP64, the model's is FP32",
         ),
         (
-            {"inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 4]}]},
-            "is UINT8, and a picture becomes FP32",
+            {"inputs": [{"name": "image", "datatype": "INT64", "shape": [-1, 4]}]},
+            "is INT64, and a picture becomes FP32, FP16, UINT8",
         ),
         (
             {"files": [{"name": "../x", "size": 1, "sha256": "0" * 64}]},
@@ -88,6 +88,28 @@ def start(path: Path) -> None:
         ({"image": {**IMAGE, "scale": float("nan")}}, "image.scale is nan; give a number"),
         ({"image": {**IMAGE, "invert": "no"}}, "image.invert is 'no'; give true or false"),
         ({"image": {**IMAGE, "resample": "fast"}}, "image.resample is 'fast'; one of nearest"),
+        ({"image": {**IMAGE, "fit": "fill"}}, "image.fit is 'fill'; one of stretch, cover, contain"),
+        ({"image": {**IMAGE, "resize": 4}}, 'image.resize goes with "fit": "cover"'),
+        ({"image": {**IMAGE, "fit": "cover", "resize": 1}}, "image.resize is 1, too little to cut 2 x 2"),
+        ({"image": {**IMAGE, "padding": [1]}}, 'image.padding goes with "fit": "contain"'),
+        ({"image": {**IMAGE, "fit": "contain", "padding": [1, 2]}}, "image.padding wants 1 or 3"),
+        ({"image": {**IMAGE, "fit": "contain", "padding": [256]}}, "image.padding wants 1 or 3 whole numbers"),
+        ({"image": {**IMAGE, "fit": "contain", "padding": [1, 2, 3]}}, "image.padding wants 1 number"),
+        ({"image": {**IMAGE, "datatype": "FP16"}}, "image.datatype is not a member"),
+        (
+            {
+                "image": {**IMAGE, "mean": [0.5]},
+                "inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 4]}],
+            },
+            "image makes numbers from -0.5 to 254.5, which UINT8 does not hold",
+        ),
+        (
+            {
+                "image": {**IMAGE, "std": [1e-5]},
+                "inputs": [{"name": "image", "datatype": "FP16", "shape": [-1, 4]}],
+            },
+            "image makes numbers from 0 to 100000, which FP16 does not hold",
+        ),
         ({"image": [1]}, "image is a list; give an object"),
         ({"labels": "abc"}, "labels is 'abc'; give a list"),
         ({"labels": ["a", 2, "c"]}, "labels holds something else than texts"),

@@ -63,7 +63,10 @@ def test_every_script_is_loaded_and_none_that_is_not_there() -> None:
 
 def test_what_the_page_knows(client: FlaskClient, sum_client: FlaskClient) -> None:
     facts = client.get("/try.json").json
-    assert facts["image"] == {"width": 2, "height": 2, "mode": "L", "invert": False}
+    assert facts["image"] == {
+        **{"width": 2, "height": 2, "mode": "L", "invert": False},
+        **{"fit": "stretch", "resize": 0, "padding": [0]},
+    }
     assert facts["labels"] == ["dark", "middling", "light"]
     assert sum_client.get("/try.json").json["inputs"] == [
         {"name": "a", "datatype": "FP32", "shape": [-1, 2]},

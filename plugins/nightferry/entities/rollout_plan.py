@@ -22,4 +22,6 @@ class RolloutPlan(Frozen):
     source: str
     """The commit."""
     actor: str
+    stock: bool
+    """Whether the app is the stock service, which answers probes and scrapers on a port of their own."""
     environment: Environment

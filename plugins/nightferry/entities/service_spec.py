@@ -26,6 +26,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 
+STOCK = "serving_app"
+"""The stock service's folder."""
 CLUSTER = "nightferry_cluster"
 """The Airflow connection of the cluster where a service file names none."""
 
@@ -50,6 +52,11 @@ class Source(Frozen):
     """The folder of the app in the repository; it becomes /app/<last part> in the image."""
     tests: str | None = "tests/serving_app"
     """The folder of the app's unit tests, run in the image's test stage; null for none."""
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether the app is the stock service, of which it is known how it is set, probed and left."""
+        return self.path.rstrip("/").rpartition("/")[2] == STOCK
 
 
 class ModelSource(Frozen):
@@ -132,6 +139,9 @@ class Resources(Frozen):
     memory: str = "256Mi"
     cpu_limit: str = "1"
     memory_limit: str = "1Gi"
+    ephemeral_storage: str = "64Mi"
+    ephemeral_storage_limit: str = "256Mi"
+    """The file system is read-only: what counts is the log, of which a node keeps 50 MiB if nothing else is said."""
 
 
 class Environment(Frozen):
@@ -149,10 +159,20 @@ class Environment(Frozen):
     """How users reach the service; unset, the setting NIGHTFERRY_SERVICE_TYPE decides."""
     dns_label: str | None = None
     """The DNS label of the load balancer's address on AKS."""
+    settings: dict[str, str] = Field(default_factory=dict)
+    """Variables of the release's containers: the stock service's own, `SERVING_…`, and no secrets."""
     ready_seconds: int = Field(default=120, ge=5, le=3600)
     """How long a rollout waits for its pods to be ready."""
     warm_minutes: int = Field(default=30, ge=0, le=7 * 24 * 60)
     """How long the release before stays running after the switch, so that going back is a switch."""
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        """YAML makes numbers of what a container gets as texts."""
+        if not isinstance(value, dict):
+            return value
+        return {name: str(item) if type(item) is int else item for name, item in value.items()}
 
 
 class ServiceSpec(Frozen):

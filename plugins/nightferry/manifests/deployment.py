@@ -44,7 +44,7 @@ def deployment(plan: RolloutPlan, replicas: int | None = None) -> dict[str, Any]
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "selector": {"matchLabels": names.selector(plan.service, plan.release)},
             "template": {
-                "metadata": {"labels": labels, "annotations": names.identity(plan)},
+                "metadata": {"labels": labels, "annotations": names.identity(plan) | names.scraping(plan)},
                 "spec": _pod(plan),
             },
         },
@@ -86,11 +86,19 @@ def _container(plan: RolloutPlan) -> dict[str, Any]:
         "name": CONTAINER,
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
-        "ports": [{"name": "http", "containerPort": names.PORT}],
-        "env": [{"name": name, "value": value} for name, value in names.passport(plan).items()],
+        "ports": [{"name": name, "containerPort": port} for name, port in names.ports(plan).items()],
+        "env": [{"name": name, "value": value} for name, value in _variables(plan).items()],
         "resources": {
-            "requests": {"cpu": resources.cpu, "memory": resources.memory},
-            "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
+            "requests": {
+                "cpu": resources.cpu,
+                "memory": resources.memory,
+                "ephemeral-storage": resources.ephemeral_storage,
+            },
+            "limits": {
+                "cpu": resources.cpu_limit,
+                "memory": resources.memory_limit,
+                "ephemeral-storage": resources.ephemeral_storage_limit,
+            },
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -99,18 +107,22 @@ def _container(plan: RolloutPlan) -> dict[str, Any]:
         },
         # Who waits for a start that takes too long is the rollout, by `ready_seconds`. On a node whose processors are
         # taken, ending what is slow makes it slower: every start takes more of them than any answer.
-        "startupProbe": _probe("/readyz", period=1, failures=max(START_SECONDS, plan.environment.ready_seconds)),
-        "readinessProbe": _probe("/readyz", period=2, failures=2),
-        "livenessProbe": _probe("/livez", period=10, failures=LIVE_FAILURES, timeout=10),
+        "startupProbe": _probe(plan, "/readyz", period=1, failures=max(START_SECONDS, plan.environment.ready_seconds)),
+        "readinessProbe": _probe(plan, "/readyz", period=2, failures=2),
+        "livenessProbe": _probe(plan, "/livez", period=10, failures=LIVE_FAILURES, timeout=10),
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         # A crashed pod's status then holds its last words.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 
-def _probe(path: str, period: int, failures: int, timeout: int = 2) -> dict[str, Any]:
+def _variables(plan: RolloutPlan) -> dict[str, str]:
+    return dict(sorted(plan.environment.settings.items())) | names.passport(plan)
+
+
+def _probe(plan: RolloutPlan, path: str, period: int, failures: int, timeout: int = 2) -> dict[str, Any]:
     return {
-        "httpGet": {"path": path, "port": "http"},
+        "httpGet": {"path": path, "port": names.STATUS if plan.stock else names.HTTP},
         "periodSeconds": period,
         "timeoutSeconds": timeout,
         "failureThreshold": failures,

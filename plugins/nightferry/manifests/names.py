@@ -40,8 +40,12 @@ WARM_UNTIL = "nightferry.dev/warm-until"
 REPLICAS = "nightferry.dev/replicas"
 """On a Deployment that was scaled to zero: how many pods it had."""
 
-PORT = 8080
-"""The container's port."""
+HTTP, PORT = "http", 8080
+"""The container's port, which users reach."""
+STATUS, STATUS_PORT = "status", 8081
+"""The stock service's port for probes and scrapers, which no Service leads to; its image sets SERVING_STATUS_PORT."""
+SCRAPES = "nightferry.dev/scrapes"
+"""On a namespace: "true" where pods live that may read services' metrics. An operator sets it."""
 
 
 def labels(service: str, release: str | None = None) -> dict[str, str]:
@@ -73,6 +77,22 @@ def identity_of(manifest: Mapping[str, Any]) -> dict[str, str]:
 def annotations_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     """An object's annotations."""
     return dict(manifest["metadata"].get("annotations") or {})
+
+
+def ports(plan: RolloutPlan) -> dict[str, int]:
+    """The container's ports by their names."""
+    return {HTTP: PORT} | ({STATUS: STATUS_PORT} if plan.stock else {})
+
+
+def scraping(plan: RolloutPlan) -> dict[str, str]:
+    """The annotations of pods that Prometheus' usual configuration for pods reads."""
+    if not plan.stock:
+        return {}
+    return {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(STATUS_PORT),
+        "prometheus.io/path": "/metrics",
+    }
 
 
 def passport(plan: RolloutPlan) -> dict[str, str]:

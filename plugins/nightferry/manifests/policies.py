@@ -11,7 +11,8 @@ Manifest = dict[str, Any]
 
 
 def network_policy(service: str) -> Manifest:
-    """Requests come in on the service's port; nothing goes out: a service needs nobody to answer."""
+    """Requests come in on the service's port, from anywhere; metrics are read from namespaces that carry the label for
+    it, and probes come from the node, which no policy keeps out. Nothing goes out: a service needs nobody to answer."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -19,7 +20,13 @@ def network_policy(service: str) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": names.selector(service)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"ports": [{"port": names.PORT, "protocol": "TCP"}]}],
+            "ingress": [
+                {"ports": [{"port": names.PORT, "protocol": "TCP"}]},
+                {
+                    "ports": [{"port": names.STATUS_PORT, "protocol": "TCP"}],
+                    "from": [{"namespaceSelector": {"matchLabels": {names.SCRAPES: "true"}}}],
+                },
+            ],
         },
     }
 

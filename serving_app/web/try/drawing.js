@@ -7,8 +7,9 @@ export class Drawing {
   photo = null;
   strokes = []; // {points: [{x, y}], size}, in the paper's pixels
 
-  constructor(width, height, paper, ink) {
-    Object.assign(this, { width, height, paper, ink });
+  /** `image` is the member of model.json: how the service fits pictures. */
+  constructor(width, height, paper, ink, image) {
+    Object.assign(this, { width, height, paper, ink, image });
   }
 
   get empty() {
@@ -27,11 +28,7 @@ export class Drawing {
   /** Paints all of it as a person sees it. */
   paint(context) {
     this.#fill(context);
-    if (this.photo) {
-      const scale = Math.min(this.width / this.photo.width, this.height / this.photo.height);
-      const [w, h] = [this.photo.width * scale, this.photo.height * scale];
-      context.drawImage(this.photo, (this.width - w) / 2, (this.height - h) / 2, w, h);
-    }
+    if (this.photo) context.drawImage(this.photo, ...this.#centred(Math.min));
     this.#draw(context);
   }
 
@@ -39,16 +36,26 @@ export class Drawing {
   sent(fit) {
     const made = canvas(this.width, this.height);
     const context = made.getContext("2d");
-    this.#fill(context);
-    if (this.photo) context.drawImage(this.photo, 0, 0, made.width, made.height);
+    const { fit: fitted, padding } = this.image;
+    this.#fill(context, this.photo && fitted === "contain" ? `rgb(${colour(padding)})` : this.paper);
+    const all = [0, 0, made.width, made.height];
+    const places = { cover: () => this.#centred(Math.max), contain: () => this.#centred(Math.min), stretch: () => all };
+    if (this.photo) context.drawImage(this.photo, ...places[fitted]());
     if (fit && !this.photo && this.strokes.length) this.#centre(context);
     this.#draw(context);
     return made;
   }
 
-  #fill(context) {
-    context.fillStyle = this.paper;
+  #fill(context, style = this.paper) {
+    context.fillStyle = style;
     context.fillRect(0, 0, this.width, this.height);
+  }
+
+  /** Left, top, width and height of the photo in the middle: all of it (Math.min), or as much as covers (Math.max). */
+  #centred(pick) {
+    const scale = pick(this.width / this.photo.width, this.height / this.photo.height);
+    const [w, h] = [this.photo.width * scale, this.photo.height * scale];
+    return [(this.width - w) / 2, (this.height - h) / 2, w, h];
   }
 
   #centre(context) {
@@ -73,6 +80,8 @@ export class Drawing {
   }
 }
 
+const colour = (padding) => (padding.length === 3 ? padding : [padding[0], padding[0], padding[0]]);
+
 /** A curve through the middles between the points, which a hand's few points a second become smooth by. */
 function trace(context, points) {
   const last = points.at(-1);
@@ -85,7 +94,8 @@ function trace(context, points) {
 }
 
 /** Shows a picture at the model's size. */
-export function shrink(picture, small, width, height, grey) {
+export function shrink(picture, small, image) {
+  const { width, height, resize } = image;
   [small.width, small.height] = [width, height];
   small.classList.toggle("coarse", Math.max(width, height) < 64);
   // Halving first is what keeps thin strokes: one step from 560 to 8 would look at few of the pixels.
@@ -96,6 +106,8 @@ export function shrink(picture, small, width, height, grey) {
     from = half;
   }
   const context = small.getContext("2d");
-  context.filter = grey ? "grayscale(1)" : "none";
-  context.drawImage(from, 0, 0, width, height);
+  context.filter = image.mode === "L" ? "grayscale(1)" : "none";
+  const part = resize ? Math.min(width, height) / resize : 1; // the middle is cut out
+  const [w, h] = [from.width * part, from.height * part];
+  context.drawImage(from, (from.width - w) / 2, (from.height - h) / 2, w, h, 0, 0, width, height);
 }

@@ -14,7 +14,8 @@ export function pictures(facts, answer) {
   pad.width = Math.round(SIDE * Math.min(1, width / height));
   pad.height = Math.round(SIDE * Math.min(1, height / width));
   // A grey model that does not invert was taught light strokes on black, as MNIST is.
-  const drawing = new Drawing(pad.width, pad.height, ...(grey && !invert ? ["#000", "#fff"] : ["#fff", "#16181d"]));
+  const [paper, ink] = grey && !invert ? ["#000", "#fff"] : ["#fff", "#16181d"];
+  const drawing = new Drawing(pad.width, pad.height, paper, ink, facts.image);
   const context = pad.getContext("2d", { willReadFrequently: true });
   let timer = 0;
 
@@ -35,7 +36,7 @@ export function pictures(facts, answer) {
 
   function look() {
     const picture = drawing.sent($("fit").checked);
-    shrink(picture, $("preview"), width, height, grey);
+    shrink(picture, $("preview"), facts.image);
     return picture;
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +105,58 @@ def test_a_load_balancer_is_what_users_get_where_nothing_is_said() -> None:
     assert found["spec"]["type"] == "LoadBalancer"
     label = found["metadata"]["annotations"]["service.beta.kubernetes.io/azure-dns-label-name"]
     assert label == "digits-team"
+
+
+def container(**changes: Any) -> dict[str, Any]:
+    (found,) = deployment(plan().model_copy(update=changes))["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+def test_the_service_files_settings_are_set_and_the_passport_stays_as_it_is() -> None:
+    settings = {"SERVING_MAX_PIXELS": "5", "NIGHTFERRY_RELEASE": "another"}
+    (found,) = deployment(plan(settings=settings))["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in found["env"]}
+    assert variables == {"SERVING_MAX_PIXELS": "5", **names.passport(plan())}
+    assert len(found["env"]) == len(variables)
+
+
+def test_probes_and_scrapers_have_a_port_that_no_service_leads_to() -> None:
+    stock = container()
+    ports = {port["name"]: port["containerPort"] for port in stock["ports"]}
+    assert ports == {"http": 8080, "status": 8081}
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert stock[probe]["httpGet"]["port"] == "status"
+    notes = deployment(plan())["spec"]["template"]["metadata"]["annotations"]
+    assert (notes["prometheus.io/port"], notes["prometheus.io/path"]) == ("8081", "/metrics")
+    for made in objects():
+        if made["kind"] == "Service":
+            assert [port["targetPort"] for port in made["spec"]["ports"]] == ["http"]
+
+
+def test_the_image_listens_where_the_objects_say() -> None:
+    recipe = (Path(__file__).parents[3] / "docker" / "serving" / "Dockerfile").read_text(encoding="utf-8")
+    assert f"SERVING_STATUS_PORT={names.STATUS_PORT}" in recipe
+
+
+def test_an_app_of_its_own_is_probed_where_users_are() -> None:
+    own = container(stock=False)
+    assert [port["containerPort"] for port in own["ports"]] == [8080]
+    assert {own[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {"http"}
+    made = deployment(plan().model_copy(update={"stock": False}))
+    assert not any(name.startswith("prometheus.io/") for name in made["spec"]["template"]["metadata"]["annotations"])
+
+
+def test_who_may_come_in() -> None:
+    users, scrapers = policies.network_policy("digits")["spec"]["ingress"]
+    assert users == {"ports": [{"port": 8080, "protocol": "TCP"}]}
+    assert [port["port"] for port in scrapers["ports"]] == [8081]
+    assert scrapers["from"] == [{"namespaceSelector": {"matchLabels": {"nightferry.dev/scrapes": "true"}}}]
+
+
+def test_a_pod_asks_for_ephemeral_storage_and_has_a_limit() -> None:
+    found = container()["resources"]
+    assert found["requests"]["ephemeral-storage"] == "64Mi"
+    assert found["limits"]["ephemeral-storage"] == "256Mi"
 
 
 def test_two_releases_share_no_pods() -> None:

@@ -382,6 +382,18 @@ def test_settings_that_reach_the_pods_are_rolled_out_with_the_same_image(release
     assert released.decide("run:after").reason == Reason.UNCHANGED
 
 
+def test_a_setting_of_the_service_is_rolled_out_and_pinned(released: World):
+    settings = {"SERVING_MAX_PIXELS": "50000000"}
+    released.spec = with_environment(released.spec, settings=settings)
+    decision = released.decide("run:settings")
+    assert (decision.go, decision.reason) == (True, Reason.NEW_SETTINGS)
+    assert "production.settings" in decision.sentence
+    assert decision.service_spec is not None
+    assert decision.service_spec.environments[-1].settings == settings
+    released.release(decision)
+    assert released.decide("run:after").reason == Reason.UNCHANGED
+
+
 @pytest.mark.parametrize("change", ["owner", "schedule", "gates", "warm_minutes"])
 def test_settings_that_stay_here_change_nothing(released: World, change: str):
     if change == "warm_minutes":

@@ -241,6 +241,10 @@ CONTRACT = [
 ]
 
 
+def test_metrics_may_be_on_a_port_of_their_own(twist: Twist):
+    assert twist("/metrics", lambda status, body: (404, b"")).faults == ()
+
+
 @pytest.mark.parametrize(("path", "change"), CONTRACT)
 def test_what_breaks_the_contract_is_found(twist: Twist, path: str, change: Callable[[int, bytes], tuple[int, bytes]]):
     report = twist(path, change)

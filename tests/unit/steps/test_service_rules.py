@@ -33,6 +33,10 @@ def asking(**changes: Any) -> dict[str, Any]:
     return place(resources=changes)
 
 
+def setting(**settings: Any) -> dict[str, Any]:
+    return place(settings=settings)
+
+
 WRONG = [
     ({"owner": "  "}, "owner"),
     ({"schedule": {"cron": "0 2 31 2 *"}}, "schedule.cron"),
@@ -84,6 +88,22 @@ WRONG = [
     (asking(memory="400m"), "environments.0.resources.memory"),
     (asking(cpu_limit="1 cpu"), "environments.0.resources.cpu_limit"),
     (asking(memory_limit="1gb"), "environments.0.resources.memory_limit"),
+    (asking(ephemeral_storage="lots"), "environments.0.resources.ephemeral_storage"),
+    (asking(ephemeral_storage="1Gi"), "environments.0.resources.ephemeral_storage"),  # the limit left out is 256Mi
+    (asking(ephemeral_storage_limit="1m"), "environments.0.resources.ephemeral_storage_limit"),
+    (setting(SERVING_MAX_PIXEL="5"), "environments.0.settings.SERVING_MAX_PIXEL"),
+    (setting(SERVING_MAX_PIXELS="0"), "environments.0.settings.SERVING_MAX_PIXELS"),
+    (setting(SERVING_MAX_PIXELS="many"), "environments.0.settings.SERVING_MAX_PIXELS"),
+    (setting(SERVING_MAX_PIXELS=""), "environments.0.settings.SERVING_MAX_PIXELS"),
+    (setting(SERVING_CORS_ORIGINS="app.example.org"), "environments.0.settings.SERVING_CORS_ORIGINS"),
+    (setting(SERVING_CORS_ORIGINS="https://ada:hunter2@a.example"), "environments.0.settings.SERVING_CORS_ORIGINS"),
+    (setting(SERVING_PORT="9000"), "environments.0.settings.SERVING_PORT"),
+    (setting(SERVING_STATUS_PORT="9000"), "environments.0.settings.SERVING_STATUS_PORT"),
+    (setting(SERVING_MODEL_DIR="/m"), "environments.0.settings.SERVING_MODEL_DIR"),
+    (setting(SERVING_HOST="::"), "environments.0.settings.SERVING_HOST"),
+    (setting(NIGHTFERRY_RELEASE="x"), "environments.0.settings.NIGHTFERRY_RELEASE"),
+    (setting(PYTHONPATH="/tmp"), "environments.0.settings.PYTHONPATH"),
+    ({"source": {"path": "app"}, **setting(SERVING_MAX_PIXELS="5")}, "environments.0.settings"),
     (asking(cpu="1001m"), "environments.0.resources.cpu"),  # the limit left out is 1
     (asking(memory="2Gi", memory_limit="2G"), "environments.0.resources.memory"),
     ({"description": "see https://a.example/c?sig=hunter2"}, "description"),
@@ -118,6 +138,8 @@ def test_what_the_night_would_refuse_is_named_by_its_key(tmp_path: Path, changes
         {"schedule": {"cron": "0 2 29 2 *"}},
         place(dns_label="d" * 63),
         place(autoscale={"minimum": 1, "maximum": 4}),
+        setting(SERVING_MAX_PIXELS=50_000_000, SERVING_MODEL_MS="9000", SERVING_CORS_ORIGINS="https://a.example"),
+        setting(),
         asking(cpu="1", memory="1Gi"),
         asking(cpu="2", cpu_limit="2000m", memory="1e9", memory_limit="1G"),
     ],
@@ -128,6 +150,18 @@ def test_what_the_night_takes_is_taken(tmp_path: Path, changes: dict[str, Any]):
     loaded = load_services(tmp_path, {})
     assert loaded.problems == []
     assert list(loaded.specs) == ["digits"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        (setting(SERVING_MAX_PIXELS=1.5), "environments.0.settings.SERVING_MAX_PIXELS"),
+        (setting(SERVING_ACCESS_LOG=True), "environments.0.settings.SERVING_ACCESS_LOG"),
+        (place(settings=["SERVING_MAX_PIXELS"]), "environments.0.settings"),
+    ],
+)
+def test_settings_are_texts_or_whole_numbers(tmp_path: Path, changes: dict[str, Any], key: str):
+    assert f"{key}: " in problem_of(tmp_path, **changes)
 
 
 def test_every_wrong_key_of_a_file_is_named_at_once(tmp_path: Path):

@@ -16,6 +16,7 @@ from nightferry.entities.service_file.git_address import check_git_address
 from nightferry.entities.service_file.git_ref import check_git_ref
 from nightferry.entities.service_file.image_repository import ImageRepository
 from nightferry.entities.service_file.quantity import cpu, memory
+from nightferry.entities.service_file.settings import settings_faults
 from nightferry.entities.service_spec import Environment, Gate, ModelSource, Resources, Schedule, ServiceSpec, Source
 from nightferry.masking import mask
 
@@ -51,7 +52,7 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     if spec.gates.accuracy:
         yield from _checked("gates.accuracy", _check_share, spec.gates.accuracy)
     for number, environment in enumerate(spec.environments):
-        for key, what in _environment(spec.service, environment):
+        for key, what in (*_environment(spec.service, environment), *settings_faults(spec.source, environment)):
             yield f"environments.{number}.{key}", what
 
 
@@ -141,6 +142,8 @@ def _resources(resources: Resources) -> Iterator[Fault]:
         *_checked("resources.memory", memory, resources.memory),
         *_checked("resources.cpu_limit", cpu, resources.cpu_limit),
         *_checked("resources.memory_limit", memory, resources.memory_limit),
+        *_checked("resources.ephemeral_storage", memory, resources.ephemeral_storage),
+        *_checked("resources.ephemeral_storage_limit", memory, resources.ephemeral_storage_limit),
     ]
     yield from wrong
     if wrong:
@@ -149,6 +152,12 @@ def _resources(resources: Resources) -> Iterator[Fault]:
         yield "resources.cpu", f"{resources.cpu} is more than cpu_limit allows ({resources.cpu_limit})"
     if memory(resources.memory) > memory(resources.memory_limit):
         yield "resources.memory", f"{resources.memory} is more than memory_limit allows ({resources.memory_limit})"
+    if memory(resources.ephemeral_storage) > memory(resources.ephemeral_storage_limit):
+        yield (
+            "resources.ephemeral_storage",
+            f"{resources.ephemeral_storage} is more than ephemeral_storage_limit allows "
+            f"({resources.ephemeral_storage_limit})",
+        )
 
 
 def _secrets(value: Any, key: str = "") -> Iterator[Fault]:

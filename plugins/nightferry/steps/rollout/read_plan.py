@@ -44,6 +44,7 @@ def read_plan(entries: Sequence[LedgerEntry], environment: str) -> RolloutPlan:
         model_repository=spec.model.repository,
         source=decision.candidate.source.commit,
         actor=decision.actor,
+        stock=spec.source.is_stock,
         environment=spec.environment(environment),
     )
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.entities.service_spec import ServiceSpec
-
-STOCK = "serving_app"
-"""The stock service's folder: it ends its connections by itself (docs/serving.md)."""
+from nightferry.entities.service_spec import STOCK, ServiceSpec
 
 
 def kept_connections_note(spec: ServiceSpec) -> str | None:
@@ -14,7 +11,7 @@ def kept_connections_note(spec: ServiceSpec) -> str | None:
     A Kubernetes Service chooses a pod for each connection once, so only the app can send a user with a kept
     connection to the release in use.
     """
-    if spec.source.path.rstrip("/").rpartition("/")[2] == STOCK:
+    if spec.source.is_stock:  # it ends its connections by itself (docs/serving.md)
         return None
     return (
         f"{spec.service}: its app {spec.source.path} is not the stock service ({STOCK}). Unless it ends its kept "
