@@ -73,6 +73,8 @@ class InferProtocol:
         if len(arrays) < len(self._inputs):
             missing = [name for name in self._inputs if name not in arrays]
             raise bad_request("inputs", f"{missing[0]} is missing")
+        if len(arrays) > 1:
+            self._check_rows(arrays)
         if tail is not None:
             tail.end()
         given = document.get("id")
@@ -132,6 +134,13 @@ class InferProtocol:
             raise bad_request(f"{field}.shape", f"is not [{len(data)}], the number of pictures")
         self._check_count(len(data), items)
         return self._images.batch(data, items)
+
+    def _check_rows(self, arrays: Arrays) -> None:
+        """A request is so many rows, of each input that takes any number of them."""
+        rows = {name: len(arrays[name]) for name, tensor in self._inputs.items() if tensor.shape[:1] == (-1,)}
+        if len(set(rows.values())) > 1:
+            counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
+            raise bad_request("inputs", f"give as many rows of each input: {counts}")
 
     def _check_count(self, count: int, field: str) -> None:
         if not 1 <= count <= self._max_batch:

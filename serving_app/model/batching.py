@@ -55,16 +55,35 @@ def worthwhile(model: ModelDir, run: Run) -> bool:
 
 
 def run_together(requests: Sequence[Arrays], run: Run) -> list[Arrays]:
-    """Return each request's outputs, from one inference of all their rows."""
-    joined = {name: np.concatenate([arrays[name] for arrays in requests]) for name in requests[0]}
-    outputs = run(joined)
+    """Return each request's outputs: from one inference of all their rows if that can be taken apart again, else from
+    one for each. Nothing is believed here of what was checked before: a row that is counted wrongly is somebody else's.
+    """
+    rows = [_rows(arrays, requests[0]) for arrays in requests]
+    if 0 in rows:
+        return [run(arrays) for arrays in requests]
+    outputs = run({name: np.concatenate([arrays[name] for arrays in requests]) for name in requests[0]})
+    total = sum(rows)
+    if any(array.shape[:1] != (total,) for array in outputs.values()):
+        return [run(arrays) for arrays in requests]
     parts: list[Arrays] = []
     start = 0
-    for arrays in requests:
-        end = start + len(next(iter(arrays.values())))
-        parts.append({name: array[start:end] for name, array in outputs.items()})
-        start = end
+    for count in rows:
+        parts.append({name: array[start : start + count] for name, array in outputs.items()})
+        start += count
     return parts
+
+
+def _rows(arrays: Arrays, first: Arrays) -> int:
+    """How many rows every input has; 0 if they differ, or if the inputs cannot be joined to the first request's."""
+    if arrays.keys() != first.keys():
+        return 0
+    counts = set()
+    for name, array in arrays.items():
+        other = first[name]
+        if array.ndim == 0 or array.shape[1:] != other.shape[1:] or array.dtype != other.dtype:
+            return 0
+        counts.add(array.shape[0])
+    return counts.pop() if len(counts) == 1 else 0
 
 
 def _open(tensor: Tensor) -> bool:
