@@ -1,4 +1,5 @@
-"""Requests that arrive together share one inference, where that was seen to give the same answers for less time."""
+"""Requests that arrive together share one inference, if model.json says that their rows know nothing of each other,
+and if it was seen to save time."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ EQUAL_RELATIVE, EQUAL_ABSOLUTE = 1e-4, 1e-6
 
 
 def worthwhile(model: ModelDir, run: Run) -> bool:
-    """Try it out: whether rows computed together come out as they do alone, in less time."""
-    if not all(_open(tensor) for tensor in (*model.inputs, *model.outputs)):
+    """Whether rows may be computed together, and take less time so than alone. That they may is for model.json to
+    say, and for publishing to doubt: the few usual rows that are tried here would not show it."""
+    if not model.independent or not all(_open(tensor) for tensor in (*model.inputs, *model.outputs)):
         return False
     numbers = np.random.default_rng(0)
     together = {

@@ -36,6 +36,8 @@ class ModelDir:
     image: ImageSpec | None = None
     scores: str = "probabilities"
     """"probabilities", or "logits" when the service has to apply the softmax."""
+    independent: bool = False
+    """Whether model.json says that no row has a part in another row's answer."""
     sha256s: tuple[tuple[str, str], ...] = ()
     """Name and sha256 of each file."""
 
@@ -68,6 +70,7 @@ def read(path: Path) -> ModelDir:
         labels=manifest.labels,
         image=manifest.image,
         scores=manifest.scores,
+        independent=manifest.rows == "independent",
         sha256s=tuple((file.name, file.sha256) for file in manifest.files),
     )
 

@@ -101,6 +101,8 @@ class ModelManifest:
     image: ImageSpec | None = None
     scores: str = "probabilities"
     """What the first output holds: "probabilities", or "logits" when the service has to apply the softmax."""
+    rows: str | None = None
+    """"independent": no row of a request has any part in another row's answer. None: nobody knows."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     golden: tuple[Mapping[str, Any], ...] = ()
     """Requests with known answers."""

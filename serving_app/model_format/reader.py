@@ -13,7 +13,7 @@ from serving_app.model_format.members import LabelsFault, ManifestFault, Members
 
 MEMBERS = (
     *("format", "service", "version", "created", "author", "commit", "files", "model", "inputs", "outputs", "labels"),
-    *("scores", "image", "metrics", "golden"),
+    *("scores", "rows", "image", "metrics", "golden"),
 )
 SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 VERSION = re.compile(r"[A-Za-z0-9][-_.A-Za-z0-9]*")
@@ -62,11 +62,13 @@ def _manifest(document: Members) -> ModelManifest:
         labels=_labels(document),
         image=image_spec(image, inputs) if image is not None else None,
         scores=document.one_of("scores", ("probabilities", "logits"), "probabilities"),
+        rows=document.one_of("rows", ("independent",)) if document.get("rows", None) is not None else None,
         metrics=document.mapping("metrics"),
         golden=_golden(document),
     )
     _check_names(manifest)
     _check_labels(manifest)
+    _check_rows(manifest)
     return manifest
 
 
@@ -162,3 +164,14 @@ def _check_labels(manifest: ModelManifest) -> None:
             f"labels are {len(manifest.labels)}, but output {scores.name} has {classes} classes; "
             "the first output holds the scores, one for each label"
         )
+
+
+def _check_rows(manifest: ModelManifest) -> None:
+    if manifest.rows is None:
+        return
+    for tensor in (*manifest.inputs, *manifest.outputs):
+        if tensor.shape[:1] != (-1,):
+            raise ManifestFault(
+                f"rows is {manifest.rows!r}, but {tensor.name} is {list(tensor.shape)}, which does not begin with -1; "
+                "leave rows out"
+            )

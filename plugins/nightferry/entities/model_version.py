@@ -13,6 +13,7 @@ from pydantic import StringConstraints
 
 from nightferry.entities.frozen import Recorded
 from serving_app.model_format import (
+    DATATYPES,
     MANIFEST,
     ImageSpec,
     LabelsFault,
@@ -24,6 +25,7 @@ from serving_app.model_format import (
 )
 
 __all__ = [
+    "DATATYPES",
     "MANIFEST",
     "ImageSpec",
     "LabelsFault",

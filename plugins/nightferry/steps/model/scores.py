@@ -40,7 +40,7 @@ def look_at_scores(client: ServiceClient, manifest: ModelManifest, folder: Path,
     if manifest.scores != "probabilities" or not manifest.labels:
         return Scores()
     sums = ""
-    for name, inputs in _requests(manifest, folder, most):
+    for name, inputs in golden_inputs(manifest, folder, most):
         for row in _rows(client, manifest, inputs):
             wrong = [value for value in row if not _is_probability(value)]
             if wrong:
@@ -63,7 +63,8 @@ def _zeros(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": shape, "data": [zero] * count}
 
 
-def _requests(manifest: ModelManifest, folder: Path, most: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def golden_inputs(manifest: ModelManifest, folder: Path, most: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the name and the infer request's inputs of each golden example, `most` of them."""
     for index, example in enumerate(manifest.golden[:most]):
         if "image" in example and manifest.image:
             text = base64.b64encode((folder / str(example["image"])).read_bytes()).decode()
