@@ -78,10 +78,12 @@ class Dispatcher:
         started = time.perf_counter()
         name = request_id(head.fields.get("x-request-id"))
         quick = self._front.quick(head)
+        cpu = time.thread_time() if self._doubt else None
+        call = None
         if quick is not None and not self._slow and len(body) <= QUICK_BYTES:
+            call = self._front.read_quickly(quick, body, name)
+        if call is not None:
             self._row.in_flight(1)
-            cpu = time.thread_time() if self._doubt else None
-            call = self._front.read(quick, body, name)
             taken = time.perf_counter() - started
             if taken > QUICK_SECONDS:
                 self._was_slow(taken, cpu)

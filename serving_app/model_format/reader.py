@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from serving_app.model_format.image import image_spec
-from serving_app.model_format.manifest import DATATYPES, MANIFEST, ModelFile, ModelManifest, Tensor
+from serving_app.model_format.manifest import DATATYPES, MANIFEST, ModelFile, ModelManifest, Tensor, scores_fit
 from serving_app.model_format.members import LabelsFault, ManifestFault, Members
 
 MEMBERS = (
@@ -152,17 +152,11 @@ def _check_names(manifest: ModelManifest) -> None:
 def _check_labels(manifest: ModelManifest) -> None:
     if manifest.image and not manifest.labels:
         raise ManifestFault("labels are missing; a model for pictures names its classes")
-    scores = manifest.outputs[0]
-    if manifest.labels and len(scores.shape) < 2:
+    scores = manifest.scored
+    if manifest.labels and not scores_fit(scores.shape, len(manifest.labels)):
         raise LabelsFault(
             f"labels are {len(manifest.labels)}, but output {scores.name} is {list(scores.shape)}; "
-            "list the output with a row of scores for each input first"
-        )
-    classes = scores.shape[-1] if scores.shape else 0
-    if manifest.labels and classes not in (-1, len(manifest.labels)):
-        raise LabelsFault(
-            f"labels are {len(manifest.labels)}, but output {scores.name} has {classes} classes; "
-            "the first output holds the scores, one for each label"
+            "list an output with a row of scores, one for each label"
         )
 
 

@@ -43,6 +43,8 @@ class Server:
         self._app: Flask | None = None
         self._pids: list[int] = [0] * config.workers
         self._born: list[float] = [0.0] * config.workers
+        self._served = False
+        """Whether any worker has come as far as its loop."""
         self._stop_at: float | None = None
         self._kill_at: float | None = None
 
@@ -95,13 +97,17 @@ class Server:
         self._metrics.rows[slot].began(pid, self._born[slot])
 
     def _reap(self) -> int:
-        """Notice workers that ended, and end those that hang. Returns START_FAILED if the model cannot start."""
+        """Notice workers that ended, and end those that hang. Returns START_FAILED if the model cannot start.
+
+        A worker that still opens its model has no loop that could hang, however long that takes."""
         now = time.monotonic()
         for slot, pid in enumerate(self._pids):
             if not pid:
                 continue
             row = self._metrics.rows[slot]
-            if now - row.beaten > self._config.hang_seconds:
+            begun = row.beaten > self._born[slot]
+            self._served |= begun
+            if begun and now - row.beaten > self._config.hang_seconds:
                 log.error("worker hangs", extra={"data": {"worker": pid}})
                 os.kill(pid, signal.SIGKILL)
             ended, status = os.waitpid(pid, os.WNOHANG)
@@ -111,6 +117,9 @@ class Server:
             row.ended()
             code = os.waitstatus_to_exitcode(status)
             if code == START_FAILED:
+                return START_FAILED
+            if code and not self._served and self._stop_at is None:
+                sys.stderr.write(f"serving_app: {_ending(code)}\n")
                 return START_FAILED
             if self._stop_at is None:
                 row.event("serving_worker_restarts_total")
@@ -137,6 +146,14 @@ class Server:
         for pid in filter(None, self._pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+
+def _ending(code: int) -> str:
+    """Say how a worker ended that never served."""
+    if code == -signal.SIGKILL:
+        return "a worker was killed while it opened the model, as when memory runs out; give it more, or fewer workers"
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
+    return f"a worker ended with {how} while it opened the model"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -14,6 +14,8 @@ SIZE: Schema = {"type": "integer", "minimum": 0}
 SCALARS = {"BOOL": "boolean", "BYTES": "string", "FP16": "number", "FP32": "number", "FP64": "number"}
 WHITE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 """A PNG of one white pixel."""
+FLOATS = ("FP16", "FP32", "FP64")
+NO_NUMBER: Schema = {"enum": ["NaN", "Infinity", "-Infinity"], "description": "what JSON has no number for"}
 SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
@@ -87,7 +89,7 @@ def _score_request(model: ModelDir, max_batch: int) -> Schema:
 def _score_answer(model: ModelDir) -> Schema:
     # Not prefixItems, which says it better: public tools stumble over it in answers.
     label = {"enum": list(model.labels)} if model.labels else TEXT
-    percent = {"type": "number", "description": "percent"}
+    percent = {"anyOf": [{"type": "number"}, NO_NUMBER], "description": "percent"}
     best = _list("best first", _list("label, percent", {"anyOf": [label, percent]}, count=2))
     computed = {"type": "string", "examples": ["Computed in 0.41 ms"]}
     answers = _list("one for each picture or row", best)
@@ -131,7 +133,9 @@ def _input(tensor: Tensor, max_batch: int) -> Schema:
 
 
 def _output(tensor: Tensor) -> Schema:
-    scalar = {"type": [SCALARS.get(tensor.datatype, "integer"), "null"]}
+    scalar: Schema = {"type": SCALARS.get(tensor.datatype, "integer")}
+    if tensor.datatype in FLOATS:
+        scalar = {"anyOf": [scalar, NO_NUMBER]}
     entry = _object(
         {
             "name": {"const": tensor.name},
@@ -152,7 +156,11 @@ def _pictures(tensor: Tensor, max_batch: int) -> Schema:
 
 
 def _tensor(tensor: Tensor, shape: Schema, data: Schema) -> Schema:
-    scalar = SCALARS.get(tensor.datatype, "integer")
+    kinds = [SCALARS.get(tensor.datatype, "integer"), "array"]
+    about = "in row order, flat or nested"
+    if tensor.datatype in FLOATS:
+        kinds.append("null")
+        about += "; null for a missing value"
     return _object(
         {
             "name": {"const": tensor.name},
@@ -160,8 +168,8 @@ def _tensor(tensor: Tensor, shape: Schema, data: Schema) -> Schema:
             "shape": shape,
             "data": {
                 "type": "array",
-                "description": "in row order, flat or nested",
-                "items": {"type": [scalar, "array"]},
+                "description": about,
+                "items": {"type": kinds},
                 **data,
             },
         },

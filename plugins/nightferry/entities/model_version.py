@@ -22,6 +22,7 @@ from serving_app.model_format import (
     ModelManifest,
     Tensor,
     parse_manifest,
+    scores_fit,
 )
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "manifest_sha256",
     "parse_manifest",
     "pinned_files",
+    "scores_fit",
 ]
 
 VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", max_length=80)]

@@ -69,7 +69,9 @@ def _model(content: memoryview) -> tuple[Graph, ...]:
 
 
 def _graph(content: memoryview) -> Graph:
-    inputs, nodes, constants = [], [], {}
+    inputs: list[str] = []
+    nodes: list[Node] = []
+    constants: dict[str, tuple[int, ...]] = {}
     for number, value in _fields(content):
         if number == _GRAPH_NODE:
             nodes.append(_node(_part(value)))
@@ -104,7 +106,8 @@ def _node(content: memoryview) -> Node:
 
 
 def _attribute(content: memoryview, numbers: dict[str, tuple[int, ...]], graphs: list[Graph]) -> None:
-    name, found = "", []
+    name = ""
+    found: list[int] = []
     for number, value in _fields(content):
         if number == _ATTRIBUTE_NAME:
             name = _text(value)
@@ -118,7 +121,8 @@ def _attribute(content: memoryview, numbers: dict[str, tuple[int, ...]], graphs:
 
 
 def _tensor(content: memoryview) -> tuple[str, tuple[int, ...]]:
-    name, numbers = "", []
+    name = ""
+    numbers: list[int] = []
     for number, value in _fields(content):
         if number == _TENSOR_NAME:
             name = _text(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -34,32 +35,36 @@ def refuted(run: Run, manifest: ModelManifest, examples: Sequence[Arrays]) -> st
         manifest: of a model all of whose inputs take any number of rows.
         examples: inputs of the golden examples, of any number of rows each.
     """
-    import numpy as np
-
     deadline = time.monotonic() + SECONDS
     rows = [{name: array[i : i + 1] for name, array in one.items()} for one in examples for i in range(_count(one))]
     alone = list(_computed(run, [*rows[:EXAMPLES], *_usual(manifest)]))
     if not alone:
         return "no row could be computed to try it; add golden examples with inputs"
-    usual = [row for row, _ in alone]
-    for company, row in _hostile(manifest, usual[0]):
+    for company, row in _hostile(manifest, alone[0][0]):
         if time.monotonic() > deadline:
             break
-        if not list(_computed(run, [row])):
-            continue
-        for group in ([*usual, row], [row, *usual]):
-            try:
-                outputs = run({name: np.concatenate([one[name] for one in group]) for name in row})
-            except Exception:
-                return f"a row {company} cannot be computed beside others, while each of them can be alone"
-            start = 0 if group[-1] is row else 1
-            for i, (_, expected) in enumerate(alone, start):
-                for name, array in expected.items():
-                    given = outputs[name]
-                    if given.shape[:1] != (len(group),):
-                        return f"{len(group)} rows together get an output {name} of shape {list(given.shape)}"
-                    if not _equal(array, given[i : i + 1]):
-                        return f"its output {name} for a row is another when a row {company} is computed beside it"
+        if list(_computed(run, [row])):
+            shown = _in_company(run, alone, row) or _in_company(run, alone, row, last=True)
+            if shown:
+                return shown.format(company=company)
+    return ""
+
+
+def _in_company(run: Run, alone: Sequence[tuple[Arrays, Arrays]], row: Arrays, *, last: bool = False) -> str:
+    """Compute rows whose answers are known beside one more, which comes first or last."""
+    import numpy as np
+
+    usual = [one for one, _ in alone]
+    group = [*usual, row] if last else [row, *usual]
+    try:
+        outputs = run({name: np.concatenate([one[name] for one in group]) for name in row})
+    except Exception:
+        return "a row {company} cannot be computed beside others, while each of them can be alone"
+    for i, (_, expected) in enumerate(alone, 0 if last else 1):
+        for name, array in expected.items():
+            given = outputs[name]
+            if given.shape[:1] != (len(group),) or not _equal(array, given[i : i + 1]):
+                return f"its output {name} for a row is another when a row {{company}} is computed beside it"
     return ""
 
 
@@ -69,17 +74,14 @@ def _count(arrays: Arrays) -> int:
 
 def _computed(run: Run, rows: Sequence[Arrays]) -> Iterator[tuple[Arrays, Arrays]]:
     """Yield the rows that the model takes, of one form, with their answers."""
-    shapes = None
+    form = None
     for row in rows:
-        form = {name: array.shape for name, array in row.items()}
-        if shapes is not None and form != shapes:
-            continue
-        try:
-            answer = run(row)
-        except Exception:  # not a row for this model
-            continue
-        shapes = form
-        yield row, answer
+        shapes = {name: array.shape for name, array in row.items()}
+        if form in (None, shapes):
+            with contextlib.suppress(Exception):  # not a row for this model
+                answer = run(row)
+                form = shapes
+                yield row, answer
 
 
 def _usual(manifest: ModelManifest) -> Iterator[Arrays]:

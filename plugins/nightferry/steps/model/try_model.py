@@ -30,8 +30,8 @@ def try_model(folder: Path, manifest: ModelManifest, ready_seconds: float) -> Tr
         ready_seconds: how long the service may take to start: what its most patient environment waits.
 
     Raises:
-        Permanent: (model_not_servable, model_scores_wrong, model_golden_wrong, model_rows_dependent; setting_missing: a package is not
-            installed, so nothing was tried)
+        Permanent: (model_not_servable, model_scores_wrong, model_golden_wrong, model_rows_dependent;
+            setting_missing: a package is not installed, so nothing was tried)
     """
     limit = int(ready_seconds) + ANSWERS
     report = _run(folder, manifest, limit)
