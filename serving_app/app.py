@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from serving_app import passport, settings
+from serving_app.errors import StartError
 from serving_app.model import model_dir
 from serving_app.model.predictor import Predictor
 from serving_app.routes import score, status, try_page, v2
@@ -58,9 +59,16 @@ def create_app(
     identity = passport.issue(model)
     counts = metrics or Metrics()
     row = row or counts.rows[0]
-    predictor = Predictor(model, threads=config.model_threads, alone=lambda: counts.in_flight <= 1)
-    service = Service(model, predictor, max_batch=config.max_batch, max_pixels=config.max_pixels, observe=row.inference)
-    service.warm_up()
+    try:
+        predictor = Predictor(model, threads=config.model_threads, alone=lambda: counts.in_flight <= 1)
+        limits = {"max_batch": config.max_batch, "max_pixels": config.max_pixels}
+        service = Service(model, predictor, **limits, observe=row.inference)
+        service.warm_up()
+    except StartError:
+        raise
+    except Exception as error:  # whatever it is: a start fails with a sentence
+        said = (str(error).splitlines() or [""])[0][:300]
+        raise StartError(f"{model.model} cannot be started ({type(error).__name__}): {said}") from error
     lifecycle.warmed_up()
 
     app = Flask("serving_app", static_folder=None)
@@ -69,8 +77,8 @@ def create_app(
     app.register_blueprint(score.routes(service))
     app.register_blueprint(v2.routes(service, lifecycle))
     app.register_blueprint(status.routes(identity, lifecycle, counts))
-    limits = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
-    app.register_blueprint(try_page.routes(model, identity, **limits))
+    sizes = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
+    app.register_blueprint(try_page.routes(model, identity, **sizes))
     handle_errors(app)
     browsers = Browsers(config.cors_origins)
     answer_preflights(app, browsers)

@@ -33,6 +33,18 @@ class RequestError(Exception):
         return problem(self.status, self.detail, self.field)
 
 
+class NotQuick(Exception):
+    """Reading this request takes longer than a loop that others wait for should spend on it."""
+
+
+class ModelRefusal(RequestError):
+    """A request that the model itself found wrong while it computed: an index that it does not have, sizes that do not
+    go together. Unlike other refusals it is worth a line in the log."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(400, "inputs", f"the model does not take this: {why}")
+
+
 def bad_request(field: str, detail: str) -> RequestError:
     """Return a 400 about one field."""
     return RequestError(400, field, detail)

@@ -5,6 +5,7 @@ Bytes in, bytes out, nothing of Flask: a server's short cut may call it as well 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from serving_app.inputs.pictures import ImagePreprocessor
 from serving_app.model import batching
 from serving_app.model.labels import best_labels
 from serving_app.model.model_dir import ModelDir
-from serving_app.model.predictor import Predictor
+from serving_app.model.predictor import Predictor, zeros
 
 LONG = 0.1
 """Seconds of an inference that is not repeated just to see how long it takes."""
@@ -64,7 +65,7 @@ class Service:
         self.batches = False
         """Whether requests that arrive together are better computed together; known after `warm_up`."""
         self.seconds = 0.0
-        """Time that one inference of zeros takes once it is warm; known after `warm_up`."""
+        """Time that one inference of one row takes once it is warm; known after `warm_up`."""
 
     def warm_up(self) -> None:
         """Compute one answer, so that the first user does not pay for what happens once.
@@ -72,17 +73,32 @@ class Service:
         Raises:
             StartError: the model fails on it.
         """
+        inputs, what = self._example()
         for _ in range(3):  # the first one pays for what happens once
             start = time.perf_counter()
-            self._predictor.warm_up()
+            self._predictor.warm_up(inputs, what)
             self.seconds = time.perf_counter() - start
             if self.seconds > LONG:
                 break
         if self.seconds > THREADED:
-            self._predictor.add_threads()
-        if self._images:
-            self._predictor.run({self.model.inputs[0].name: self._images.warm_up()})
+            self._predictor.add_threads(inputs, what)
         self.batches = batching.worthwhile(self.model, self._predictor.run)
+
+    def _example(self) -> tuple[dict[str, NDArray[Any]], str]:
+        """Return one row that the model is likely to take, and what it is: not every model takes zeros."""
+        for i, example in enumerate(self.model.golden):
+            with contextlib.suppress(RequestError):
+                return self._golden(example), f"golden example {i}"
+        if self._images:
+            return {self.model.inputs[0].name: self._images.warm_up()}, "a white picture"
+        return {tensor.name: zeros(tensor) for tensor in self.model.inputs}, "an input of zeros"
+
+    def _golden(self, example: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        if self._images and "image" in example:
+            picture = (self.model.path / str(example["image"])).read_bytes()
+            return {self.model.inputs[0].name: self._images.batch([picture], "image")}
+        arrays = self._protocol.read(orjson.dumps({"inputs": example.get("inputs")}), None).arrays
+        return {name: array[:1] if self._inputs[name].shape[:1] == (-1,) else array for name, array in arrays.items()}
 
     def score(self, body: bytes) -> bytes:
         """Answer the tutorial's request: the best labels of each picture (or row of numbers).
@@ -93,10 +109,15 @@ class Service:
         call = self.read_score(body)
         return call.write(self._run(call.arrays))[0]
 
-    def read_score(self, body: bytes) -> Call:
+    def read_score(self, body: bytes, *, quick: bool = False) -> Call:
         """Take the tutorial's request as far as the model.
 
+        Args:
+            body: the request's.
+            quick: whether nothing is to be read that takes long, as large pictures do.
+
         Raises:
+            NotQuick: it would take long.
             RequestError: the body is not as the contract says.
         """
         start = time.perf_counter()
@@ -109,7 +130,7 @@ class Service:
         tensor = self.model.inputs[0]
         self._check_count(len(items), "input")
         if self._images:
-            rows: NDArray[Any] = self._images.batch(items, "input")
+            rows: NDArray[Any] = self._images.batch(items, "input", quick=quick)
         else:
             shape = [len(items), *tensor.shape[1:]]
             entry = {"datatype": tensor.datatype, "shape": shape, "data": items}
@@ -117,7 +138,7 @@ class Service:
         return Call({tensor.name: rows}, lambda outputs: (self._write_score(outputs, start), None))
 
     def _write_score(self, outputs: Outputs, start: float) -> bytes:
-        best = best_labels(outputs[self.model.outputs[0].name], self.model)
+        best = best_labels(outputs[self.model.scored.name], self.model)
         return orjson.dumps({"result": [best, f"Computed in {round((time.perf_counter() - start) * 1000, 2)} ms"]})
 
     def infer(self, body: bytes, json_size: int | None = None) -> tuple[bytes, int | None]:
@@ -136,13 +157,14 @@ class Service:
         call = self.read_infer(body, json_size)
         return call.write(self._run(call.arrays))
 
-    def read_infer(self, body: bytes, json_size: int | None = None) -> Call:
+    def read_infer(self, body: bytes, json_size: int | None = None, *, quick: bool = False) -> Call:
         """Take an infer request as far as the model.
 
         Raises:
+            NotQuick: `quick` is asked for, and it would take long.
             RequestError: the body is not as the protocol or the model's signature says.
         """
-        request = self._protocol.read(body, json_size)
+        request = self._protocol.read(body, json_size, quick=quick)
         return Call(request.arrays, lambda outputs: self._protocol.write(request, outputs))
 
     def run_all(self, requests: list[dict[str, NDArray[Any]]]) -> list[Outputs]:

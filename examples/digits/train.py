@@ -99,6 +99,7 @@ def train(
         "model": "model.onnx",
         "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 64]}],
         "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}],
+        "rows": "independent",
         # Dark ink on light paper, as people draw; the data set has it the other way round.
         "image": {
             "input": "image", "width": 8, "height": 8, "mode": "L", "layout": "flat", "resample": "box",

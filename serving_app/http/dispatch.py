@@ -99,9 +99,11 @@ class Dispatcher:
             self._answering.answer(connection, head, name, answer, time.perf_counter() - started)
             return
         quick = self._front.quick(head)
+        cpu = time.thread_time() if self._doubt else None
+        call = None
         if quick is not None and not self._slow and len(body) <= QUICK_BYTES:
-            cpu = time.thread_time() if self._doubt else None
-            call = self._front.read(quick, body, name)
+            call = self._front.read_quickly(quick, body, name)
+        if call is not None:
             taken = time.perf_counter() - started
             if taken > QUICK_SECONDS:
                 self._was_slow(taken, cpu)

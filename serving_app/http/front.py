@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from serving_app.errors import RequestError
+from serving_app.errors import ModelRefusal, NotQuick, RequestError
 from serving_app.http import wsgi
 from serving_app.http.answer import JSON, Answer, failure, refusal
 from serving_app.http.head import Head
@@ -21,7 +21,7 @@ from serving_app.service import Call, Service
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-Read = Callable[[bytes], Call]
+Read = Callable[..., Call]
 BINARY = b"Content-Type: application/octet-stream\r\n"
 CUT = "the model took too long on this request and was cut"
 
@@ -49,6 +49,15 @@ class Front:
     def predicts(self, head: Head) -> bool:
         """Whether this request is for the model, and so takes its turn."""
         return head.method == "POST" and (head.path == "/score" or head.path.endswith("/infer"))
+
+    def read_quickly(self, read: Read, body: bytes, request_id: str) -> Call | Answer | None:
+        """Do as `read`, or return None if that would take long, as large pictures do, however few their bytes."""
+        try:
+            return read(body, quick=True)
+        except NotQuick:
+            return None
+        except Exception as error:
+            return _failed(error, request_id)
 
     def read(self, read: Read, body: bytes, request_id: str) -> Call | Answer:
         """Take a prediction as far as the model, or answer what is wrong with it; never raises."""
@@ -89,6 +98,8 @@ def _written(content: tuple[bytes, int | None]) -> Answer:
 
 def _failed(error: Exception, request_id: str) -> Answer:
     if isinstance(error, RequestError):
+        if isinstance(error, ModelRefusal):
+            log.warning("model refused", extra={"data": {"request_id": request_id, "why": error.detail}})
         return refusal(error)
     if isinstance(error, ModelCut):
         log.error("model cut", extra={"data": {"request_id": request_id}})

@@ -41,15 +41,17 @@ class InferProtocol:
         self._outputs = {tensor.name: tensor for tensor in model.outputs}
         self._all = {flag: tuple((name, flag) for name in self._outputs) for flag in (False, True)}
 
-    def read(self, body: bytes, json_size: int | None) -> InferRequest:
+    def read(self, body: bytes, json_size: int | None, *, quick: bool = False) -> InferRequest:
         """Return the request in a body.
 
         Args:
             body: JSON, or JSON and then tensors.
             json_size: bytes of the JSON, if tensors may follow it. 0 means that there is none: the body is the model's
                 one input.
+            quick: whether nothing is to be read that takes long.
 
         Raises:
+            NotQuick: it would take long.
             RequestError: the body is not as the protocol or the model's signature says.
         """
         if json_size == 0:
@@ -57,7 +59,7 @@ class InferProtocol:
         tail = None if json_size is None else binary.Tail(body, json_size)
         document = tensors.json_object(body if json_size is None else body[:json_size], self._most)
         entries = document.get("inputs")
-        if not isinstance(entries, list):
+        if not isinstance(entries, list) or not entries:
             raise bad_request("inputs", "give a list of tensors")
         arrays: Arrays = {}
         for i, entry in enumerate(entries):
@@ -69,10 +71,9 @@ class InferProtocol:
                 raise bad_request(f"{field}.name", f"is {str(name)[:80]!r}; the model has {', '.join(self._inputs)}")
             if name in arrays:
                 raise bad_request(f"{field}.name", f"{name} is there twice")
-            arrays[name] = self._array(entry, self._inputs[name], field, tail)
-        if len(arrays) < len(self._inputs):
-            missing = [name for name in self._inputs if name not in arrays]
-            raise bad_request("inputs", f"{missing[0]} is missing")
+            arrays[name] = self._array(entry, self._inputs[name], field, tail, quick)
+        if len(self._inputs) > 1:
+            self._check_rows(arrays)
         if tail is not None:
             tail.end()
         given = document.get("id")
@@ -106,11 +107,13 @@ class InferProtocol:
         head = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
         return (b"".join((head, *tail)), len(head)) if tail else (head, None)
 
-    def _array(self, entry: Mapping[str, Any], tensor: Tensor, field: str, tail: binary.Tail | None) -> NDArray[Any]:
+    def _array(
+        self, entry: Mapping[str, Any], tensor: Tensor, field: str, tail: binary.Tail | None, quick: bool
+    ) -> NDArray[Any]:
         parameters = _parameters(entry, field)
         if "binary_data_size" not in parameters:
             if self._images and entry.get("datatype") == "BYTES":
-                return self._pictures(entry.get("data"), entry.get("shape"), field, f"{field}.data")
+                return self._pictures(entry.get("data"), entry.get("shape"), field, f"{field}.data", quick)
             return tensors.parse(entry, tensor, field, max_batch=self._max_batch)
         if tail is None:
             raise bad_request(f"{field}.parameters.binary_data_size", f"needs the header {binary.HEADER}")
@@ -121,17 +124,27 @@ class InferProtocol:
             shape = entry.get("shape")
             count = shape[0] if isinstance(shape, list) and shape and type(shape[0]) is int else 0
             self._check_count(count, f"{field}.shape")
-            return self._pictures(binary.elements(data, count, field), shape, field, field)
+            return self._pictures(binary.elements(data, count, field), shape, field, field, quick)
         shape = tensors.declared(entry, tensor, field, max_batch=self._max_batch)
         return binary.read(data, tensor, shape, field)
 
-    def _pictures(self, data: object, shape: object, field: str, items: str) -> NDArray[Any]:
+    def _pictures(self, data: object, shape: object, field: str, items: str, quick: bool) -> NDArray[Any]:
         if self._images is None or not isinstance(data, list):
             raise bad_request(f"{field}.data", "give a list of base64 pictures")
         if shape not in ([len(data)], [len(data), 1]):
             raise bad_request(f"{field}.shape", f"is not [{len(data)}], the number of pictures")
         self._check_count(len(data), items)
-        return self._images.batch(data, items)
+        return self._images.batch(data, items, quick=quick)
+
+    def _check_rows(self, arrays: Arrays) -> None:
+        """Every input is there, and has as many rows as the others that take any number of them."""
+        missing = [name for name in self._inputs if name not in arrays]
+        if missing:
+            raise bad_request("inputs", f"{missing[0]} is missing")
+        rows = {name: len(arrays[name]) for name, tensor in self._inputs.items() if tensor.shape[:1] == (-1,)}
+        if len(set(rows.values())) > 1:
+            counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
+            raise bad_request("inputs", f"give as many rows of each input: {counts}")
 
     def _check_count(self, count: int, field: str) -> None:
         if not 1 <= count <= self._max_batch:

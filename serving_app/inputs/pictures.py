@@ -20,7 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from serving_app.errors import bad_request
+from serving_app.errors import NotQuick, bad_request
 from serving_app.inputs import base64_text
 from serving_app.inputs.fitting import fit
 from serving_app.inputs.orientation import as_stored, is_on_its_side, orientation, upright
@@ -42,6 +42,8 @@ MAX_SCANS = 64
 """Passes of a progressive JPEG. Encoders make about ten; each costs the time of all pixels and may take five bytes."""
 LARGE = 4_000_000
 """Pixels of a picture that takes so much memory that others of its kind wait for it."""
+QUICK = 256 * 256
+"""Pixels that are decoded in about a millisecond, whatever the few bytes are that they come in."""
 STRIP = 256
 """Lines that are put on paper at a time."""
 _one_at_a_time = threading.Lock()
@@ -63,16 +65,22 @@ class ImagePreprocessor:
         self._factor = (sign * spec.scale / 255.0 / std).astype(np.float32)
         self._offset = ((start * spec.scale / 255.0 - mean) / std).astype(np.float32)
 
-    def batch(self, pictures: Sequence[object], field: str) -> NDArray[Any]:
+    def batch(self, pictures: Sequence[object], field: str, *, quick: bool = False) -> NDArray[Any]:
         """Return the tensor for these pictures: base64 texts, or the files' bytes themselves.
 
+        Args:
+            pictures: one for each row.
+            field: their name in messages.
+            quick: whether nothing is to be decoded that takes long.
+
         Raises:
+            NotQuick: together they have more than QUICK pixels.
             RequestError: a member is not a picture, or together they have too many pixels; it names which member.
         """
         left = self._max_pixels
         tensors = []
         for i, picture in enumerate(pictures):
-            tensor, pixels = self._tensor(picture, f"{field}[{i}]", left)
+            tensor, pixels = self._tensor(picture, f"{field}[{i}]", left, quick=quick)
             tensors.append(tensor)
             left -= pixels
         return np.stack(tensors)
@@ -83,7 +91,7 @@ class ImagePreprocessor:
         Image.new("L", (1, 1), 255).save(buffer, "PNG")
         return self.batch([base64.b64encode(buffer.getvalue()).decode()], "warm-up")
 
-    def _tensor(self, picture: object, field: str, max_pixels: int) -> tuple[NDArray[Any], int]:
+    def _tensor(self, picture: object, field: str, max_pixels: int, *, quick: bool) -> tuple[NDArray[Any], int]:
         file = self._open(_bytes(picture, field), field)
         count = file.width * file.height
         if count > max_pixels:
@@ -91,6 +99,8 @@ class ImagePreprocessor:
                 field,
                 f"the picture is {file.width} x {file.height}; {self._max_pixels} pixels are taken in one request",
             )
+        if quick and count + self._max_pixels - max_pixels > QUICK:
+            raise NotQuick
         with _one_at_a_time if count > LARGE else contextlib.nullcontext():
             image = self._decode(file, field)
         pixels = np.asarray(image, dtype=np.float32).reshape(self._spec.height, self._spec.width, self._spec.channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from serving_app.errors import bad_request
+from serving_app.model.labels import number
 from serving_app.model.model_dir import DATATYPES, ModelDir, Tensor
 
 KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
@@ -24,37 +26,47 @@ LARGE = 256 * 1024
 SLACK = 10_000
 
 
+PARSED = 192 * 1024 * 1024
+"""Bytes that one request may take when it is parsed, whatever its model takes."""
+LIST_BYTES, VALUE_BYTES = 112, 40
+"""What Python keeps for a list or an object, and for a value: ten million empty lists take thirty times their text."""
+
+
 @dataclass(frozen=True)
 class Bounds:
-    """What the largest request that makes sense holds. Parsed, ten million empty lists take thirty times their text."""
+    """What the largest request that makes sense to a model holds."""
 
-    lists: int
-    values: int
+    lists: float
+    values: float
 
 
-def bounds(model: ModelDir, max_batch: int) -> Bounds | None:
-    """Return the bounds of a model's requests; None if its signature leaves them open."""
-    lists = values = SLACK
+def bounds(model: ModelDir, max_batch: int) -> Bounds:
+    """Return the bounds of a model's requests, without end if its signature leaves them open."""
+    lists: float = SLACK
+    values: float = SLACK
     for tensor in model.inputs:
         sizes = [max_batch if size == -1 and not i else size for i, size in enumerate(tensor.shape)]
         if -1 in sizes or tensor.datatype == "BYTES":
-            return None
+            return Bounds(math.inf, math.inf)
         values += math.prod(sizes)
         lists += sum(math.prod(sizes[:depth]) for depth in range(len(sizes)))
     return Bounds(lists, values + lists)
 
 
-def json_object(body: bytes, most: Bounds | None = None) -> dict[str, Any]:
+def json_object(body: bytes, most: Bounds) -> dict[str, Any]:
     """Return a body's JSON object.
 
     Raises:
         RequestError: it is not JSON, something else than an object, or holds far more than the model takes.
     """
-    if most is not None and len(body) > LARGE:
-        if body.count(b"[") + body.count(b"{") > most.lists:
+    if len(body) > LARGE:
+        lists, values = body.count(b"[") + body.count(b"{"), body.count(b",")
+        if lists > most.lists:
             raise bad_request("body", "holds more lists and objects than the largest request to this model")
-        if body.count(b",") > most.values:
+        if values > most.values:
             raise bad_request("body", "holds more values than the largest request to this model")
+        if lists * LIST_BYTES + values * VALUE_BYTES > PARSED:
+            raise bad_request("body", "holds too many lists and values for one request; send fewer rows, or binary")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -155,6 +167,8 @@ def _array(data: Any, tensor: Tensor, field: str) -> NDArray[np.generic]:
     except (ValueError, OverflowError) as error:
         raise bad_request(field, "give numbers in lists of equal length") from error
     wanted = np.dtype(DATATYPES[tensor.datatype])
+    if wanted.kind == "f" and array.dtype.kind == "O":
+        array = _with_missing(array)
     if array.dtype.kind not in KINDS[wanted.kind] and array.size:
         raise bad_request(field, f"holds something else than {tensor.datatype} values")
     if wanted.kind in "iu" and array.size:
@@ -163,13 +177,26 @@ def _array(data: Any, tensor: Tensor, field: str) -> NDArray[np.generic]:
             raise bad_request(field, f"holds a number that {tensor.datatype} does not")
     with np.errstate(over="ignore"):
         cast: NDArray[np.generic] = array.astype(wanted)
-    if wanted.kind == "f" and not np.isfinite(cast).all():
+    if wanted.kind == "f" and np.isinf(cast).any():
         raise bad_request(field, f"holds a number that {tensor.datatype} does not")
     return cast
+
+
+def _with_missing(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Take null for NaN, which imputers and decision trees know as a missing value; anything else stays what it is."""
+    values = array.reshape(-1).tolist()
+    if all(value is None or type(value) in (int, float) for value in values):
+        with contextlib.suppress(OverflowError):
+            return array.astype(np.float64)
+    return array
 
 
 def render(name: str, array: NDArray[np.generic], tensor: Tensor) -> dict[str, Any]:
     """Return one output as the protocol writes it."""
     flat = np.ascontiguousarray(array).reshape(-1)
-    data = [str(value) for value in flat] if tensor.datatype == "BYTES" else flat
+    data: Any = flat
+    if tensor.datatype == "BYTES":
+        data = [str(value) for value in flat]
+    elif flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        data = [number(value) for value in flat.tolist()]
     return {"name": name, "datatype": tensor.datatype, "shape": list(array.shape), "data": data}

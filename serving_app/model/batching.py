@@ -1,4 +1,5 @@
-"""Requests that arrive together share one inference, where that was seen to give the same answers for less time."""
+"""Requests that arrive together share one inference, if model.json says that their rows know nothing of each other,
+and if it was seen to save time."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ EQUAL_RELATIVE, EQUAL_ABSOLUTE = 1e-4, 1e-6
 
 
 def worthwhile(model: ModelDir, run: Run) -> bool:
-    """Try it out: whether rows computed together come out as they do alone, in less time."""
-    if not all(_open(tensor) for tensor in (*model.inputs, *model.outputs)):
+    """Whether rows may be computed together, and take less time so than alone. That they may is for model.json to
+    say, and for publishing to doubt: the few usual rows that are tried here would not show it."""
+    if not model.independent or not all(_open(tensor) for tensor in (*model.inputs, *model.outputs)):
         return False
     numbers = np.random.default_rng(0)
     together = {
@@ -55,16 +57,35 @@ def worthwhile(model: ModelDir, run: Run) -> bool:
 
 
 def run_together(requests: Sequence[Arrays], run: Run) -> list[Arrays]:
-    """Return each request's outputs, from one inference of all their rows."""
-    joined = {name: np.concatenate([arrays[name] for arrays in requests]) for name in requests[0]}
-    outputs = run(joined)
+    """Return each request's outputs: from one inference of all their rows if that can be taken apart again, else from
+    one for each. Nothing is believed here of what was checked before: a row that is counted wrongly is somebody else's.
+    """
+    rows = [_rows(arrays, requests[0]) for arrays in requests]
+    if 0 in rows:
+        return [run(arrays) for arrays in requests]
+    outputs = run({name: np.concatenate([arrays[name] for arrays in requests]) for name in requests[0]})
+    total = sum(rows)
+    if any(array.shape[:1] != (total,) for array in outputs.values()):
+        return [run(arrays) for arrays in requests]
     parts: list[Arrays] = []
     start = 0
-    for arrays in requests:
-        end = start + len(next(iter(arrays.values())))
-        parts.append({name: array[start:end] for name, array in outputs.items()})
-        start = end
+    for count in rows:
+        parts.append({name: array[start : start + count] for name, array in outputs.items()})
+        start += count
     return parts
+
+
+def _rows(arrays: Arrays, first: Arrays) -> int:
+    """How many rows every input has; 0 if they differ, or if the inputs cannot be joined to the first request's."""
+    if arrays.keys() != first.keys():
+        return 0
+    counts = set()
+    for name, array in arrays.items():
+        other = first[name]
+        if array.ndim == 0 or array.shape[1:] != other.shape[1:] or array.dtype != other.dtype:
+            return 0
+        counts.add(array.shape[0])
+    return counts.pop() if len(counts) == 1 else 0
 
 
 def _open(tensor: Tensor) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serving_app.errors import StartError
 from serving_app.model_format import (
@@ -15,9 +17,10 @@ from serving_app.model_format import (
     ModelManifest,
     Tensor,
     parse_manifest,
+    scores_fit,
 )
 
-__all__ = ["DATATYPES", "ImageSpec", "ModelDir", "Tensor", "read", "verify"]
+__all__ = ["DATATYPES", "ImageSpec", "ModelDir", "Tensor", "read", "scores_fit", "verify"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,16 @@ class ModelDir:
     model: Path
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    scored: Tensor
+    """The output that holds the scores, if there are labels."""
     labels: tuple[str, ...] = ()
     image: ImageSpec | None = None
     scores: str = "probabilities"
     """"probabilities", or "logits" when the service has to apply the softmax."""
+    independent: bool = False
+    """Whether model.json says that no row has a part in another row's answer."""
+    golden: tuple[Mapping[str, Any], ...] = ()
+    """Requests with known answers."""
     sha256s: tuple[tuple[str, str], ...] = ()
     """Name and sha256 of each file."""
 
@@ -65,9 +74,12 @@ def read(path: Path) -> ModelDir:
         model=path / manifest.model,
         inputs=manifest.inputs,
         outputs=manifest.outputs,
+        scored=manifest.scored,
         labels=manifest.labels,
         image=manifest.image,
         scores=manifest.scores,
+        golden=manifest.golden,
+        independent=manifest.rows == "independent",
         sha256s=tuple((file.name, file.sha256) for file in manifest.files),
     )
 

@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from serving_app.errors import StartError
-from serving_app.model.model_dir import DATATYPES, ModelDir, Tensor
+from serving_app.errors import ModelRefusal, StartError
+from serving_app.model.model_dir import DATATYPES, ModelDir, Tensor, scores_fit
 
 ONNX_TYPES = {
     "bool": "BOOL",
@@ -32,6 +32,13 @@ ONNX_TYPES = {
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
+SILENT = 4
+"""Nothing but what ends the process. Whatever else ONNX Runtime says is in the exception too; its own lines on standard
+error are coloured and no JSON."""
+SIZES = re.compile(r"broadcast|dimension|shape", re.IGNORECASE)
+
+ort.set_default_logger_severity(SILENT)
+
 
 class ModelCut(Exception):
     """An inference was ended because it took too long."""
@@ -42,6 +49,7 @@ class _Run:
 
     def __init__(self) -> None:
         self.options = ort.RunOptions()
+        self.options.log_severity_level = SILENT
         self.started = 0.0
         self.cut = False
         self.lock = threading.Lock()
@@ -88,6 +96,7 @@ class Predictor:
 
         Raises:
             ModelCut: it took too long, and `cut` ended it.
+            ModelRefusal: the model says that the inputs are wrong.
         """
         run = self._runs.get(threading.get_ident())
         if run is None:
@@ -101,9 +110,21 @@ class Predictor:
         except Exception as error:
             if run.end():
                 raise ModelCut from error
+            if self._callers_mistake(error):
+                raise ModelRefusal(_reason(error)) from error
             raise
         run.end()
         return dict(zip(self._outputs, values, strict=True))
+
+    def _callers_mistake(self, error: Exception) -> bool:
+        """ONNX Runtime calls an index that is out of range an invalid argument, and sizes that do not go together a
+        failure, which is the caller's only where the signature leaves sizes to the caller."""
+        kind = type(error).__name__
+        return kind == "InvalidArgument" or (
+            kind == "Fail"
+            and any(-1 in tensor.shape[1:] for tensor in self._model.inputs)
+            and SIZES.search(str(error)) is not None
+        )
 
     def cut(self, seconds: float) -> int:
         """End the inferences that have taken longer than this; returns how many were told so now."""
@@ -120,24 +141,29 @@ class Predictor:
         now = time.monotonic()
         return any(run.started and now - run.started > seconds for run in list(self._runs.values()))
 
-    def warm_up(self) -> None:
-        """Run one inference of zeros.
+    def warm_up(self, inputs: Arrays, what: str) -> None:
+        """Run one inference of these inputs.
+
+        Args:
+            inputs: of one row.
+            what: they are, in words.
 
         Raises:
             StartError: the model fails on it, or gives another number of scores than there are labels.
         """
         try:
-            outputs = self.run({tensor.name: _zeros(tensor) for tensor in self._model.inputs})
+            outputs = self.run(inputs)
         except Exception as error:
-            raise StartError(f"the model fails on an input of zeros: {_first_line(error)}") from error
-        labels, scores = self._model.labels, outputs[self._outputs[0]]
-        if labels and (scores.ndim < 2 or scores[0].size != len(labels)):
+            raise StartError(f"the model fails on {what}: {_first_line(error)}") from error
+        labels, name = self._model.labels, self._model.scored.name
+        scores = outputs[name]
+        if labels and not scores_fit(scores.shape, len(labels)):
             raise StartError(
                 f"{self._model.path / 'model.json'}: labels are {len(labels)}, "
-                f"output {self._outputs[0]} has shape {list(scores.shape)}"
+                f"output {name} has shape {list(scores.shape)}"
             )
 
-    def add_threads(self) -> None:
+    def add_threads(self, inputs: Arrays, what: str) -> None:
         """Let a request that is alone have all threads, from a second session.
 
         Under load a thread for each request computes most: on two cores, two requests with one thread each were
@@ -149,14 +175,14 @@ class Predictor:
         """
         if self._threads > 1 and self._compute_alone is self._compute:
             self._compute_alone = _run_of(_session(self._model, self._threads))
-            self.warm_up()
+            self.warm_up(inputs, what)
 
 
 def _session(model: ModelDir, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = SILENT
     try:
         return ort.InferenceSession(str(model.model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class
@@ -169,7 +195,8 @@ def _run_of(session: ort.InferenceSession) -> Callable[..., list[NDArray[np.gene
     return run
 
 
-def _zeros(tensor: Tensor) -> NDArray[np.generic]:
+def zeros(tensor: Tensor) -> NDArray[np.generic]:
+    """Return an input of zeros, or of empty texts; a size that is left open is 1."""
     shape = [1 if size == -1 else size for size in tensor.shape]
     if tensor.datatype == "BYTES":
         return np.full(shape, "", dtype=object)
@@ -207,6 +234,12 @@ def _shapes_agree(declared: tuple[int, ...], actual: list[int | str | None]) -> 
     return len(declared) == len(actual) and all(
         want == -1 or not isinstance(have, int) or want == have for want, have in zip(declared, actual, strict=True)
     )
+
+
+def _reason(error: Exception) -> str:
+    """What an operator says, without its name and the place in ONNX Runtime's source."""
+    line = str(error).partition("Status Message: ")[2].splitlines()[:1] or [type(error).__name__]
+    return re.sub(r"^(?:.* was false\. |\S+\.(?:h|cc):\d+ (?:\S+ )?)", "", line[0])[:200]
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,15 @@ then always the one that this app was tested with. ADR 9 says more.
 
 from __future__ import annotations
 
-from serving_app.model_format.manifest import DATATYPES, MANIFEST, ImageSpec, ModelFile, ModelManifest, Tensor
+from serving_app.model_format.manifest import (
+    DATATYPES,
+    MANIFEST,
+    ImageSpec,
+    ModelFile,
+    ModelManifest,
+    Tensor,
+    scores_fit,
+)
 from serving_app.model_format.members import LabelsFault, ManifestFault
 from serving_app.model_format.reader import parse_manifest
 
@@ -20,4 +28,5 @@ __all__ = [
     "ModelManifest",
     "Tensor",
     "parse_manifest",
+    "scores_fit",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ DATATYPES = {
     "BYTES": "object",
 }
 """Open Inference Protocol datatype -> numpy dtype."""
+FLOATS = ("FP16", "FP32", "FP64")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,22 @@ class Tensor:
     name: str
     datatype: str
     shape: tuple[int, ...]
+
+
+def scores_fit(shape: Sequence[int], labels: int) -> bool:
+    """Whether an output of this shape may have a score for each label in a row: [n, 10], [n, 10, 1, 1], or, of two
+    labels, how sure the model is of the second: [n, 1] or [n]."""
+    if not shape:
+        return False
+    scores = math.prod(shape[1:])
+    return -1 in shape[1:] or scores == labels or (scores == 1 and labels == 2)
+
+
+def scored(outputs: Sequence[Tensor], labels: int) -> Tensor:
+    """Return the output that holds the scores: the first of floating-point numbers that fits the labels. Classifiers
+    give their own label first, as skl2onnx exports them; the first of all if none fits."""
+    fit = (tensor for tensor in outputs if tensor.datatype in FLOATS and scores_fit(tensor.shape, labels))
+    return next(fit, outputs[0])
 
 
 @dataclass(frozen=True)
@@ -108,10 +126,17 @@ class ModelManifest:
     labels: tuple[str, ...] = ()
     image: ImageSpec | None = None
     scores: str = "probabilities"
-    """What the first output holds: "probabilities", or "logits" when the service has to apply the softmax."""
+    """What the scores are: "probabilities", or "logits" when the service has to apply the softmax."""
+    rows: str | None = None
+    """"independent": no row of a request has any part in another row's answer. None: nobody knows."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     golden: tuple[Mapping[str, Any], ...] = ()
     """Requests with known answers."""
+
+    @property
+    def scored(self) -> Tensor:
+        """The output that holds the scores."""
+        return scored(self.outputs, len(self.labels))
 
     @property
     def size(self) -> int:

@@ -8,12 +8,12 @@ import re
 from typing import Any
 
 from serving_app.model_format.image import image_spec
-from serving_app.model_format.manifest import DATATYPES, MANIFEST, ModelFile, ModelManifest, Tensor
+from serving_app.model_format.manifest import DATATYPES, MANIFEST, ModelFile, ModelManifest, Tensor, scores_fit
 from serving_app.model_format.members import LabelsFault, ManifestFault, Members
 
 MEMBERS = (
     *("format", "service", "version", "created", "author", "commit", "files", "model", "inputs", "outputs", "labels"),
-    *("scores", "image", "metrics", "golden"),
+    *("scores", "rows", "image", "metrics", "golden"),
 )
 SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 VERSION = re.compile(r"[A-Za-z0-9][-_.A-Za-z0-9]*")
@@ -62,11 +62,13 @@ def _manifest(document: Members) -> ModelManifest:
         labels=_labels(document),
         image=image_spec(image, inputs) if image is not None else None,
         scores=document.one_of("scores", ("probabilities", "logits"), "probabilities"),
+        rows=document.one_of("rows", ("independent",)) if document.get("rows", None) is not None else None,
         metrics=document.mapping("metrics"),
         golden=_golden(document),
     )
     _check_names(manifest)
     _check_labels(manifest)
+    _check_rows(manifest)
     return manifest
 
 
@@ -150,15 +152,20 @@ def _check_names(manifest: ModelManifest) -> None:
 def _check_labels(manifest: ModelManifest) -> None:
     if manifest.image and not manifest.labels:
         raise ManifestFault("labels are missing; a model for pictures names its classes")
-    scores = manifest.outputs[0]
-    if manifest.labels and len(scores.shape) < 2:
+    scores = manifest.scored
+    if manifest.labels and not scores_fit(scores.shape, len(manifest.labels)):
         raise LabelsFault(
             f"labels are {len(manifest.labels)}, but output {scores.name} is {list(scores.shape)}; "
-            "list the output with a row of scores for each input first"
+            "list an output with a row of scores, one for each label"
         )
-    classes = scores.shape[-1] if scores.shape else 0
-    if manifest.labels and classes not in (-1, len(manifest.labels)):
-        raise LabelsFault(
-            f"labels are {len(manifest.labels)}, but output {scores.name} has {classes} classes; "
-            "the first output holds the scores, one for each label"
-        )
+
+
+def _check_rows(manifest: ModelManifest) -> None:
+    if manifest.rows is None:
+        return
+    for tensor in (*manifest.inputs, *manifest.outputs):
+        if tensor.shape[:1] != (-1,):
+            raise ManifestFault(
+                f"rows is {manifest.rows!r}, but {tensor.name} is {list(tensor.shape)}, which does not begin with -1; "
+                "leave rows out"
+            )

@@ -45,6 +45,8 @@ class Server:
         self._app: Flask | None = None
         self._pids: list[int] = [0] * config.workers
         self._born: list[float] = [0.0] * config.workers
+        self._served = False
+        """Whether any worker has come as far as its loop."""
         self._stop_at: float | None = None
         self._kill_at: float | None = None
 
@@ -99,10 +101,17 @@ class Server:
         self._metrics.rows[slot].began(pid, self._born[slot])
 
     def _reap(self) -> int:
-        """Notice workers that ended, and end those that hang. Returns START_FAILED if the model cannot start."""
+        """Notice workers that ended, and end those that hang. Returns START_FAILED if the model cannot start.
+
+        A worker that still opens its model has no loop that could hang, however long that takes."""
         now = time.monotonic()
         for slot, pid in enumerate(self._pids):
-            if pid and now - self._metrics.rows[slot].beaten > self._config.hang_seconds:
+            if not pid:
+                continue
+            row = self._metrics.rows[slot]
+            begun = row.beaten > self._born[slot]
+            self._served |= begun
+            if begun and now - row.beaten > self._config.hang_seconds:
                 log.error("worker hangs", extra={"data": {"worker": pid}})
                 os.kill(pid, signal.SIGKILL)
         failed = 0
@@ -120,11 +129,16 @@ class Server:
     def _ended(self, slot: int, status: int, cpu_seconds: float) -> int:
         pid, self._pids[slot] = self._pids[slot], 0
         row = self._metrics.rows[slot]
+        self._served |= row.beaten > self._born[slot]
         row.ended(cpu_seconds)
         code = os.waitstatus_to_exitcode(status)
-        if code != START_FAILED and self._stop_at is None:
-            row.event("serving_worker_restarts_total")
-            log.error("worker ended", extra={"data": {"worker": pid, "code": code}})
+        if code == START_FAILED or self._stop_at is not None:
+            return code
+        if code and not self._served:
+            sys.stderr.write(f"serving_app: {_ending(code)}\n")
+            return START_FAILED
+        row.event("serving_worker_restarts_total")
+        log.error("worker ended", extra={"data": {"worker": pid, "code": code}})
         return code
 
     def _stopped(self) -> bool:
@@ -148,6 +162,14 @@ class Server:
         for pid in filter(None, self._pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+
+def _ending(code: int) -> str:
+    """Say how a worker ended that never served."""
+    if code == -signal.SIGKILL:
+        return "a worker was killed while it opened the model, as when memory runs out; give it more, or fewer workers"
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
+    return f"a worker ended with {how} while it opened the model"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -19,6 +19,8 @@ PICTURE: Schema = {
     "contentEncoding": "base64",
     "description": "A PNG, JPEG, GIF, WebP or BMP in base64, with or without padding, URL-safe too, or as a data: URL",
 }
+FLOATS = ("FP16", "FP32", "FP64")
+NO_NUMBER: Schema = {"enum": ["NaN", "Infinity", "-Infinity"], "description": "what JSON has no number for"}
 SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
@@ -92,7 +94,7 @@ def _score_request(model: ModelDir, max_batch: int) -> Schema:
 def _score_answer(model: ModelDir) -> Schema:
     # Not prefixItems, which says it better: public tools stumble over it in answers.
     label = {"enum": list(model.labels)} if model.labels else TEXT
-    percent = {"type": "number", "description": "percent"}
+    percent = {"anyOf": [{"type": "number"}, NO_NUMBER], "description": "percent"}
     best = _list("best first", _list("label, percent", {"anyOf": [label, percent]}, count=2))
     computed = {"type": "string", "examples": ["Computed in 0.41 ms"]}
     answers = _list("one for each picture or row", best)
@@ -136,7 +138,9 @@ def _input(tensor: Tensor, max_batch: int) -> Schema:
 
 
 def _output(tensor: Tensor) -> Schema:
-    scalar = {"type": [SCALARS.get(tensor.datatype, "integer"), "null"]}
+    scalar: Schema = {"type": SCALARS.get(tensor.datatype, "integer")}
+    if tensor.datatype in FLOATS:
+        scalar = {"anyOf": [scalar, NO_NUMBER]}
     entry = _object(
         {
             "name": {"const": tensor.name},
@@ -157,7 +161,11 @@ def _pictures(tensor: Tensor, max_batch: int) -> Schema:
 
 
 def _tensor(tensor: Tensor, shape: Schema, data: Schema) -> Schema:
-    scalar = SCALARS.get(tensor.datatype, "integer")
+    kinds = [SCALARS.get(tensor.datatype, "integer"), "array"]
+    about = "in row order, flat or nested"
+    if tensor.datatype in FLOATS:
+        kinds.append("null")
+        about += "; null for a missing value"
     return _object(
         {
             "name": {"const": tensor.name},
@@ -165,8 +173,8 @@ def _tensor(tensor: Tensor, shape: Schema, data: Schema) -> Schema:
             "shape": shape,
             "data": {
                 "type": "array",
-                "description": "in row order, flat or nested",
-                "items": {"type": [scalar, "array"]},
+                "description": about,
+                "items": {"type": kinds},
                 **data,
             },
         },

@@ -9,7 +9,7 @@ import orjson
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from serving_app.errors import RequestError, problem
+from serving_app.errors import ModelRefusal, RequestError, problem
 
 log = logging.getLogger("serving_app")
 
@@ -66,6 +66,8 @@ def handle_errors(app: Flask) -> None:
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:
+        if isinstance(error, ModelRefusal):
+            log.warning("request %s: %s", request.environ.get("serving.request_id", ""), error.detail)
         return _problem(error.problem())
 
     @app.errorhandler(HTTPException)

@@ -127,7 +127,8 @@ INFER = [
     ("too little data", tensor(data=[1, 2, 3]), "inputs[0].data"),
     ("ragged data", tensor(data=[[1, 2], [3]]), "inputs[0].data"),
     ("texts for numbers", tensor(data=["1", "2", "3", "4"]), "inputs[0].data"),
-    ("null for a number", tensor(data=[1, 2, 3, None]), "inputs[0].data"),
+    ("null for a list", tensor(data=None), "inputs[0].data"),
+    ("null beside a text", tensor(data=[1, 2, "3", None]), "inputs[0].data"),
     ("booleans for numbers", tensor(data=[True, False, True, True]), "inputs[0].data"),
     ("larger than FP32", tensor(data=[1e39, 0, 0, 0]), "inputs[0].data"),
     ("deep data", b'{"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 4], "data": ' + b"[" * 200 + b"1"

@@ -167,7 +167,7 @@ BAD = [
     ("data beside it", [{**GOOD[0], "data": [1, 2]}, GOOD[1]], BOTH, None, "inputs[0].data"),
     ("another datatype", [{**GOOD[0], "datatype": "FP64"}, GOOD[1]], BOTH, None, "inputs[0].datatype"),
     ("another shape", [{**GOOD[0], "shape": [2, 1]}, GOOD[1]], BOTH, None, "inputs[0].shape"),
-    ("not finite", GOOD, np.array([np.nan, 1], "<f4").tobytes() + B.tobytes(), None, "inputs[0]"),
+    ("not finite", GOOD, np.array([np.inf, 1], "<f4").tobytes() + B.tobytes(), None, "inputs[0]"),
 ]  # fmt: skip
 
 

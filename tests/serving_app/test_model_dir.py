@@ -67,7 +67,7 @@ def start(path: Path) -> None:
         ({"labels": None}, "labels are missing"),
         (
             {"outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1]}]},
-            r"output scores is \[-1\]; list the output with a row of scores",
+            r"output scores is \[-1\]; list an output with a row of scores",
         ),
         ({"scores": "guesses"}, "scores is 'guesses'"),
         ({"image": {**IMAGE, "width": 3}}, "image makes tensors of shape"),

@@ -49,7 +49,7 @@ def test_a_request_that_is_alone_has_all_threads(tmp_path: Path, computed: list[
     alone = True
     one = Predictor(model, threads=2, alone=lambda: alone)
     one.run(inputs(model))
-    one.add_threads()
+    one.add_threads(inputs(model), "zeros")
     computed.clear()
     one.run(inputs(model))
     alone = False
@@ -60,7 +60,7 @@ def test_a_request_that_is_alone_has_all_threads(tmp_path: Path, computed: list[
 def test_on_one_processor_there_is_nothing_to_add(tmp_path: Path, computed: list[int]) -> None:
     model = read(write_shades(tmp_path / "m"))
     one = Predictor(model, threads=1)
-    one.add_threads()
+    one.add_threads(inputs(model), "zeros")
     one.run(inputs(model))
     assert computed == [1]
 

@@ -38,7 +38,7 @@ class Front:
     def predicts(self, head: Any) -> bool:
         return bool(head.path == "/score")
 
-    def read(self, read: Any, body: bytes, request_id: str) -> bytes:
+    def read_quickly(self, read: Any, body: bytes, request_id: str) -> bytes:
         return body
 
     def compute(self, calls: list[Any]) -> list[Answer]:

@@ -13,6 +13,7 @@ from pydantic import StringConstraints
 
 from nightferry.entities.frozen import Recorded
 from serving_app.model_format import (
+    DATATYPES,
     MANIFEST,
     ImageSpec,
     LabelsFault,
@@ -21,9 +22,11 @@ from serving_app.model_format import (
     ModelManifest,
     Tensor,
     parse_manifest,
+    scores_fit,
 )
 
 __all__ = [
+    "DATATYPES",
     "MANIFEST",
     "ImageSpec",
     "LabelsFault",
@@ -37,6 +40,7 @@ __all__ = [
     "manifest_sha256",
     "parse_manifest",
     "pinned_files",
+    "scores_fit",
 ]
 
 VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", max_length=80)]

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     MODEL_TOO_MANY_FILES = "model_too_many_files"
     MODEL_NOT_SERVABLE = "model_not_servable"
     MODEL_SCORES_WRONG = "model_scores_wrong"
+    MODEL_ROWS_DEPENDENT = "model_rows_dependent"
     MODEL_GOLDEN_WRONG = "model_golden_wrong"
     GATE_ACCURACY = "gate_accuracy"
 

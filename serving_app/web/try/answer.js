@@ -1,6 +1,6 @@
 // Asks the model, and shows its answer or what was wrong with the question.
 import { $, show } from "./dom.js";
-import { bars, tables } from "./scores.js";
+import { bars, scored, tables } from "./scores.js";
 
 export function asking(facts) {
   const infer = `v2/models/${encodeURIComponent(facts.service)}/infer`;
@@ -35,8 +35,9 @@ export function asking(facts) {
     show("best", labelled);
     show("scores", labelled);
     $("rest").textContent = "";
-    if (labelled) bars(facts, answer.outputs[0]);
-    tables(labelled ? answer.outputs.slice(1) : answer.outputs);
+    const scores = labelled ? scored(facts, answer.outputs) : null;
+    if (scores) bars(facts, scores);
+    tables(answer.outputs.filter((output) => output !== scores));
   }
 
   function trouble(words, field = "") {

@@ -5,8 +5,18 @@ const MOST_BARS = 10;
 const MOST_ROWS = 50;
 const MOST_COLUMNS = 50;
 
+/** The output that holds the scores: numbers, one for each label in a row, or one for two labels. */
+export function scored(facts, outputs) {
+  const fits = (columns) => columns === facts.labels.length || (columns === 1 && facts.labels.length === 2);
+  const fitting = (output) => output.datatype.startsWith("FP") && fits(output.data.length / output.shape[0]);
+  return outputs.find(fitting) ?? outputs[0];
+}
+
 export function bars(facts, output) {
-  const scores = percents(output.data.slice(0, facts.labels.length), facts.scores === "logits");
+  const logits = facts.scores === "logits";
+  const row = output.data.slice(0, output.data.length / output.shape[0]);
+  // One score of two labels is that of the second.
+  const scores = percents(row.length === 1 && facts.labels.length === 2 ? [logits ? 0 : 1 - row[0], row[0]] : row, logits);
   const best = scores.map((percent, i) => ({ percent, label: facts.labels[i] })).sort((a, b) => b.percent - a.percent);
   const shown = best.slice(0, MOST_BARS);
   $("label").textContent = best[0].label;

@@ -104,7 +104,7 @@ def test_a_model_that_fails_on_its_first_input_is_refused_in_the_services_own_wo
     assert check_signature(folder, manifest)
     failure = fault(folder)
     assert failure.reason == Reason.MODEL_NOT_SERVABLE
-    assert "the model fails on an input of zeros" in failure.sentence
+    assert "the model fails on golden example 0" in failure.sentence
 
 
 @pytest.mark.usefixtures("trial_here")

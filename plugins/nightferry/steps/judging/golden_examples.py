@@ -151,7 +151,10 @@ def _ask_tensors(client: ServiceClient, manifest: ModelManifest, example: Mappin
 def _label_fault(
     manifest: ModelManifest, outputs: dict[str, list[Any]], example: Mapping[str, Any], name: str
 ) -> Fault | None:
-    scores = outputs[manifest.outputs[0].name]
+    scores = outputs[manifest.scored.name]
+    if len(scores) == 1 and len(manifest.labels) == 2 and isinstance(scores[0], int | float):
+        # How sure the model is of the second label.
+        scores = [0.0 if manifest.scores == "logits" else 1 - scores[0], scores[0]]
     if len(scores) != len(manifest.labels) or not all(isinstance(score, int | float) for score in scores):
         return Fault(
             kind="contract",

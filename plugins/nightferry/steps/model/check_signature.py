@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nightferry.entities.model_version import ModelManifest, Tensor
+from nightferry.entities.model_version import ModelManifest, Tensor, scores_fit
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
@@ -35,8 +36,7 @@ DATATYPES = {
 def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
     """Open the model in ONNX Runtime and hold inputs, outputs and labels against the manifest.
 
-    A size that either side leaves open agrees with any. The first declared output holds the scores: its last
-    dimension is the number of labels.
+    A size that either side leaves open agrees with any.
 
     Raises:
         Permanent: (model_not_onnx, model_signature_wrong, model_labels_wrong)
@@ -121,15 +121,15 @@ def _shape(actual: Sequence[int | str | None]) -> list[int]:
 
 
 def _check_labels(manifest: ModelManifest, outputs: Sequence[onnxruntime.NodeArg]) -> None:
-    scores = manifest.outputs[0]
+    scores = manifest.scored
     arg = next(arg for arg in outputs if arg.name == scores.name)
-    # Where the declaration leaves the last size open, the model may still know it.
-    sizes = {size for size in (*scores.shape[-1:], *arg.shape[-1:]) if isinstance(size, int) and size >= 0}
-    if manifest.labels and sizes and sizes != {len(manifest.labels)}:
+    # Where the declaration leaves a size open, the model may still know it.
+    sizes = _shape(arg.shape) if arg.shape else list(scores.shape)
+    if manifest.labels and not scores_fit(sizes, len(manifest.labels)):
         raise Permanent(
             Reason.MODEL_LABELS_WRONG,
             f"Model {manifest.version}: labels are {len(manifest.labels)}, but its output {scores.name} has "
-            f"{max(sizes)} scores; list one label for each in model.json.",
+            f"{math.prod(sizes[1:])} scores; list one label for each in model.json.",
         )
 
 

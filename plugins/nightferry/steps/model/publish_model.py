@@ -70,8 +70,9 @@ def publish_model(
     Raises:
         Permanent: (model_manifest_invalid, model_created_in_future, model_too_many_files, model_incomplete,
             model_checksum_wrong, model_not_onnx, model_signature_wrong, model_labels_wrong, model_not_servable,
-            model_scores_wrong, model_golden_wrong, model_exists: this version was published with other content,
-            model_repository_missing, storage_denied, setting_missing)
+            model_scores_wrong, model_golden_wrong, model_rows_dependent,
+            model_exists: this version was published with other content, model_repository_missing,
+            storage_denied, setting_missing)
         Temporary: (storage_unavailable)
     """
     manifest, content = read_manifest(folder)

@@ -40,30 +40,36 @@ def look_at_scores(client: ServiceClient, manifest: ModelManifest, folder: Path,
     if manifest.scores != "probabilities" or not manifest.labels:
         return Scores()
     sums = ""
-    for name, inputs in _requests(manifest, folder, most):
+    for name, inputs in golden_inputs(manifest, folder, most):
         for row in _rows(client, manifest, inputs):
             wrong = [value for value in row if not _is_probability(value)]
             if wrong:
                 return Scores(outside=f"{name} gets {_shown(wrong[0])}", sums=sums)
-            if not sums and abs(sum(row) - 1) > SUM:
+            if not sums and len(row) > 1 and abs(sum(row) - 1) > SUM:
                 sums = f"the row of {name} adds up to {sum(row):.3g}"
     return Scores(sums=sums)
 
 
 def zeros(manifest: ModelManifest) -> list[dict[str, Any]] | None:
-    """The inputs of an infer request of zeros; None if it would be too large for JSON."""
-    inputs = [_zeros(tensor) for tensor in manifest.inputs]
+    """The inputs of an infer request of zeros; None if it would be too large for JSON, or if golden examples are asked,
+    for which the model is made."""
+    if manifest.golden:
+        return None
+    inputs = [_zeros(tensor, manifest) for tensor in manifest.inputs]
     return inputs if sum(len(tensor["data"]) for tensor in inputs) <= LARGE else None
 
 
-def _zeros(tensor: Tensor) -> dict[str, Any]:
+def _zeros(tensor: Tensor, manifest: ModelManifest) -> dict[str, Any]:
     shape = [1 if size == -1 else size for size in tensor.shape]
+    if manifest.image:
+        shape = [1, *manifest.image.shape]
     zero: Any = {"BYTES": "", "BOOL": False}.get(tensor.datatype, 0)
     count = min(math.prod(shape), LARGE + 1)
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": shape, "data": [zero] * count}
 
 
-def _requests(manifest: ModelManifest, folder: Path, most: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def golden_inputs(manifest: ModelManifest, folder: Path, most: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the name and the infer request's inputs of each golden example, `most` of them."""
     for index, example in enumerate(manifest.golden[:most]):
         if "image" in example and manifest.image:
             text = base64.b64encode((folder / str(example["image"])).read_bytes()).decode()
@@ -79,8 +85,8 @@ def _rows(client: ServiceClient, manifest: ModelManifest, inputs: list[dict[str,
     document = answer.document()
     if answer.status != 200 or not isinstance(document, dict):
         return
-    data = document["outputs"][0]["data"]
-    width = len(manifest.labels)
+    data = next(output["data"] for output in document["outputs"] if output["name"] == manifest.scored.name)
+    width = len(data) // max(1, document["outputs"][0]["shape"][0])
     for start in range(0, len(data), width):
         yield data[start : start + width]
 

@@ -7,21 +7,25 @@ reads that: a model that takes all memory, or ends the process, ends this one.
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.service_client import Answer, ServiceClient
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.model_version import ModelManifest
 from nightferry.entities.probe_report import Fault
 from nightferry.steps.judging.golden_examples import ask_golden
+from nightferry.steps.model.mixed_rows import mixing
 from nightferry.steps.model.model_folder import read_manifest
-from nightferry.steps.model.scores import look_at_scores, zeros
+from nightferry.steps.model.onnx_graph import read_graphs
+from nightferry.steps.model.rows_trial import refuted
+from nightferry.steps.model.scores import golden_inputs, look_at_scores, zeros
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -44,6 +48,8 @@ class TrialReport(Frozen):
     """Scores declared as probabilities that cannot be any."""
     sums: str = ""
     """Rows of them that do not add up to 1."""
+    dependent: str = ""
+    """What shows that rows declared as independent are not."""
     seconds: float = 0.0
     """That the start took."""
     memory: int = 0
@@ -56,6 +62,7 @@ class InProcess(ServiceClient):
     def __init__(self, app: Flask) -> None:
         super().__init__("the service")
         self._app = app.test_client()
+        self.parts = app.extensions["serving"]
 
     def _request(self, method: str, path: str, body: bytes | None, content_type: str | None) -> Answer:
         answer = self._app.open(path, method=method, data=body, content_type=content_type)
@@ -73,7 +80,10 @@ def try_here(folder: Path) -> TrialReport:
     except Exception as error:  # whatever it is, the service would have ended with it
         return TrialReport(refused=" ".join(str(error).split()) or type(error).__name__)
     seconds = time.monotonic() - start
-    return _asked(client, manifest, folder).model_copy(update={"seconds": round(seconds, 3), "memory": _memory()})
+    report = _asked(client, manifest, folder)
+    if not report.refused and manifest.rows == "independent":
+        report = report.model_copy(update={"dependent": _dependent(client.parts, manifest, folder)})
+    return report.model_copy(update={"seconds": round(seconds, 3), "memory": _memory()})
 
 
 def _app(folder: Path) -> Flask:
@@ -90,6 +100,15 @@ def _asked(client: ServiceClient, manifest: ModelManifest, folder: Path) -> Tria
     found = look_at_scores(client, manifest, folder, EXAMPLES)
     faults = list(_faults(client, manifest, folder))
     return TrialReport(faults=tuple(faults), outside=found.outside, sums=found.sums)
+
+
+def _dependent(parts: Any, manifest: ModelManifest, folder: Path) -> str:
+    found = next(mixing(read_graphs(folder / manifest.model)), "")
+    if found:
+        return found
+    golden = [inputs for _, inputs in golden_inputs(manifest, folder, EXAMPLES)]
+    examples = [parts.service.read_infer(json.dumps({"inputs": inputs}).encode()).arrays for inputs in golden]
+    return refuted(parts.predictor.run, manifest, examples)
 
 
 def _first_answer(client: ServiceClient, manifest: ModelManifest) -> str:

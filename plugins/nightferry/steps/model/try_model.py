@@ -30,8 +30,8 @@ def try_model(folder: Path, manifest: ModelManifest, ready_seconds: float) -> Tr
         ready_seconds: how long the service may take to start: what its most patient environment waits.
 
     Raises:
-        Permanent: (model_not_servable, model_scores_wrong, model_golden_wrong; setting_missing: a package is not
-            installed, so nothing was tried)
+        Permanent: (model_not_servable, model_scores_wrong, model_golden_wrong, model_rows_dependent;
+            setting_missing: a package is not installed, so nothing was tried)
     """
     limit = int(ready_seconds) + ANSWERS
     report = _run(folder, manifest, limit)
@@ -58,6 +58,12 @@ def try_model(folder: Path, manifest: ModelManifest, ready_seconds: float) -> Tr
             '"scores": "logits" in model.json.',
         )
     _check_golden(name, report)
+    if report.dependent:
+        raise Permanent(
+            Reason.MODEL_ROWS_DEPENDENT,
+            f'{name} declares "rows": "independent", but {report.dependent}; leave rows out of model.json, and each '
+            "request is computed alone.",
+        )
     return report
 
 
