@@ -122,7 +122,7 @@ class Bench:
         self.path = f"/v2/models/{manifest['service']}/infer"
         self.large = model != "small"
         if not self.large:
-            write(self.folder / "together", rows="independent")
+            models.write_small(self.folder / "together", rows="independent")
         self.ways = [way for way in self.ways if not (self.large and way in ("together", "granian"))]
 
     def _model(self, way: str) -> Path:
