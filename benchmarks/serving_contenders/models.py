@@ -24,8 +24,8 @@ PHOTO = {
 STAGES = ((64, 256, 3), (128, 512, 4), (256, 1024, 6), (512, 2048, 3))
 
 
-def write_small(folder: Path) -> dict[str, Any]:
-    """Write a linear model for 8 x 8 digits."""
+def write_small(folder: Path, **members: Any) -> dict[str, Any]:
+    """Write a linear model for 8 x 8 digits, with further members of model.json."""
     numbers = np.random.default_rng(0)
     weights = [
         numpy_helper.from_array(numbers.normal(size=(64, 10)).astype(np.float32), "w"),
@@ -35,7 +35,7 @@ def write_small(folder: Path) -> dict[str, Any]:
         helper.make_node("Gemm", ["image", "w", "b"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    return _write(folder, "digits", nodes, weights, [64], 10)
+    return _write(folder, "digits", nodes, weights, [64], 10, **members)
 
 
 def write_resnet50(folder: Path) -> dict[str, Any]:
@@ -85,11 +85,11 @@ def write_resnet50(folder: Path) -> dict[str, Any]:
         helper.make_node("Gemm", ["flat", "fw", "fb"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    return _write(folder, "resnet50", nodes, weights, [3, 224, 224], 1000, PHOTO)
+    return _write(folder, "resnet50", nodes, weights, [3, 224, 224], 1000, image=PHOTO)
 
 
 def _write(
-    folder: Path, name: str, nodes: list[Any], weights: list[Any], shape: list[int], classes: int, image: Any = None
+    folder: Path, name: str, nodes: list[Any], weights: list[Any], shape: list[int], classes: int, **members: Any
 ) -> dict[str, Any]:
     graph = helper.make_graph(
         nodes,
@@ -114,7 +114,7 @@ def _write(
         "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, *shape]}],
         "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]}],
         "labels": [str(i) for i in range(classes)],
-        "image": image,
+        **members,
     }
     (folder / "model.json").write_text(json.dumps(manifest))
     return manifest

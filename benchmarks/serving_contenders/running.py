@@ -33,6 +33,8 @@ http {{
 """
 NAMES = {
     "serving_app": "this service",
+    "together": "this service, rows independent",
+    "granian": "its plain Flask app under granian",
     "fastapi": "FastAPI, uvicorn, async, orjson",
     "tutorial": "Flask, gunicorn sync, nginx",
     "mlserver": "MLServer",
@@ -43,10 +45,13 @@ NAMES = {
 def commands(way: str, model: Path, folder: Path, port: int, python: Path) -> list[list[str]]:
     """Return the commands that start a contender."""
     bin_, package = python.parent, "benchmarks.serving_contenders"
-    if way in ("serving_app", "one_worker"):
-        workers = "2" if way == "serving_app" else "1"
+    if way in ("serving_app", "together", "one_worker"):
+        workers = "1" if way == "one_worker" else "2"
         words = ["-m", "serving_app", "--model-dir", str(model), "--port", str(port), "--workers", workers]
         return [[sys.executable, *words]]
+    if way == "granian":
+        tuned = "--interface wsgi --factory --workers 2 --blocking-threads 1 --no-ws --no-access-log --log-level error"
+        return [[str(bin_ / "granian"), "serving_app.app:create_app", *tuned.split(), "--port", str(port)]]
     if way == "fastapi":
         tuned = "--workers 2 --loop uvloop --http httptools --no-access-log --log-level error"
         return [[str(bin_ / "uvicorn"), f"{package}.fastapi_async:app", *tuned.split(), "--port", str(port)]]
@@ -120,6 +125,7 @@ def environment(model: Path) -> dict[str, str]:
         "OUTPUT": manifest["outputs"][0]["name"],
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
+        "SERVING_MODEL_DIR": str(model),
         "SERVING_DRAIN_MS": "0",
         "SERVING_QUEUE_MS": "60000",  # what is measured is not who is refused
     }
@@ -146,6 +152,16 @@ def memory(pids: list[int]) -> float:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total / 1000
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Return the processor time that the processes have taken so far."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += int(stat[11]) + int(stat[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _start(words: list[str], environ: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
