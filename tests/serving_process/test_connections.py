@@ -155,7 +155,7 @@ def test_bodies_that_are_only_announced_take_no_room(serve: Serve, picture_dir: 
     service = serve(picture_dir, SERVING_WORKERS="1", SERVING_MAX_HELD_BYTES="100000").wait_ready()
     with connected(service, 40) as announced:
         for connection in announced:
-            connection.sendall(HEAD.replace(b"%d" % len(BODY), b"60000") + b" ")
+            connection.sendall(HEAD.replace(b"%d" % len(BODY), b"99990") + b" ")
         wait_until(lambda: answer(service, b"") is not None)
         assert service.post("/score", score_body(picture(255)))[0] == 200
 
