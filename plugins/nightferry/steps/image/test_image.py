@@ -81,8 +81,9 @@ def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float)
     """Wait until the candidate is ready; one that ends on its own fails at once.
 
     Raises:
-        Permanent: (image_start_failed: it ended, or was not ready in time; with its last lines)
-        Temporary: (docker_unavailable)
+        Permanent: (image_start_failed: it ended; with its last lines)
+        Temporary: (image_start_failed: it was not ready in time, as on a machine that has too much to do;
+            docker_unavailable)
     """
     deadline = clock.monotonic() + seconds
     while True:
@@ -95,7 +96,8 @@ def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float)
             how = "ran out of memory" if state.out_of_memory else f"ended with exit code {state.exit_code}"
             raise start_failed(f"it {how}", runner.logs(name, LOG_LINES))
         if clock.monotonic() > deadline:
-            raise start_failed(f"/readyz was not ready within {seconds:g} s", runner.logs(name, LOG_LINES))
+            late = start_failed(f"/readyz was not ready within {seconds:g} s", runner.logs(name, LOG_LINES))
+            raise Temporary(late.reason, late.sentence)
         clock.sleep(0.2)
 
 
