@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 import shutil
 import socket
@@ -117,7 +118,9 @@ def proxy(kind: str, service: int, folder: Path) -> Iterator[int]:
         config.rename(config.with_suffix(".yaml"))
         words[2] = str(config.with_suffix(".yaml"))
     else:
-        words = ["nginx", "-p", str(folder), "-c", str(config)]
+        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert nginx, "nginx is missing: nightferry up --browser"
+        words = [nginx, "-p", str(folder), "-c", str(config)]
     with subprocess.Popen(words) as process:
         try:
             wait_until(lambda: process.poll() is not None or ask(port, "/v2") is not None, 30)
@@ -156,11 +159,9 @@ def served(service: Service) -> int:
     return sum(int(float(count)) for route, count in counts if route != "/metrics")
 
 
-@pytest.mark.process
+@pytest.mark.clients
 @pytest.mark.parametrize("kind", ["none", "envoy", "nginx"])
 def test_both_ends_agree_on_where_a_request_ends(kind: str, tmp_path: Path) -> None:
-    if kind == "nginx" and not shutil.which("nginx"):
-        pytest.skip("apt-get install nginx-light")
     settings = {"SERVING_WORKERS": "1", "SERVING_MAX_CONNECTION_AGE_MS": "0"}
     service = Service(write_shades(tmp_path / "m"), settings)
     wrong = []

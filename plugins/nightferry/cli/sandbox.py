@@ -34,7 +34,9 @@ LOGS_EXAMPLES = """\
 def add_parsers(subparsers: Subparsers) -> None:
     """Add the commands."""
     add = command(subparsers, "up", up, "start the sandbox: every part of a release, on this machine", UP_EXAMPLES)
-    add.add_argument("--browser", action="store_true", help="install one too, for the tests of the service's page")
+    add.add_argument(
+        "--browser", action="store_true", help="install one too, and a proxy, for the tests of the service"
+    )
     command(subparsers, "down", down, "stop the sandbox; its data stays")
     command(subparsers, "status", status, "show the health of every part of the sandbox", STATUS_EXAMPLES)
     add = command(subparsers, "logs", logs, "show the log of a part of the sandbox", LOGS_EXAMPLES)

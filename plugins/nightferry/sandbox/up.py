@@ -42,7 +42,7 @@ def up(settings: Settings, layout: Layout, progress: Progress, *, browser: bool 
     """Start what does not run, install what is missing. Returns when every part works.
 
     Args:
-        browser: install one too, for the tests of the service's page.
+        browser: install one too, and a proxy, for the tests of the service.
 
     Raises:
         Permanent: something keeps a part from working; the sentence says what.
@@ -163,7 +163,7 @@ class _Up:
             (self.choices.cluster, packages.KUBERNETES),
         ):
             wanted += names if ours else ()
-        wanted += packages.browser() if self.browser else ()
+        wanted += (*packages.browser(), *packages.PROXY) if self.browser else ()
         packages.ensure(self.progress, self.logs, wanted)
 
     def _buildctl(self) -> None:

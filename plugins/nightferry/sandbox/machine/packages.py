@@ -32,6 +32,8 @@ BASE_IMAGE = ("mmdebstrap",)
 """Only where the public base image cannot be pulled."""
 BROWSER = ("chromium", "chromium-driver")
 """Only for `make test`, and only where they are packages: Ubuntu's of that name fetch a snap, which sees no /tmp."""
+PROXY = ("nginx",)
+"""Only for `make test`, which asks the service through one."""
 
 PROGRAMS = {
     "docker-registry": "docker-registry",
@@ -44,6 +46,7 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "chromium": "chromium",
     "chromium-driver": "chromedriver",
+    "nginx": "nginx",
 }
 
 POLICY = "/usr/sbin/policy-rc.d"
