@@ -42,14 +42,14 @@ def test_a_model_under_the_gate_is_not_released(given: Given, when: When, then: 
     [
         ("checks__test_labels_py", "TOP_K == 3", "TOP_K == 4", Reason.IMAGE_TESTS_FAILED, "test_source"),
         (
-            "serving_app__lifecycle_py",
+            "serving_app__runtime__lifecycle_py",
             "from __future__ import annotations\n",
             'from __future__ import annotations\n\nraise RuntimeError("broken by its developer")\n',
             Reason.IMAGE_START_FAILED,
             "test_image",
         ),
         (
-            "serving_app__preprocess_py",
+            "serving_app__inputs__pictures_py",
             "(-1.0, 255.0) if spec.invert else (1.0, 0.0)",
             "(1.0, 0.0)",
             Reason.IMAGE_GOLDEN_WRONG,

@@ -21,7 +21,7 @@ def test_the_scheduler_dies_in_the_middle_of_a_step(
     model = given.a_model("linear")
     if step in ("test_source", "build_image"):
         given.a_commit("Let the unit tests take a while", checks__test_labels_py=(SLOW, SLOWER))
-        given.a_commit("Touch the app", serving_app__labels_py=("TOP_K = 3", "TOP_K = 3  # as many as fingers"))
+        given.a_commit("Touch the app", serving_app__model__labels_py=("TOP_K = 3", "TOP_K = 3  # as many as fingers"))
     run = when.started("--model", model)
     when.in_step(run, step)
     when.killed("airflow-scheduler")
