@@ -13,22 +13,7 @@ from numpy.typing import NDArray
 
 from serving_app.errors import ModelRefusal, StartError
 from serving_app.model.model_dir import DATATYPES, ModelDir, Tensor, scores_fit
-
-ONNX_TYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float": "FP32",
-    "double": "FP64",
-    "string": "BYTES",
-}
+from serving_app.model_format import ONNX_TYPES, element, shapes_agree
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -216,24 +201,17 @@ def _check_signature(model: ModelDir, member: str, declared: tuple[Tensor, ...],
             raise StartError(
                 f"{model.path / 'model.json'}: {member}: the model has no {tensor.name}; it has {', '.join(found)}"
             )
-        datatype = ONNX_TYPES.get(arg.type.removeprefix("tensor(").removesuffix(")"), arg.type)
+        datatype = ONNX_TYPES.get(element(arg.type), arg.type)
         if datatype != tensor.datatype:
             raise StartError(
                 f"{model.path / 'model.json'}: {member}: {tensor.name} is declared {tensor.datatype}, "
                 f"the model's is {datatype}"
             )
-        if arg.shape and not _shapes_agree(tensor.shape, arg.shape):
+        if arg.shape and not shapes_agree(tensor.shape, arg.shape):
             raise StartError(
                 f"{model.path / 'model.json'}: {member}: {tensor.name} is declared {list(tensor.shape)}, "
                 f"the model's is {arg.shape}"
             )
-
-
-def _shapes_agree(declared: tuple[int, ...], actual: list[int | str | None]) -> bool:
-    """A size that either side leaves open agrees with any."""
-    return len(declared) == len(actual) and all(
-        want == -1 or not isinstance(have, int) or want == have for want, have in zip(declared, actual, strict=True)
-    )
 
 
 def _reason(error: Exception) -> str:

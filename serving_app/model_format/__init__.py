@@ -17,16 +17,20 @@ from serving_app.model_format.manifest import (
 )
 from serving_app.model_format.members import LabelsFault, ManifestFault
 from serving_app.model_format.reader import parse_manifest
+from serving_app.model_format.signature import ONNX_TYPES, element, shapes_agree
 
 __all__ = [
     "DATATYPES",
     "MANIFEST",
+    "ONNX_TYPES",
     "ImageSpec",
     "LabelsFault",
     "ManifestFault",
     "ModelFile",
     "ModelManifest",
     "Tensor",
+    "element",
     "parse_manifest",
     "scores_fit",
+    "shapes_agree",
 ]

@@ -15,19 +15,23 @@ from nightferry.entities.frozen import Recorded
 from serving_app.model_format import (
     DATATYPES,
     MANIFEST,
+    ONNX_TYPES,
     ImageSpec,
     LabelsFault,
     ManifestFault,
     ModelFile,
     ModelManifest,
     Tensor,
+    element,
     parse_manifest,
     scores_fit,
+    shapes_agree,
 )
 
 __all__ = [
     "DATATYPES",
     "MANIFEST",
+    "ONNX_TYPES",
     "ImageSpec",
     "LabelsFault",
     "ManifestFault",
@@ -37,10 +41,12 @@ __all__ = [
     "Sha256",
     "Tensor",
     "VersionName",
+    "element",
     "manifest_sha256",
     "parse_manifest",
     "pinned_files",
     "scores_fit",
+    "shapes_agree",
 ]
 
 VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", max_length=80)]

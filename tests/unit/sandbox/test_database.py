@@ -91,11 +91,17 @@ def test_no_secret_is_in_what_is_started(layout: Layout, programs: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "changed", ["airflow.cfg", "plugins/nightferry/steps.py", "serving_app/model_format/reader.py"]
+    "changed",
+    ["airflow.cfg", "plugins/nightferry/steps.py", "serving_app/model_format/reader.py", "serving_app/settings.py"],
 )
 def test_airflow_is_started_anew_with_other_code(layout: Layout, tmp_path: Path, changed: str) -> None:
     """What its processes imported once stays as it was: new DAGs would meet old modules."""
-    for name in ("airflow.cfg", "plugins/nightferry/steps.py", "serving_app/model_format/reader.py"):
+    for name in (
+        "airflow.cfg",
+        "plugins/nightferry/steps.py",
+        "serving_app/model_format/reader.py",
+        "serving_app/settings.py",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("one")
     copy = replace(layout, root=tmp_path)

@@ -59,7 +59,7 @@ def environment(layout: Layout, ports: Mapping[str, int], given: Mapping[str, st
 
 def _code(root: Path) -> str:
     """A digest of what Airflow's processes read once, when they start."""
-    folders = (root / "plugins", root / "serving_app" / "model_format")
+    folders = (root / "plugins", root / "serving_app")
     modules = [file for folder in folders for file in folder.rglob("*.py")]
     return fingerprint(root, [root / "airflow.cfg", *modules])
 

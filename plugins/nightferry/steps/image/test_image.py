@@ -19,7 +19,7 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.probe_report import EXIT_CONTRACT, EXIT_NOT_STARTED, EXIT_OK, ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.errors import Permanent, Temporary
+from nightferry.errors import NightferryError, Permanent, Temporary
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +96,8 @@ def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float)
             how = "ran out of memory" if state.out_of_memory else f"ended with exit code {state.exit_code}"
             raise start_failed(f"it {how}", runner.logs(name, LOG_LINES))
         if clock.monotonic() > deadline:
-            late = start_failed(f"/readyz was not ready within {seconds:g} s", runner.logs(name, LOG_LINES))
-            raise Temporary(late.reason, late.sentence)
+            late = f"/readyz was not ready within {seconds:g} s"
+            raise start_failed(late, runner.logs(name, LOG_LINES), Temporary)
         clock.sleep(0.2)
 
 
@@ -137,10 +137,10 @@ def explain_probe(image: ImageRef, exit_code: int, stdout: str, candidate_logs: 
     )
 
 
-def start_failed(why: str, logs: str) -> Permanent:
+def start_failed(why: str, logs: str, kind: type[NightferryError] = Permanent) -> NightferryError:
     """The error of an image that does not start."""
     lines = " | ".join(line.strip() for line in logs.strip().splitlines()[-LOG_LINES:]) or "nothing"
-    return Permanent(Reason.IMAGE_START_FAILED, f"The image does not start: {why.rstrip('.')}. Its last lines: {lines}")
+    return kind(Reason.IMAGE_START_FAILED, f"The image does not start: {why.rstrip('.')}. Its last lines: {lines}")
 
 
 def memory_bytes(quantity: str) -> int:

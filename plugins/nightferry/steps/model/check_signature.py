@@ -8,29 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nightferry.entities.model_version import ModelManifest, Tensor, scores_fit
+from nightferry.entities.model_version import ONNX_TYPES, ModelManifest, Tensor, element, scores_fit, shapes_agree
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
 if TYPE_CHECKING:
     import onnxruntime
-
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float": "FP32",
-    "double": "FP64",
-    "string": "BYTES",
-}
-"""ONNX Runtime's word for an element type -> the Open Inference Protocol's."""
 
 
 def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
@@ -87,33 +70,27 @@ def _compare(
         arg = found.get(tensor.name)
         if arg is None:
             raise _signature_wrong(manifest, f"the model has no {what} {tensor.name}; it has {', '.join(found)}")
-        element = arg.type.removeprefix("tensor(").removesuffix(")")
-        _check_servable(manifest, f"{what} {tensor.name}", element)
-        datatype = DATATYPES.get(element, element)
+        kind = element(arg.type)
+        _check_servable(manifest, f"{what} {tensor.name}", kind)
+        datatype = ONNX_TYPES.get(kind, kind)
         if datatype != tensor.datatype:
             raise _signature_wrong(
                 manifest, f"{what} {tensor.name} is declared {tensor.datatype}, the model's is {datatype}"
             )
-        if arg.shape and not _agree(tensor.shape, arg.shape):
+        if arg.shape and not shapes_agree(tensor.shape, arg.shape):
             raise _signature_wrong(
                 manifest, f"{what} {tensor.name} is declared {list(tensor.shape)}, the model's is {_shape(arg.shape)}"
             )
 
 
-def _check_servable(manifest: ModelManifest, what: str, element: str) -> None:
-    if element in DATATYPES:
+def _check_servable(manifest: ModelManifest, what: str, kind: str) -> None:
+    if kind in ONNX_TYPES:
         return
-    if "(" in element:
+    if "(" in kind:
         change = "export plain tensors, without a dictionary for each row (skl2onnx: options={'zipmap': False})"
     else:
-        change = f"cast it to one of {', '.join(DATATYPES)} in the model"
-    raise _signature_wrong(manifest, f"{what} is {element}, which the service does not serve; {change}")
-
-
-def _agree(declared: Sequence[int], actual: Sequence[int | str | None]) -> bool:
-    return len(declared) == len(actual) and all(
-        want == -1 or not isinstance(have, int) or want == have for want, have in zip(declared, actual, strict=True)
-    )
+        change = f"cast it to one of {', '.join(ONNX_TYPES)} in the model"
+    raise _signature_wrong(manifest, f"{what} is {kind}, which the service does not serve; {change}")
 
 
 def _shape(actual: Sequence[int | str | None]) -> list[int]:
