@@ -159,6 +159,8 @@ class Environment(Frozen):
     """How users reach the service; unset, the setting NIGHTFERRY_SERVICE_TYPE decides."""
     dns_label: str | None = None
     """The DNS label of the load balancer's address on AKS."""
+    source_ranges: tuple[str, ...] = Field(default=(), max_length=100)
+    """Networks in CIDR notation that the load balancer lets in; none named: everybody."""
     settings: dict[str, str] = Field(default_factory=dict)
     """Variables of the release's containers: the stock service's own, `SERVING_…`, and no secrets."""
     ready_seconds: int = Field(default=120, ge=5, le=3600)

@@ -61,6 +61,8 @@ def stable(
     `notes` are the annotations that tell how it came to this release (`names.PREVIOUS` and its like).
     A NodePort is left out on purpose: the cluster keeps the one that it gave, and with it the users' address.
     """
+    kind = environment.service_type or "LoadBalancer"
+    ranges = list(environment.source_ranges) if kind == "LoadBalancer" else []
     labelled = {_DNS_LABEL: environment.dns_label} if environment.dns_label else {}
     return {
         "apiVersion": "v1",
@@ -73,8 +75,9 @@ def stable(
             "annotations": {**identity, **notes, **labelled, names.ENVIRONMENT: environment.name},
         },
         "spec": {
-            "type": environment.service_type or "LoadBalancer",
+            "type": kind,
             "selector": names.selector(service, identity.get(names.RELEASE, NOBODY)),
             "ports": _PORTS,
+            **({"loadBalancerSourceRanges": ranges} if ranges else {}),
         },
     }

@@ -14,6 +14,7 @@ from nightferry.manifests.deployment import deployment
 from tests.fakes.rollout_world import plan
 
 AUTOSCALE = {"minimum": 2, "maximum": 4}
+RANGES = ("10.1.0.0/16",)
 FOUND = {"metadata": {"uid": "u", "resourceVersion": "7"}}
 MODELS = {
     "Deployment": "V1Deployment",
@@ -25,7 +26,7 @@ MODELS = {
 
 
 def objects() -> list[dict[str, Any]]:
-    full = plan(autoscale=AUTOSCALE, dns_label="digits-team")
+    full = plan(autoscale=AUTOSCALE, dns_label="digits-team", service_type="LoadBalancer", source_ranges=RANGES)
     made = deployment(full)
     known = {**made, "metadata": {**made["metadata"], "uid": "1"}}
     notes = {names.PREVIOUS: "digits-2026-11-20.1", names.SWITCHED: "2026-11-21T01:00:00Z"}
@@ -105,6 +106,18 @@ def test_a_load_balancer_is_what_users_get_where_nothing_is_said() -> None:
     assert found["spec"]["type"] == "LoadBalancer"
     label = found["metadata"]["annotations"]["service.beta.kubernetes.io/azure-dns-label-name"]
     assert label == "digits-team"
+
+
+@pytest.mark.parametrize(
+    ("service_type", "ranges", "expected"),
+    [(None, RANGES, ["10.1.0.0/16"]), (None, (), None), ("NodePort", RANGES, None)],
+)
+def test_a_load_balancer_lets_in_whom_the_file_names(
+    service_type: str | None, ranges: tuple[str, ...], expected: list[str] | None
+) -> None:
+    made = plan(service_type=service_type, source_ranges=ranges)
+    found = service.stable("digits", names.identity(made), made.environment, notes={}, found=FOUND)
+    assert found["spec"].get("loadBalancerSourceRanges") == expected
 
 
 def container(**changes: Any) -> dict[str, Any]:

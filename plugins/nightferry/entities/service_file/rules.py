@@ -7,6 +7,7 @@ long as the record is kept, so a rule that is added or made stricter belongs her
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -120,6 +121,8 @@ def _environment(service: str, environment: Environment) -> Iterator[Fault]:
         yield "cluster", f"{environment.cluster!r} cannot be the name of an Airflow connection"
     if environment.dns_label is not None:
         yield from _dns_label(environment.dns_label, environment.service_type)
+    if environment.source_ranges:
+        yield from _source_ranges(environment.source_ranges, environment.service_type)
     if environment.autoscale and "replicas" in environment.model_fields_set:
         yield "replicas", "with autoscale the number of pods is between its minimum and maximum; keep one of the two"
     yield from _resources(environment.resources)
@@ -134,6 +137,16 @@ def _dns_label(label: str, service_type: str | None) -> Iterator[Fault]:
         )
     if service_type not in (None, "LoadBalancer"):
         yield "dns_label", f"a Service of type {service_type} has no address that a DNS label could name"
+
+
+def _source_ranges(ranges: tuple[str, ...], service_type: str | None) -> Iterator[Fault]:
+    for number, network in enumerate(ranges):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            yield f"source_ranges.{number}", f"not a network such as 10.1.0.0/16 or 2001:db8::/32: {network!r}"
+    if service_type not in (None, "LoadBalancer"):
+        yield "source_ranges", f"a Service of type {service_type} has no load balancer that could keep others out"
 
 
 def _resources(resources: Resources) -> Iterator[Fault]:
