@@ -17,6 +17,7 @@ from nightferry.clients.docker_engine.runner import DockerRunner, connect_docker
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import Environment, Resources
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.image.test_image import READY, start_candidate, wait_ready
 
@@ -50,6 +51,12 @@ PROGRAMS = {
 }
 
 
+def within(memory: str) -> Environment:
+    """An environment with this limit of memory."""
+    asked = Resources(memory=memory, memory_limit=memory)
+    return Environment(name="production", namespace="production", resources=asked)
+
+
 @dataclass
 class Door:
     """An engine, a free container name, and images by what they do."""
@@ -63,7 +70,7 @@ class Door:
         self.runner.start(self.image(behaviour), self.name, {"NIGHTFERRY_RELEASE": "one"}, memory, READY)
 
     def start_and_wait(self, behaviour: str, memory: str = "256Mi") -> None:
-        start_candidate(self.runner, self.image(behaviour), self.name, {"NIGHTFERRY_RELEASE": "one"}, memory)
+        start_candidate(self.runner, self.image(behaviour), self.name, within(memory), {"NIGHTFERRY_RELEASE": "one"})
         wait_ready(self.runner, self.name, SystemClock(), 60)
 
     def failure(self, behaviour: str, memory: str = "256Mi") -> NightferryError:
@@ -183,7 +190,7 @@ def test_memory_is_limited(real: Door):
 
 @pytest.mark.sandbox
 def test_one_that_is_not_ready_in_time_is_tried_again(real: Door):
-    start_candidate(real.runner, real.image("never ready"), real.name, {}, "64Mi")
+    start_candidate(real.runner, real.image("never ready"), real.name, within("64Mi"), {})
     with pytest.raises(Temporary) as failure:
         wait_ready(real.runner, real.name, SystemClock(), 1)
     assert failure.value.reason == Reason.IMAGE_START_FAILED

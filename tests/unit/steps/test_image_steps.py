@@ -91,11 +91,11 @@ class World:
             dockerfile=self.folder / "Dockerfile",
         )
 
-    def test(self, built: BuiltImage, probed: ProbeReport, environment: Mapping[str, str] | None = None) -> TestedImage:
+    def test(self, built: BuiltImage, probed: ProbeReport, passport: Mapping[str, str] | None = None) -> TestedImage:
         """What the operator does, with a prober that reports `probed`."""
         image, name = ImageRef.parse(built.image), candidate_name("digits-2026-11-21.1")
         try:
-            start_candidate(self.runner, image, name, environment or {}, "1Gi")
+            start_candidate(self.runner, image, name, self.spec.environments[-1], passport or {})
             wait_ready(self.runner, name, self.clock, 60)
             output = f"starting\n{probed.model_dump_json()}\n"
             return explain_probe(image, probed.exit_code, output, self.runner.logs(name, LOG_LINES))
@@ -292,10 +292,12 @@ def test_an_orphan_of_an_earlier_try_is_replaced(world: World):
     assert world.release().digest in world.released
 
 
-def test_the_candidate_gets_the_passport_and_productions_memory(world: World):
+def test_the_candidate_gets_the_passport_and_productions_settings_and_memory(world: World):
+    last = world.spec.environments[-1].model_copy(update={"settings": {"SERVING_WORKERS": "3"}})
+    world.spec = world.spec.model_copy(update={"environments": (*world.spec.environments[:-1], last)})
     world.test(world.build(), PASSED, {"NIGHTFERRY_RELEASE": "digits-2026-11-21.1"})
     [(_, environment, memory)] = world.runner.started
-    assert environment == {"NIGHTFERRY_RELEASE": "digits-2026-11-21.1"}
+    assert environment == {"NIGHTFERRY_RELEASE": "digits-2026-11-21.1", "SERVING_WORKERS": "3"}
     assert memory == 1 << 30
 
 
@@ -369,8 +371,16 @@ def test_the_recipe_changes_with_each_of_its_files(tmp_path: Path):
     with pytest.raises(Permanent):
         recipe_digest(tmp_path)
     digests = set()
-    for dockerfile, requirements in (("a", "b"), ("b", "b"), ("a", "c"), ("ab", ""), ("", "ab")):
+    for dockerfile, bare, requirements in (
+        ("a", "-", "b"),
+        ("b", "-", "b"),
+        ("a", "-", "c"),
+        ("a", "+", "b"),
+        ("ab", "-", ""),
+        ("", "-", "ab"),
+    ):
         (folder / "Dockerfile").write_text(dockerfile)
+        (folder / "bare.py").write_text(bare)
         (folder / "requirements-test.txt").write_text(requirements)
         digests.add(recipe_digest(tmp_path))
-    assert len(digests) == 5
+    assert len(digests) == 6

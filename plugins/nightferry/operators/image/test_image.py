@@ -100,9 +100,7 @@ class TestImageOperator(DockerOperator):
         runner = DockerRunner(self.cli)
         passport = self._passport(decision)
         try:
-            last = self.spec.environments[-1]
-            variables = last.settings | passport
-            tests.start_candidate(runner, image, self._candidate_name, variables, last.resources.memory_limit)
+            tests.start_candidate(runner, image, self._candidate_name, self.spec.environments[-1], passport)
             tests.wait_ready(runner, self._candidate_name, clock, tests.ready_seconds(self.spec))
             code, output = self._probe(context, folder, passport)
             return tests.explain_probe(image, code, output, runner.logs(self._candidate_name, tests.LOG_LINES))

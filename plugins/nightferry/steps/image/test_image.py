@@ -18,7 +18,7 @@ from nightferry.entities.frozen import Frozen
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.probe_report import EXIT_CONTRACT, EXIT_NOT_STARTED, EXIT_OK, ProbeReport
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
 
 log = logging.getLogger(__name__)
@@ -57,16 +57,17 @@ def ready_seconds(spec: ServiceSpec) -> int:
 
 
 def start_candidate(
-    runner: ContainerRunner, image: ImageRef, name: str, environment: Mapping[str, str], memory: str
+    runner: ContainerRunner, image: ImageRef, name: str, environment: Environment, passport: Mapping[str, str]
 ) -> None:
-    """Start the candidate; one that an earlier try left behind under this name is removed first.
+    """Start the candidate as the environment would; one that an earlier try left behind under this name is removed
+    first.
 
     Args:
         runner: the engine.
         image: the candidate, by digest.
         name: from `candidate_name`.
-        environment: the passport's variables.
-        memory: a Kubernetes quantity (`1Gi`), the limit that production sets.
+        environment: the last of the service's, whose settings and limit of memory the candidate gets.
+        passport: its variables.
 
     Raises:
         Permanent: (image_start_failed: the engine cannot run it, image_unknown, registry_denied, disk_full)
@@ -74,7 +75,8 @@ def start_candidate(
     """
     if remove(runner, name):
         log.info("Removed %s, which an earlier try left behind", name)
-    runner.start(image, name, environment, memory_bytes(memory), READY)
+    variables = environment.settings | dict(passport)
+    runner.start(image, name, variables, memory_bytes(environment.resources.memory_limit), READY)
 
 
 def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float) -> None:
