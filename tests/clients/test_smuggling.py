@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,11 +153,62 @@ def send(port: int, data: bytes) -> bytes:
     return said
 
 
-def served(service: Service) -> int:
+def served(port: int) -> int:
     """Return how many requests the service has answered or refused, but for these questions."""
-    text = (ask(service.port, "/metrics") or b"").decode()
+    text = (ask(port, "/metrics") or b"").decode()
     counts = re.findall(r'^serving_requests_total\{route="(\S+)",status.*\} (\S+)$', text, re.MULTILINE)
     return sum(int(float(count)) for route, count in counts if route != "/metrics")
+
+
+def disagreements(port: int, service: int) -> list[str]:
+    """Send all odd bytes to a port that leads to the service; where the two ends read them differently."""
+    wrong = []
+    for name, data in ODD.items():
+        before = served(service)
+        answers = len(ANSWER.findall(send(port, data)))
+        more = served(service) - before
+        if more > answers:
+            wrong.append(f"{name}: {more} requests at the service, {answers} answers at the client")
+        for path, key in (("/version", b'"sha256"'), ("/v2", b'"serving_app"')):
+            if key not in (ask(port, path) or b""):
+                wrong.append(f"{name}: another's answer to {path}")
+    return wrong
+
+
+@contextlib.contextmanager
+def careless() -> Iterator[int]:
+    """A service that believes no request has a body; its port."""
+    answers = {b"/version": b'"sha256"', b"/v2": b'"serving_app"'}
+    counts = b'serving_requests_total{route="/",status="404"} %d\n'
+    asked: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
+            while True:
+                path = [*lines.readline().split(b" "), b"", b""][1]
+                while lines.readline().strip():
+                    pass
+                if not path:
+                    return
+                if path != b"/metrics":
+                    asked.append(path)
+                said = counts % len(asked) if path == b"/metrics" else answers.get(path, b"")
+                status = b"200 OK" if said else b"404 Not Found"
+                connection.sendall(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(said), said))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.clients
@@ -164,22 +216,17 @@ def served(service: Service) -> int:
 def test_both_ends_agree_on_where_a_request_ends(kind: str, tmp_path: Path) -> None:
     settings = {"SERVING_WORKERS": "1", "SERVING_MAX_CONNECTION_AGE_MS": "0"}
     service = Service(write_shades(tmp_path / "m"), settings)
-    wrong = []
     try:
-        service.wait_ready()
-        front = (
-            proxy(kind, service.port, tmp_path / "proxy") if kind != "none" else contextlib.nullcontext(service.port)
-        )
-        with front as port:
-            for name, data in ODD.items():
-                before = served(service)
-                answers = len(ANSWER.findall(send(port, data)))
-                more = served(service) - before
-                if more > answers:
-                    wrong.append(f"{name}: {more} requests at the service, {answers} answers at the client")
-                for path, key in (("/version", b'"sha256"'), ("/v2", b'"serving_app"')):
-                    if key not in (ask(port, path) or b""):
-                        wrong.append(f"{name}: another's answer to {path}")
+        port = service.wait_ready().port
+        with proxy(kind, port, tmp_path / "proxy") if kind != "none" else contextlib.nullcontext(port) as front:
+            assert disagreements(front, port) == []
     finally:
         service.kill()
-    assert wrong == []
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("kind", ["envoy", "nginx"])
+def test_a_service_that_does_not_agree_is_found_out(kind: str, tmp_path: Path) -> None:
+    """The control."""
+    with careless() as service, proxy(kind, service, tmp_path / "proxy") as front:
+        assert disagreements(front, service) != []

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 from PIL import Image
 
+from serving_app.model.model_dir import DATATYPES
+
 LABELS = ["dark", "middling", "light"]
 
 
@@ -97,6 +99,23 @@ def write_sum(folder: Path, **changes: Any) -> Path:
         "labels": None,
     }
     return write(folder, graph, {**manifest, **changes})
+
+
+def write_echo(folder: Path, datatype: str, shape: tuple[int, ...] = (-1,)) -> Path:
+    """Write a model that answers what it is given."""
+    kind = {"BYTES": TensorProto.STRING, "BOOL": TensorProto.BOOL}.get(datatype)
+    kind = kind or helper.np_dtype_to_tensor_dtype(np.dtype(DATATYPES[datatype]))
+    sizes = [None if size == -1 else size for size in shape]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "echo",
+        [helper.make_tensor_value_info("x", kind, sizes)],
+        [helper.make_tensor_value_info("y", kind, sizes)],
+    )
+    manifest: dict[str, Any] = {"service": "echo", "version": "v1", "image": None, "labels": None}
+    for member, name in (("inputs", "x"), ("outputs", "y")):
+        manifest[member] = [{"name": name, "datatype": datatype, "shape": list(shape)}]
+    return write(folder, graph, manifest)
 
 
 def picture(value: int, size: int = 2, kind: str = "PNG") -> bytes:

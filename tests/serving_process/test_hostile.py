@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import resource
 import socket
@@ -11,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tests.serving_app.models import picture, score_body, write_shades
+from tests.serving_app.models import picture, score_body, write_echo, write_shades
 from tests.serving_app.running import Service, wait_until
 from tests.serving_process.overload import ONE
 from tests.serving_process.test_overload import metric
@@ -105,6 +108,41 @@ def test_more_connections_than_descriptors_deafen_nobody(few: Service, data: byt
         for _ in range(5):
             assert few.post("/score", score_body(picture(255)))[0] == 200
         assert metric(few, "process_open_fds") < DESCRIPTORS
+
+
+def test_pictures_larger_than_they_look_deafen_nobody(serve: Serve, picture_dir: Path) -> None:
+    """24 megapixels in kilobytes."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (6000, 4000)).save(drawn, "WEBP", method=0)
+    body = json.dumps(score_body(drawn.getvalue())).encode()
+    service = serve(picture_dir, SERVING_WORKERS="1", SERVING_MODEL_THREADS="16").wait_ready()
+    with Prober(service.port).watching(), crowd(service, 8, HEAD % (b"/score", len(body)) + body) as sockets:
+        for sock in sockets:
+            assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_lists_that_outgrow_their_text_deafen_nobody(serve: Serve, tmp_path: Path) -> None:
+    body = b'{"inputs": [' + b"[]," * 5_000_000 + b"[]]}"
+    service = serve(write_echo(tmp_path / "m", "BYTES"), SERVING_WORKERS="1").wait_ready()
+    before = metric(service, "process_resident_memory_bytes")
+    with Prober(service.port).watching():
+        for _ in range(5):
+            with crowd(service, 1, HEAD % (b"/v2/models/echo/infer", len(body)) + body) as (sock,):
+                assert sock.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert metric(service, "process_resident_memory_bytes") < before + 100e6
+
+
+def test_answers_that_nobody_reads_deafen_nobody(serve: Serve, tmp_path: Path) -> None:
+    """Each is longer than what the kernel takes: four megabytes of binary become twelve of JSON."""
+    row = np.full(1_000_000, 0.123456789, np.float32).tobytes()
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 1_000_000], "parameters": {"binary_data_size": len(row)}}
+    document = json.dumps({"inputs": [tensor]}).encode()
+    head = HEAD.replace(b"Content-Type: application/json", b"Inference-Header-Content-Length: %d")
+    request = head % (b"/v2/models/echo/infer", len(document), len(document) + len(row)) + document + row
+    model = write_echo(tmp_path / "m", "FP32", (-1, 1_000_000))
+    service = serve(model, SERVING_WORKERS="1", SERVING_MAX_UNSENT_BYTES="16000000").wait_ready()
+    with Prober(service.port).watching(), crowd(service, 30, request):
+        wait_until(lambda: metric(service, 'serving_refused_total{reason="unsent"}') >= 10)
 
 
 def test_the_soft_limit_of_descriptors_is_raised(serve: Serve, picture_dir: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
-from onnx import TensorProto, helper
 
 from serving_app.app import create_app
 from serving_app.model.model_dir import DATATYPES
@@ -128,18 +127,7 @@ def test_every_datatype_goes_there_and_back(tmp_path: Path, datatype: str) -> No
 
 def echo(folder: Path, datatype: str) -> tuple[FlaskClient, list[Any]]:
     """Return a client of a model that answers what it is given, and three values of the type."""
-    kinds = {"BYTES": TensorProto.STRING, "BOOL": TensorProto.BOOL}
-    kind = kinds.get(datatype) or helper.np_dtype_to_tensor_dtype(np.dtype(DATATYPES[datatype]))
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["y"])],
-        "echo",
-        [helper.make_tensor_value_info("x", kind, [None])],
-        [helper.make_tensor_value_info("y", kind, [None])],
-    )
-    manifest = {"service": "echo", "version": "v1", "image": None, "labels": None}
-    for member, name in (("inputs", "x"), ("outputs", "y")):
-        manifest[member] = [{"name": name, "datatype": datatype, "shape": [-1]}]
-    models.write(folder, graph, manifest)
+    models.write_echo(folder, datatype)
     values: list[Any] = {"BYTES": ["", "ä", "xyz"], "BOOL": [True, False, True]}.get(datatype, [0, 1, 100])
     return create_app(Settings(model_dir=folder)).test_client(), values
 
