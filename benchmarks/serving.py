@@ -30,6 +30,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import serving_report  # noqa: E402
 from benchmarks.serving_contenders import models  # noqa: E402
 from benchmarks.serving_contenders.running import (  # noqa: E402
     NAMES,
@@ -39,9 +40,8 @@ from benchmarks.serving_contenders.running import (  # noqa: E402
     memory,
     running,
 )
+from benchmarks.serving_report import CONNECTIONS, Measured  # noqa: E402
 
-LIMIT = "the same work without HTTP"
-CONNECTIONS = (1, 8, 64)
 LONGER = 3
 """The large model's loads take so many times as long: at 25 requests a second, what is left at their ends counts."""
 LUA = """
@@ -66,8 +66,6 @@ function done(summary, latency, requests)
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
-Figures = dict[tuple[str, int], dict[str, float]]
-"""(contender, connections) -> rate, p99 and mean (ms), processor time for a request (µs), memory (MB)."""
 
 
 def main() -> int:
@@ -87,8 +85,11 @@ def main() -> int:
         for model in given.model.split(","):
             bench = Bench(folder / model, python, ways, seconds=given.seconds, rounds=given.rounds)
             bench.prepare(model)
-            met &= bench.report(model, bench.measure())
-            result["models"][model] = bench.document()
+            measured = bench.measure()
+            serving_report.table(model, bench.ways, measured, given.rounds)
+            aims = serving_report.aims(model, bench.ways, measured)
+            met &= all(aim["met"] for aim in aims)
+            result["models"][model] = measured.document() | {"aims": aims}
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0 if met else 1
@@ -103,10 +104,6 @@ class Bench:
         self.path = ""
         self.large = False
         self.body = b""
-        self.limits: dict[int, dict[str, float]] = {}
-        self.figures: Figures = {}
-        self.second_worker: float | None = None
-        self.aims: list[dict[str, Any]] = []
 
     def prepare(self, model: str) -> None:
         """Write the model and the request."""
@@ -128,7 +125,7 @@ class Bench:
     def _model(self, way: str) -> Path:
         return self.folder / ("together" if way == "together" else "model")
 
-    def measure(self) -> Figures:
+    def measure(self) -> Measured:
         """Return the medians over the rounds."""
         found: dict[tuple[str, int], list[dict[str, float]]] = {}
         limits: dict[int, list[dict[str, float]]] = {}
@@ -140,23 +137,20 @@ class Bench:
                 print(f"  round {turn + 1} of {self.rounds}: {NAMES[way]}", file=sys.stderr)
                 for connections, figures in self._load(way).items():
                     found.setdefault((way, connections), []).append(figures)
-        self.limits = {key: _medians(runs) for key, runs in limits.items()}
-        self.figures = {key: _medians(runs) for key, runs in found.items()}
+        second = None
         if "serving_app" in self.ways and not self.large:
-            self.second_worker = self._memory("serving_app") - self._memory("one_worker")
-        return self.figures
+            second = self._memory("serving_app") - self._memory("one_worker")
+        return Measured(
+            figures={key: _medians(runs) for key, runs in found.items()},
+            limits={key: _medians(runs) for key, runs in limits.items()},
+            second_worker=second,
+        )
 
     def _memory(self, way: str) -> float:
         """Return what a service takes after a load (PSS, MB)."""
         with running(way, self.folder / "model", self.folder, self.python, self.path, self.body) as (port, pids, _):
             self._wrk(port, 64, min(2.0, self.seconds))
             return memory(pids)
-
-    def document(self) -> dict[str, Any]:
-        """Return all figures for a file."""
-        figures = [{"contender": way, "connections": c, **each} for (way, c), each in self.figures.items()]
-        limits = {"one process, two threads": self.limits[1], "two processes": self.limits[64]}
-        return {"figures": figures, "no_http": limits, "second_worker_mb": self.second_worker, "aims": self.aims}
 
     def _load(self, way: str) -> dict[int, dict[str, float]]:
         model = self._model(way)
@@ -190,65 +184,6 @@ class Bench:
         done = subprocess.run(words, env=environ, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
         said: dict[str, float] = json.loads(done.stdout)
         return {"rate": said["rate"], "mean": said["mean_ms"]}
-
-    def report(self, model: str, figures: Figures) -> bool:
-        """Print the table, the ratios and the aims; whether all are met."""
-        print(
-            f"\n{model}: requests/s over 1 / 8 / 64 connections, and µs of processor for each; p99 and memory at 64; "
-            f"median of {self.rounds}"
-        )
-        for way in self.ways:
-            rates = " /".join(f"{figures[way, c]['rate']:9,.1f}" for c in CONNECTIONS)
-            cpu = " /".join(f"{figures[way, c]['cpu']:6,.0f}" for c in CONNECTIONS)
-            last = figures[way, 64]
-            print(
-                f"  {NAMES[way]:34}{rates}  {cpu} µs  p99 {last['p99']:7.1f} ms  {last['memory']:6.0f} MB  "
-                f"start {last['start']:5.2f} s"
-            )
-        print(f"  {LIMIT:34}{self.limits[1]['rate']:9,.1f}, on two cores {self.limits[64]['rate']:,.1f}")
-        if "serving_app" not in self.ways:
-            return True
-        for way in (one for one in self.ways if one != "serving_app"):
-            ratios = ", ".join(
-                f"{figures['serving_app', c]['rate'] / figures[way, c]['rate']:.2f}" for c in CONNECTIONS
-            )
-            print(f"  this service is {ratios} x {NAMES[way]}")
-        aims = self._small(figures) if model == "small" else self._large(figures)
-        self.aims = [_aim(*aim) for aim in aims]
-        return all(aim["met"] for aim in self.aims)
-
-    def _small(self, figures: Figures) -> list[tuple[str, float, float]]:
-        def ratio(way: str, connections: int, what: str = "rate", ours: str = "serving_app") -> float:
-            return figures[ours, connections][what] / figures[way, connections][what]
-
-        aims = []
-        if "fastapi" in self.ways:
-            aims += [("64 connections, over FastAPI", ratio("fastapi", 64), 1.5)]
-            aims += [("1 connection, over FastAPI", ratio("fastapi", 1), 1.3)]
-            aims += [("FastAPI's p99 over this one's, 64 connections", 1 / ratio("fastapi", 64, "p99"), 1.0)]
-        if "fastapi" in self.ways and "together" in self.ways:
-            aims += [("64 connections, rows together, over FastAPI", ratio("fastapi", 64, ours="together"), 2.5)]
-        if "tutorial" in self.ways:
-            aims += [("64 connections, over the tutorial's", ratio("tutorial", 64), 10.0)]
-        if self.second_worker is not None:
-            aims += [("the second worker's memory, part of 40 MB", self.second_worker / 40, -1.0)]
-        aims += [("start to the first answer, part of 1 s", figures["serving_app", 1]["start"], -1.0)]
-        return aims
-
-    def _large(self, figures: Figures) -> list[tuple[str, float, float]]:
-        limit, lone = self.limits[64]["rate"], self.limits[1]["mean"]
-        return [
-            ("8 connections, part of the limit", figures["serving_app", 8]["rate"] / limit, 0.95),
-            ("64 connections, part of the limit", figures["serving_app", 64]["rate"] / limit, 0.95),
-            ("two threads' latency over this one's, 1 connection", lone / figures["serving_app", 1]["mean"], 1 / 1.1),
-        ]
-
-
-def _aim(what: str, value: float, aim: float) -> dict[str, Any]:
-    """Print whether a value is at least its aim; a negative aim is the most that it may be."""
-    met, sign = (value >= aim, ">=") if aim > 0 else (value <= -aim, "<=")
-    print(f"  {what}: {value:.2f} (aim {sign} {abs(aim):.2f}) {'met' if met else 'MISSED'}")
-    return {"what": what, "value": value, "aim": f"{sign} {abs(aim):.2f}", "met": met}
 
 
 def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
