@@ -20,7 +20,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("serving_app/app.py", "tests/serving_app/test_app.py", "docker/serving/Dockerfile"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("# it\n", encoding="utf-8")
-    (root / "docker/serving/requirements-test.txt").write_text("", encoding="utf-8")
+    for name in ("bare.py", "requirements-test.txt"):
+        (root / "docker/serving" / name).write_text("", encoding="utf-8")
     for words in (
         ["init", "-q", "-b", "main"],
         ["add", "."],

@@ -23,7 +23,7 @@ from nightferry.errors import Permanent
 
 log = logging.getLogger(__name__)
 
-RECIPE = ("docker/serving/Dockerfile", "docker/serving/requirements-test.txt")
+RECIPE = ("docker/serving/Dockerfile", "docker/serving/bare.py", "docker/serving/requirements-test.txt")
 """What decides how an image is made, besides its inputs."""
 
 
