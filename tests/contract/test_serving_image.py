@@ -26,6 +26,8 @@ RUN --mount=from=looked_into,target=/looked \\
     find bin/ sbin/ usr/bin usr/sbin usr/local/bin usr/local/sbin ! -type d ! -name 'python3*' > /found; \\
     find . -xdev ! -type d \\( -name 'perl*' -o -name 'apt*' -o -name '*.sh' -o -perm /6000 \\) >> /found; \\
     cat /found; test ! -s /found
+RUN --mount=from=looked_into,target=/looked chroot /looked \\
+    python3 -c 'import locale; locale.setlocale(locale.LC_ALL, "en_US.UTF-8")'
 """
 
 
