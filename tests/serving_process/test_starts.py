@@ -17,7 +17,7 @@ from serving_app.process.server import Server
 from serving_app.process.shared import LARGE
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.settings import Settings
-from tests.serving_app.models import LABELS, write, write_shades
+from tests.serving_app.models import LABELS, picture, score_body, write, write_shades
 from tests.serving_app.running import Service, wait_until
 
 Serve = Callable[..., Service]
@@ -97,3 +97,30 @@ def test_a_worker_that_still_opens_its_model_does_not_hang(tmp_path: Path) -> No
         row.beat(server._born[0] + 1)  # the control: its loop has turned, long ago
         server._reap()
         wait_until(lambda: opening.poll() is not None or not Path(f"/proc/{opening.pid}").exists())
+
+
+def test_a_large_model_for_pictures_in_half_precision_starts_with_two_threads(serve: Serve, tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.full((3 * 224 * 224, 240), 1e-3, np.float16), "weights")
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["image"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["scores"]),
+        ],
+        "half",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT16, [None, 3, 224, 224])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT16, [None, 240])],
+        [weights],
+    )
+    manifest = {
+        "service": "half",
+        "version": "v1",
+        "inputs": [{"name": "image", "datatype": "FP16", "shape": [-1, 3, 224, 224]}],
+        "outputs": [{"name": "scores", "datatype": "FP16", "shape": [-1, 240]}],
+        "labels": [str(i) for i in range(240)],
+        "image": {"input": "image", "width": 224, "height": 224},
+    }
+    model = write(tmp_path / "half", graph, manifest)
+    assert (model / "model.onnx").stat().st_size > 64 * 1024 * 1024
+    service = serve(model, SERVING_MODEL_THREADS="2").wait_ready()
+    assert service.post("/score", score_body(picture(100, 300)))[0] == 200
