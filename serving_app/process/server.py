@@ -135,7 +135,8 @@ class Server:
         if code == START_FAILED or self._stop_at is not None:
             return code
         if code and not self._served:
-            sys.stderr.write(f"serving_app: {_ending(code)}\n")
+            if self._lifecycle.first_to_fail():
+                sys.stderr.write(f"serving_app: {_ending(code)}\n")
             return START_FAILED
         row.event("serving_worker_restarts_total")
         log.error("worker ended", extra={"data": {"worker": pid, "code": code}})
