@@ -15,7 +15,8 @@ import pytest
 from nightferry.sandbox.layout import MARKER
 from nightferry.sandbox.machine import orphans
 
-HOME = Path("/nowhere/sandbox-of-a-test")
+HOME = Path(f"/nowhere/sandbox-of-a-test-{os.getpid()}")
+"""Another for each process that runs tests: they find each other's processes, since they look at the whole machine."""
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
     sys.executable,
