@@ -28,7 +28,7 @@ def test_a_model_under_the_gate_is_not_released(given: Given, when: When, then: 
     with when.called() as caller:
         released = when.released("--model", weak)
 
-    then.failed_with(released, Reason.GATE_ACCURACY, "check_model")
+    then.failed_with(released, Reason.GATE_FAILED, "check_model")
     then.production_untouched(in_use, released)
     then.not_published(released)
     assert caller.failures == []

@@ -62,7 +62,7 @@ class Reason(StrEnum):
     MODEL_SCORES_WRONG = "model_scores_wrong"
     MODEL_ROWS_DEPENDENT = "model_rows_dependent"
     MODEL_GOLDEN_WRONG = "model_golden_wrong"
-    GATE_ACCURACY = "gate_accuracy"
+    GATE_FAILED = "gate_failed"
 
     # Source
     SOURCE_REPOSITORY_UNAVAILABLE = "source_repository_unavailable"

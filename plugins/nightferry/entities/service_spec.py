@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from nightferry.entities.frozen import Frozen
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
-_GATE = re.compile(r"^(>=|<=|>|<)\s*(\d+(?:\.\d+)?)$")
+_GATE = re.compile(r"^(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)$")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -112,12 +112,6 @@ class Gate(Frozen):
         return f"{self.comparison} {self.threshold:g}"
 
 
-class Gates(Frozen):
-    """The checks that can stop a release. A gate whose metric is missing does not pass."""
-
-    accuracy: Gate | None = None
-
-
 class Autoscale(Frozen):
     """A HorizontalPodAutoscaler on CPU."""
 
@@ -188,8 +182,15 @@ class ServiceSpec(Frozen):
     source: Source = Source()
     model: ModelSource
     image: ImageTarget
-    gates: Gates = Gates()
+    gates: dict[str, Gate] = Field(default_factory=dict)
+    """By metric of model.json, what it has to meet; a metric that is missing does not."""
     environments: tuple[Environment, ...] = Field(min_length=1)
+
+    @field_validator("gates", mode="before")
+    @classmethod
+    def _gates(cls, value: object) -> object:
+        """Until accuracy was no longer the only metric, its gate was on record as null where there was none."""
+        return {name: gate for name, gate in value.items() if gate is not None} if isinstance(value, dict) else value
 
     @field_validator("environments")
     @classmethod

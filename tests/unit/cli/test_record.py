@@ -87,13 +87,13 @@ def test_show_tells_what_every_step_found(capsys, ledger, clock, services):
 def test_show_of_a_failed_release_is_not_well(capsys, ledger, clock, services):
     decision = decided(ledger, clock, a_decision())
     record_step(ledger, clock, decision, "fetch_model", sentence="Fetched.")
-    fault = Permanent(Reason.GATE_ACCURACY, "Accuracy 0.82 is under the gate.")
+    fault = Permanent(Reason.GATE_FAILED, "Accuracy 0.82 is under the gate.")
     record_failure(ledger, clock, decision, "check_model", fault)
     record_release(ledger, clock, decision, ["staging", "production"])
 
     assert main(["show", RELEASE, "--json"]) == 1
     shown = json.loads(capsys.readouterr().out)
-    assert shown["outcome"] == "gate_accuracy"
+    assert shown["outcome"] == "gate_failed"
     assert [step["step"] for step in shown["steps"]] == ["fetch_model", "check_model"]
 
 

@@ -41,7 +41,7 @@ class Releasing(MemoryAirflow):
 
     def _refused(self, key):
         decision = decided(self.ledger, self.clock, a_decision(key))
-        fault = Permanent(Reason.GATE_ACCURACY, "Accuracy 0.82 is under the gate.")
+        fault = Permanent(Reason.GATE_FAILED, "Accuracy 0.82 is under the gate.")
         record_failure(self.ledger, self.clock, decision, "check_model", fault)
         record_release(self.ledger, self.clock, decision, ["staging", "production"])
 

@@ -23,7 +23,7 @@ def reason_of(folder: Path, **spec: Any) -> tuple[Reason, str]:
 
 def test_a_right_model_passes(tmp_path: Path):
     facts = check_model(write_version(tmp_path), digits_spec()).facts
-    assert (facts["accuracy"], facts["gate"], facts["labels"]) == (0.97, ">= 0.95", 3)
+    assert (facts["metrics"], facts["gates"], facts["labels"]) == ({"accuracy": 0.97}, {"accuracy": ">= 0.95"}, 3)
     assert facts["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
     assert canonical(facts)
 
@@ -91,7 +91,7 @@ def test_sizes_left_open_agree_with_any(tmp_path: Path):
 )
 def test_a_metric_that_does_not_meet_the_gate(tmp_path: Path, metrics: dict[str, Any], named: str):
     reason, sentence = reason_of(write_version(tmp_path, metrics=metrics))
-    assert reason == Reason.GATE_ACCURACY
+    assert reason == Reason.GATE_FAILED
     assert named in sentence
     assert ">= 0.95" in sentence
 
@@ -99,8 +99,33 @@ def test_a_metric_that_does_not_meet_the_gate(tmp_path: Path, metrics: dict[str,
 @pytest.mark.parametrize("metrics", [{}, {"accuracy": float("nan")}, {"accuracy": 0.1}])
 def test_without_a_gate_any_metric_passes(tmp_path: Path, metrics: dict[str, Any]):
     facts = check_model(write_version(tmp_path, metrics=metrics), digits_spec(gates={})).facts
-    assert "gate" not in facts
+    assert facts["gates"] == {}
     assert canonical(facts)
+
+
+LOSSES = {"auc": ">= 0.8", "loss": "<= 1.5e-1", "log_likelihood": "> -3"}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "named"),
+    [
+        ({"auc": 0.79, "loss": 0.1, "log_likelihood": -2}, "auc >= 0.8: its auc is 0.79"),
+        ({"auc": 0.9, "loss": 0.16, "log_likelihood": -2}, "loss <= 0.15: its loss is 0.16"),
+        ({"auc": 0.9, "loss": 0.1, "log_likelihood": -3}, "log_likelihood > -3: its log_likelihood is -3"),
+        ({"auc": 0.9, "losses": 0.1, "log_likelihood": -2}, "no metric loss (it has losses)"),
+    ],
+)
+def test_any_metric_may_have_a_gate(tmp_path: Path, metrics: dict[str, Any], named: str):
+    reason, sentence = reason_of(write_version(tmp_path, metrics=metrics), gates=LOSSES)
+    assert reason == Reason.GATE_FAILED
+    assert named in sentence
+
+
+def test_what_meets_all_its_gates_passes(tmp_path: Path):
+    metrics = {"auc": 0.9, "loss": 0.1, "log_likelihood": -2.5, "beside": 1}
+    facts = check_model(write_version(tmp_path, metrics=metrics), digits_spec(gates=LOSSES)).facts
+    assert facts["metrics"] == {"auc": 0.9, "loss": 0.1, "log_likelihood": -2.5}
+    assert facts["gates"]["loss"] == "<= 0.15"
 
 
 def test_the_threshold_itself_passes(tmp_path: Path):

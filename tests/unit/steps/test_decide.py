@@ -243,10 +243,10 @@ def test_the_day_is_that_of_the_services_zone(world: World):
 def test_a_failed_release_is_not_in_use(released: World):
     new_model(released)
     failed = released.decide("night:2026-11-22")
-    record_failure(released.ledger, released.clock, failed, "check_model", Permanent(Reason.GATE_ACCURACY, "Too bad."))
+    record_failure(released.ledger, released.clock, failed, "check_model", Permanent(Reason.GATE_FAILED, "Too bad."))
     closing = record_release(released.ledger, released.clock, failed, ENVIRONMENTS)
     assert closing is not None
-    assert closing.reason == Reason.GATE_ACCURACY
+    assert closing.reason == Reason.GATE_FAILED
     released.clock.advance(24 * 3600)
     decision = released.decide("night:2026-11-23")
     assert (decision.reason, decision.in_use) == (Reason.NEW_MODEL, "digits-2026-11-21.1")

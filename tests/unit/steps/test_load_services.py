@@ -63,7 +63,8 @@ def test_a_variable_is_a_value_never_yaml(tmp_path: Path):
     ("changes", "named"),
     [
         ({"ownr": "me"}, "ownr: unknown key"),
-        ({"gates": {"acuracy": ">= 1"}}, "gates.acuracy: unknown key"),
+        ({"gates": {"top 1": ">= 1"}}, "gates.top 1: "),
+        ({"gates": {"loss": "=< 1"}}, "gates.loss: a threshold is written like"),
         ({"schedule": {"cron": "0 2 * *"}}, "schedule.cron: "),
         ({"schedule": {"cron": "61 2 * * *"}}, "schedule.cron: "),
         ({"schedule": {"cron": "0 2 * * *", "timezone": "Europe/Zurch"}}, "schedule.timezone: unknown time zone"),

@@ -108,9 +108,9 @@ def test_all_steps_done_is_released(book: Book):
 
 def test_the_last_failure_is_the_reason(book: Book):
     book.step("fetch_model")
-    book.fail("check_model", Permanent(Reason.GATE_ACCURACY, "Accuracy is 0.5."))
+    book.fail("check_model", Permanent(Reason.GATE_FAILED, "Accuracy is 0.5."))
     closing = book.close()
-    assert (closing.reason, closing.sentence) == (Reason.GATE_ACCURACY, "check_model failed: Accuracy is 0.5.")
+    assert (closing.reason, closing.sentence) == (Reason.GATE_FAILED, "check_model failed: Accuracy is 0.5.")
 
 
 def test_a_failure_that_a_retry_mended_does_not_count(book: Book):
@@ -136,7 +136,7 @@ def test_recording_again_changes_nothing(book: Book):
 
 
 def test_a_release_that_is_taken_up_again_ends_anew(book: Book):
-    book.fail("check_model", Permanent(Reason.GATE_ACCURACY, "Accuracy is 0.5."))
+    book.fail("check_model", Permanent(Reason.GATE_FAILED, "Accuracy is 0.5."))
     book.close()
     for step in STEPS:
         book.step(step)

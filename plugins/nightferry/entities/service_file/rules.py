@@ -27,6 +27,7 @@ Fault = tuple[str, str]
 
 _DNS_LABEL = re.compile(r"[a-z][a-z0-9-]{1,61}[a-z0-9]")
 _CONNECTION = re.compile(r"[\w#!()\-.:/\\]{1,250}", re.ASCII)
+_METRIC = re.compile(r"[A-Za-z][-_.@A-Za-z0-9]{0,79}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -50,8 +51,14 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     yield from _checked("model.repository", _check_model_repository, spec.model)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.repository)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.candidates)
-    if spec.gates.accuracy:
-        yield from _checked("gates.accuracy", _check_share, spec.gates.accuracy)
+    for metric in spec.gates:
+        if not _METRIC.fullmatch(metric):
+            yield (
+                f"gates.{metric}",
+                'a metric\'s name begins with a letter and has letters, digits, "-", "_", "." and "@"',
+            )
+    if "accuracy" in spec.gates:
+        yield from _checked("gates.accuracy", _check_share, spec.gates["accuracy"])
     for number, environment in enumerate(spec.environments):
         for key, what in (*_environment(spec.service, environment), *settings_faults(spec.source, environment)):
             yield f"environments.{number}.{key}", what

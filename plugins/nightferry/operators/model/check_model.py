@@ -26,6 +26,12 @@ class CheckModelOperator(StepOperator):
         """Check the model."""
         folder = present_model(self.model_folder, decision, self.spec, self.storage_conn_id)
         facts = check_model(folder, self.spec).facts
-        gate = f", gate {facts['gate']}" if "gate" in facts else ""
-        accuracy = f" Accuracy {facts['accuracy']}{gate}." if "accuracy" in facts else ""
-        return Outcome(f"Model {facts['version']} is what model.json says it is.{accuracy}", facts)
+        return Outcome(f"Model {facts['version']} is what model.json says it is.{_metrics(facts)}", facts)
+
+
+def _metrics(facts: dict[str, Any]) -> str:
+    said = []
+    for name, value in facts["metrics"].items():
+        gate = f", gate {facts['gates'][name]}" if name in facts["gates"] else ""
+        said.append(f"{name[0].upper()}{name[1:]} {value}{gate}.")
+    return "".join(f" {sentence}" for sentence in said)

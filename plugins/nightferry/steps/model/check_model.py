@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from nightferry.entities.model_version import ModelManifest
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.service_spec import Gate, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.steps.model.check_signature import check_signature
 from nightferry.steps.model.model_folder import read_manifest
@@ -31,7 +32,7 @@ def check_model(folder: Path, spec: ServiceSpec) -> CheckedModel:
         spec: the service, with its gates.
 
     Raises:
-        Permanent: (model_manifest_invalid, model_not_onnx, model_signature_wrong, model_labels_wrong, gate_accuracy)
+        Permanent: (model_manifest_invalid, model_not_onnx, model_signature_wrong, model_labels_wrong, gate_failed)
     """
     manifest, _ = read_manifest(folder)
     signature = check_signature(folder, manifest)
@@ -42,26 +43,37 @@ def check_model(folder: Path, spec: ServiceSpec) -> CheckedModel:
             "size": manifest.size,
             "labels": len(manifest.labels),
             **signature,
-            **_check_accuracy(manifest, spec),
+            **_check_gates(manifest, spec),
         }
     )
 
 
-def _check_accuracy(manifest: ModelManifest, spec: ServiceSpec) -> dict[str, Any]:
-    gate, accuracy = spec.gates.accuracy, manifest.metrics.get("accuracy")
-    number = isinstance(accuracy, int | float) and not isinstance(accuracy, bool) and math.isfinite(accuracy)
-    if not gate:
-        return {"accuracy": accuracy} if number else {}
-    if not number:
-        raise Permanent(
-            Reason.GATE_ACCURACY,
-            f"Model {manifest.version} does not pass the gate accuracy {gate}: model.json "
-            + ("has no metric accuracy" if accuracy is None else f"gives the accuracy {accuracy!r}, not a number")
-            + "; measure it and publish a new version.",
-        )
-    if not gate.passes(float(accuracy)):  # type: ignore[arg-type]
-        raise Permanent(
-            Reason.GATE_ACCURACY,
-            f"Model {manifest.version} does not pass the gate accuracy {gate}: its accuracy is {accuracy}.",
-        )
-    return {"accuracy": accuracy, "gate": str(gate)}
+def _check_gates(manifest: ModelManifest, spec: ServiceSpec) -> dict[str, Any]:
+    """Return what the gates ask for, and the accuracy, which people look for first, also where no gate does."""
+    for name, gate in spec.gates.items():
+        measured = manifest.metrics.get(name)
+        if not _is_number(measured):
+            raise _failed(manifest, name, gate, f"{_missing(manifest, name)}; measure it and publish a new version")
+        if not gate.passes(float(measured)):
+            raise _failed(manifest, name, gate, f"its {name} is {measured}")
+    shown = {"accuracy", *spec.gates}
+    metrics = {name: value for name, value in manifest.metrics.items() if name in shown and _is_number(value)}
+    return {"metrics": metrics, "gates": {name: str(gate) for name, gate in spec.gates.items()}}
+
+
+def _failed(manifest: ModelManifest, name: str, gate: Gate, why: str) -> Permanent:
+    return Permanent(Reason.GATE_FAILED, f"Model {manifest.version} does not pass the gate {name} {gate}: {why}.")
+
+
+def _missing(manifest: ModelManifest, name: str) -> str:
+    measured = manifest.metrics.get(name)
+    if measured is not None:
+        return f"model.json gives the {name} {measured!r}, not a number"
+    known = [each for each in manifest.metrics if _is_number(manifest.metrics[each])]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f" (it has {near[0]})" if near else f" (it has {', '.join(sorted(known))})" if known else ""
+    return f"model.json has no metric {name}{hint}"
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
