@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from nightferry import settings as settings_of
+from nightferry.cli import said
 from nightferry.cli.arguments import Subparsers, command, group, service_argument
 from nightferry.cli.exit_codes import OK
 from nightferry.cli.lookup import spec_of
@@ -15,12 +17,16 @@ from nightferry.cli.output import console, drawn, local_time, seconds, show_json
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.model_repository import ModelListing
+from nightferry.entities.model_version import MANIFEST
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
+from nightferry.steps.model.describing.describe import describe
 from nightferry.steps.model.publish_model import PublishedModel, publish_model
 
 PUBLISH_EXAMPLES = """\
-  python examples/digits/train.py --out /tmp/model && nightferry models publish digits /tmp/model
+  nightferry models publish churn model.onnx --metric auc=0.91 --examples test.csv
+  nightferry models publish churn model.onnx --dry-run
+  nightferry models publish digits /tmp/model       a folder with model.json, or one of MLflow
 """
 LIST_EXAMPLES = """\
   nightferry models list digits
@@ -33,7 +39,10 @@ def add_parsers(subparsers: Subparsers) -> None:
     commands = group(subparsers, "models", "publish and list model versions")
     add = command(commands, "publish", publish, "check a model folder and upload it as a new version", PUBLISH_EXAMPLES)
     service_argument(add)
-    add.add_argument("folder", metavar="DIR", type=Path, help="folder with model.json and the files it lists")
+    add.add_argument(
+        "path", metavar="PATH", type=Path, help="an ONNX file, a folder of MLflow, or a folder with model.json"
+    )
+    said.add_arguments(add)
     listed = command(commands, "list", list_, "list the versions that are complete, newest first", LIST_EXAMPLES)
     service_argument(listed)
 
@@ -42,7 +51,25 @@ def publish(arguments: argparse.Namespace) -> int:
     """Upload a version; done again it goes on where it stopped."""
     settings = settings_of.load()
     spec = spec_of(settings, arguments.service)
-    published = upload(settings, spec, arguments.folder)
+    if (arguments.path / MANIFEST).is_file():
+        said.refuse_beside_manifest(arguments)
+        return _published(arguments, spec, upload(settings, spec, arguments.path))
+    with tempfile.TemporaryDirectory(prefix="nightferry-model-") as scratch:
+        folder = Path(scratch) / spec.service
+        folder.mkdir()
+        models = connect.models(settings, spec.model)
+        described = describe(
+            arguments.path, spec.service, said.said(arguments), models.listings(), SystemClock(), folder
+        )
+        for note in described.notes:
+            print(f"Note: {note}", file=sys.stderr)
+        if arguments.dry_run:
+            show_json(described.document)
+            return OK
+        return _published(arguments, spec, upload(settings, spec, folder))
+
+
+def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: PublishedModel) -> int:
     if arguments.json:
         show_json({"service": spec.service, **asdict(published)})
     elif published.uploaded:

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     MODEL_NONE = "model_none"
     MODEL_UNKNOWN = "model_unknown"
     MODEL_INCOMPLETE = "model_incomplete"
+    MODEL_NOT_FOUND = "model_not_found"
+    MODEL_EXAMPLES_WRONG = "model_examples_wrong"
     MODEL_MANIFEST_INVALID = "model_manifest_invalid"
     MODEL_EXISTS = "model_exists"
     MODEL_CHECKSUM_WRONG = "model_checksum_wrong"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nightferry.entities.model_version import ONNX_TYPES, ModelManifest, Tensor, element, scores_fit, shapes_agree
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.steps.model.onnx_session import open_model
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -24,7 +24,7 @@ def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
     Raises:
         Permanent: (model_not_onnx, model_signature_wrong, model_labels_wrong)
     """
-    session = _open(folder / manifest.model, manifest)
+    session = open_model(folder / manifest.model, f"{manifest.model} of model {manifest.version}")
     inputs, outputs = session.get_inputs(), session.get_outputs()
     extra = {arg.name for arg in inputs} - {tensor.name for tensor in manifest.inputs}
     if extra:
@@ -40,26 +40,6 @@ def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
 
 def _shown(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
-
-
-def _open(path: Path, manifest: ModelManifest) -> onnxruntime.InferenceSession:
-    # ONNX Runtime's official builds report usage to their vendor unless this is set before they are loaded.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    # Only the signature is wanted: optimising a large model would take its memory again.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as fault:  # ONNX Runtime's errors share no base class
-        first_line = (str(fault) or type(fault).__name__).splitlines()[0][:300]
-        raise Permanent(
-            Reason.MODEL_NOT_ONNX,
-            f"{manifest.model} of model {manifest.version} is not an ONNX model that opens: {first_line}",
-        ) from fault
 
 
 def _compare(

@@ -17,7 +17,14 @@ _MODEL_GRAPH, _MODEL_FUNCTION = 7, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT = 1, 5, 11
 _FUNCTION_INPUT, _FUNCTION_NODE = 4, 7
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 2, 4, 5
-_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_INTS = 1, 3, 5, 6, 8
+_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_INTS, _ATTRIBUTE_TEXTS = (
+    1,
+    3,
+    5,
+    6,
+    8,
+    9,
+)
 _TENSOR_INT64S, _TENSOR_NAME, _TENSOR_RAW = 7, 8, 9
 _INPUT_NAME = 1
 
@@ -33,6 +40,8 @@ class Node:
     outputs: tuple[str, ...]
     numbers: Mapping[str, tuple[int, ...]]
     """The attributes that are whole numbers, among them a constant's."""
+    texts: Mapping[str, tuple[str, ...]]
+    """The attributes that are lists of texts."""
     graphs: tuple[Graph, ...]
     """What a loop or a condition computes."""
 
@@ -92,22 +101,30 @@ def _function(content: memoryview) -> Graph:
 def _node(content: memoryview) -> Node:
     found = list(_fields(content))
     numbers: dict[str, tuple[int, ...]] = {}
+    texts: dict[str, tuple[str, ...]] = {}
     graphs: list[Graph] = []
     for number, value in found:
         if number == _NODE_ATTRIBUTE:
-            _attribute(_part(value), numbers, graphs)
+            _attribute(_part(value), numbers, texts, graphs)
     return Node(
         operator="".join(_text(value) for number, value in found if number == _NODE_OPERATOR),
         inputs=tuple(_text(value) for number, value in found if number == _NODE_INPUT),
         outputs=tuple(_text(value) for number, value in found if number == _NODE_OUTPUT),
         numbers=numbers,
+        texts=texts,
         graphs=tuple(graphs),
     )
 
 
-def _attribute(content: memoryview, numbers: dict[str, tuple[int, ...]], graphs: list[Graph]) -> None:
+def _attribute(
+    content: memoryview,
+    numbers: dict[str, tuple[int, ...]],
+    texts: dict[str, tuple[str, ...]],
+    graphs: list[Graph],
+) -> None:
     name = ""
     found: list[int] = []
+    words: list[str] = []
     for number, value in _fields(content):
         if number == _ATTRIBUTE_NAME:
             name = _text(value)
@@ -117,7 +134,10 @@ def _attribute(content: memoryview, numbers: dict[str, tuple[int, ...]], graphs:
             found.extend(_tensor(_part(value))[1])
         elif number == _ATTRIBUTE_GRAPH:
             graphs.append(_graph(_part(value)))
+        elif number == _ATTRIBUTE_TEXTS:
+            words.append(_text(value))
     numbers[name] = tuple(found)
+    texts[name] = tuple(words)
 
 
 def _tensor(content: memoryview) -> tuple[str, tuple[int, ...]]:

@@ -74,7 +74,7 @@ def try_here(folder: Path) -> TrialReport:
     manifest, _ = read_manifest(folder)
     start = time.monotonic()
     try:
-        client = InProcess(_app(folder))
+        client = InProcess(app_of(folder))
     except ImportError as error:
         return TrialReport(missing=str(error.name or error))
     except Exception as error:  # whatever it is, the service would have ended with it
@@ -86,7 +86,8 @@ def try_here(folder: Path) -> TrialReport:
     return report.model_copy(update={"seconds": round(seconds, 3), "memory": _memory()})
 
 
-def _app(folder: Path) -> Flask:
+def app_of(folder: Path) -> Flask:
+    """The service's app with the model in `folder`. Raises whatever would end the service."""
     from serving_app.app import create_app
     from serving_app.settings import Settings
 

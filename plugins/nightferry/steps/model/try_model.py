@@ -82,21 +82,30 @@ def _check_golden(name: str, report: TrialReport) -> None:
 
 
 def _run(folder: Path, manifest: ModelManifest, limit: int) -> TrialReport:
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    words = [sys.executable, "-m", "nightferry.steps.model.trial", str(folder.resolve()), str(limit + 5)]
-    try:
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired as expired:
-        raise Permanent(
-            Reason.MODEL_NOT_SERVABLE,
-            f"Model {manifest.version} did not start and answer within {limit} s; make it smaller, or raise "
-            "ready_seconds in the service file.",
-        ) from expired
+    done = run_apart("nightferry.steps.model.trial", folder, limit, manifest.version)
     try:
         return TrialReport.model_validate_json((done.stdout.splitlines() or [""])[-1])
     except ValidationError:
         return TrialReport(refused=_ending(done))
+
+
+def run_apart(module: str, folder: Path, limit: int, version: str) -> subprocess.CompletedProcess[str]:
+    """Run a module with a version's folder in a process of its own, which may take `limit` seconds.
+
+    Raises:
+        Permanent: (model_not_servable) it took longer.
+    """
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    words = [sys.executable, "-m", module, str(folder.resolve()), str(limit + 5)]
+    try:
+        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired as expired:
+        raise Permanent(
+            Reason.MODEL_NOT_SERVABLE,
+            f"Model {version} did not start and answer within {limit} s; make it smaller, or raise ready_seconds in "
+            "the service file.",
+        ) from expired
 
 
 def _ending(done: subprocess.CompletedProcess[str]) -> str:
