@@ -122,19 +122,25 @@ def list_(arguments: argparse.Namespace) -> int:
             f"No complete version in {spec.model.repository}; publish one: nightferry models publish {spec.service} DIR"
         )
     else:
-        headings = ("VERSION", "CREATED", "SIZE", "ACCURACY", "SHA256", "AUTHOR", "")
+        headings = ("VERSION", "CREATED", "SIZE", "METRICS", "SHA256", "AUTHOR", "")
         table(headings, [_row(listing, spec) for listing in listings])
     return OK
 
 
 def _row(listing: ModelListing, spec: ServiceSpec) -> tuple[str, ...]:
-    accuracy = listing.metrics.get("accuracy")
     return (
         listing.version,
         local_time(listing.created, spec.timezone),
         size(listing.size),
-        f"{accuracy:.4f}" if isinstance(accuracy, int | float) else "not measured",
+        _metrics(listing, spec),
         listing.sha256[:12],
         listing.author,
         listing.problem,
     )
+
+
+def _metrics(listing: ModelListing, spec: ServiceSpec) -> str:
+    """The accuracy, and what the service's gates ask for."""
+    shown = dict.fromkeys(["accuracy", *spec.gates])
+    numbers = {name: value for name in shown if isinstance(value := listing.metrics.get(name), int | float)}
+    return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()) or "not measured"

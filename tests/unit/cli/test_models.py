@@ -7,7 +7,7 @@ import json
 import pytest
 from nightferry.cli import main
 
-from tests.fakes.model_versions import write_version
+from tests.fakes.model_versions import linear_onnx, write_version
 
 pytestmark = pytest.mark.usefixtures("trial_here")
 
@@ -76,3 +76,69 @@ def test_a_version_that_will_not_be_the_newest_is_told(capsys, tmp_path, models,
     assert main(["models", "publish", "digits", str(old), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["newest"], len(document["notes"])) == (False, 1)
+
+
+@pytest.fixture
+def onnx(tmp_path):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(linear_onnx())
+    return path
+
+
+def test_a_model_without_a_manifest_is_described_and_published(capsys, tmp_path, onnx, models, services):
+    examples = tmp_path / "test.csv"
+    examples.write_text("a,b,c,d,label\n9,0,0,0,one\n0,0,9,0,three\n")
+    words = ["models", "publish", "digits", str(onnx), "--metric", "accuracy=0.97", "--metric", "loss=0.1"]
+    words += ["--labels", "one, two, three", "--examples", str(examples), "--author", "ana"]
+
+    assert main([*words, "--dry-run"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert models.blobs == {}
+    assert main([*words, "--json"]) == 0
+    published = json.loads(capsys.readouterr().out)
+
+    assert published["version"] == described["version"]
+    (listed,) = models.listings()
+    assert (listed.metrics, listed.author) == ({"accuracy": 0.97, "loss": 0.1}, "ana")
+    assert described["labels"] == ["one", "two", "three"]
+    assert [example["label"] for example in described["golden"]] == ["one", "three"]
+
+
+def test_metrics_may_come_from_a_file(capsys, tmp_path, onnx, models, services):
+    (tmp_path / "metrics.json").write_text('{"auc": 0.9, "loss": 0.2}')
+    words = ["models", "publish", "digits", str(onnx), "--metrics", str(tmp_path / "metrics.json")]
+
+    assert main([*words, "--metric", "loss=0.1"]) == 0
+    assert models.listings()[0].metrics == {"auc": 0.9, "loss": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--metrics", "none.json"], "none.json cannot be read"),
+        (["--image", "{"], "--image is not a JSON object"),
+        (["--examples", "none.csv"], "none.csv cannot be read"),
+        (["--version", "my model"], "version"),
+        (["--labels", "a,b"], "labels are 2"),
+    ],
+)
+def test_what_is_said_wrongly_is_refused_and_nothing_is_published(capsys, onnx, models, services, words, named):
+    assert main(["models", "publish", "digits", str(onnx), *words]) == 2
+    assert named in capsys.readouterr().err
+    assert models.blobs == {}
+
+
+@pytest.mark.parametrize("metric", ["auc", "auc=", "=1", "auc=high", "auc=nan"])
+def test_a_metric_is_a_name_and_a_number(capsys, onnx, models, services, metric):
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "publish", "digits", str(onnx), "--metric", metric])
+    assert ended.value.code == 2
+    assert "auc=0.91" in capsys.readouterr().err
+
+
+def test_what_a_manifest_says_is_not_said_beside_it(capsys, tmp_path, models, services):
+    folder = write_version(tmp_path)
+
+    assert main(["models", "publish", "digits", str(folder), "--metric", "auc=0.9"]) == 2
+    assert "--metric" in capsys.readouterr().err
+    assert models.blobs == {}

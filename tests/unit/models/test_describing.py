@@ -76,7 +76,7 @@ class Desk:
     def refused(self, path: Path, **said: Any) -> tuple[Reason, str]:
         with pytest.raises(Permanent) as failure:
             self.publish(path, **said)
-        assert self.models.listings() == ()
+        assert not self.models.listings()
         return failure.value.reason, failure.value.sentence
 
 
@@ -149,7 +149,7 @@ def test_pictures_are_named_by_their_labels(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_mlflow_is_taken_as_it_is(desk: Desk) -> None:
-    desk.onnx(churn(), "model/model.onnx")
+    desk.onnx(line(), "model/model.onnx")
     desk.write("model/requirements.txt", "onnx\n")
     place = desk.write("model/MLmodel", "flavors:\n  onnx: {data: model.onnx}\n  python_function: {}\n").parent
     found = desk.publish(place)

@@ -125,7 +125,7 @@ def named(folder: Path) -> list[str]:
 
 
 def tried(folder: Path) -> str:
-    parts = trial._app(folder).extensions["serving"]
+    parts = trial.app_of(folder).extensions["serving"]
     return refuted(parts.predictor.run, read_manifest(folder)[0], [])
 
 
@@ -162,7 +162,7 @@ def test_publishing_refuses_it_with_what_to_change(tmp_path: Path, nodes: list[A
 
 def attacked(folder: Path) -> float:
     """The most by which a caller's answer is changed by another's outlier, when both are computed by the service."""
-    parts = trial._app(folder).extensions["serving"]
+    parts = trial.app_of(folder).extensions["serving"]
     row, outlier = np.full((1, FOUR), 0.5, np.float32), np.array([[3e4, 0, 0, 0]], np.float32)
     alone = parts.service._run({"x": row})["y"]
     if not parts.service.batches:
