@@ -37,7 +37,16 @@ def test_the_server_takes_every_object_of_the_longest_name(number: int) -> None:
 
 
 def objects(release: str) -> list[dict[str, Any]]:
-    full = plan(autoscale={"minimum": 2, "maximum": 4}).model_copy(update={"service": LONGEST, "release": release})
+    needs = {
+        "secrets": ["s" * 253],
+        "egress": [{"to": "10.0.0.0/8", "ports": [1, 65535]}, {"to": "2001:db8::/32", "ports": [443]}],
+        "placement": {
+            "node_selector": {"p" * 60 + ".example/" + "n" * 63: "v" * 63},
+            "tolerations": [{"operator": "Exists"}, {"key": "sku", "value": "gpu", "effect": "NoExecute"}],
+        },
+    }
+    made = plan(autoscale={"minimum": 2, "maximum": 4}, **needs)
+    full = made.model_copy(update={"service": LONGEST, "release": release})
     made = deployment(full)
     known = {**made, "metadata": {**made["metadata"], "uid": "1"}}
     found = {"metadata": {"uid": None, "resourceVersion": None}}
@@ -48,6 +57,7 @@ def objects(release: str) -> list[dict[str, Any]]:
             for beside in ("", *BESIDE)
         ),
         policies.network_policy(LONGEST),
+        policies.egress(known, full.environment.egress),
         policies.disruption_budget(known),
         policies.autoscaler(known, full.environment.autoscale),
     ]

@@ -104,6 +104,7 @@ def test_deployer_pods_keep_to_pod_security_restricted(dags: dict[str, Any]) -> 
         assert pod.spec.security_context.run_as_non_root is True
         assert pod.spec.security_context.seccomp_profile.type == "RuntimeDefault"
         assert pod.spec.service_account_name == "nightferry-deployer"
+        assert pod.spec.node_selector == {"kubernetes.io/os": "linux"}
         assert container.resources.limits
         assert container.resources.requests
         assert task.random_name_suffix, "without it, the provider may take another run's pod for its own"

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from nightferry.entities.frozen import Frozen
+from nightferry.entities.service_file.pod_needs import Egress, Placement
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 _GATE = re.compile(r"^(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)$")
@@ -157,6 +158,10 @@ class Environment(Frozen):
     """Networks in CIDR notation that the load balancer lets in; none named: everybody."""
     settings: dict[str, str] = Field(default_factory=dict)
     """Variables of the release's containers: the stock service's own, `SERVING_…`, and no secrets."""
+    secrets: tuple[str, ...] = Field(default=(), max_length=100)
+    """Secrets of the namespace whose keys are variables of the release's containers."""
+    egress: tuple[Egress, ...] = Field(default=(), max_length=100)
+    placement: Placement = Placement()
     ready_seconds: int = Field(default=120, ge=5, le=3600)
     """How long a rollout waits for its pods to be ready."""
     warm_minutes: int = Field(default=30, ge=0, le=7 * 24 * 60)

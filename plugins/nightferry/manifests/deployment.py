@@ -6,6 +6,7 @@ from typing import Any
 
 from nightferry.entities.pod_state import CONTAINER
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_file.pod_needs import OS, Placement
 from nightferry.entities.service_spec import Environment
 from nightferry.manifests import names
 
@@ -77,17 +78,29 @@ def _pod(plan: RolloutPlan) -> dict[str, Any]:
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
         "containers": [_container(plan)],
+        **_placement(plan.environment.placement),
     }
 
 
+def _placement(placement: Placement) -> dict[str, Any]:
+    """On Linux nodes alone, also where a pool of others has no taint that would keep pods away."""
+    wanted: dict[str, Any] = {"nodeSelector": {OS: "linux", **placement.node_selector}}
+    if placement.tolerations:
+        wanted["tolerations"] = [
+            {name: value for name, value in one.to_json().items() if value} for one in placement.tolerations
+        ]
+    return wanted
+
+
 def _container(plan: RolloutPlan) -> dict[str, Any]:
-    resources = plan.environment.resources
+    resources, secrets = plan.environment.resources, plan.environment.secrets
     return {
         "name": CONTAINER,
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": name, "containerPort": port} for name, port in names.ports(plan).items()],
         "env": [{"name": name, "value": value} for name, value in _variables(plan).items()],
+        **({"envFrom": [{"secretRef": {"name": name}} for name in secrets]} if secrets else {}),
         "resources": {
             "requests": {
                 "cpu": resources.cpu,

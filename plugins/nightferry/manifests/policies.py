@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from nightferry.entities.service_file.pod_needs import Egress
 from nightferry.entities.service_spec import Autoscale
 from nightferry.manifests import names
 
@@ -12,7 +14,8 @@ Manifest = dict[str, Any]
 
 def network_policy(service: str) -> Manifest:
     """Requests come in on the service's port, from anywhere; metrics are read from namespaces that carry the label for
-    it, and probes come from the node, which no policy keeps out. Nothing goes out: a service needs nobody to answer."""
+    it, and probes come from the node, which no policy keeps out. Nothing goes out, but for what `egress` opens to a
+    release: a service needs nobody to answer."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -26,6 +29,34 @@ def network_policy(service: str) -> Manifest:
                     "ports": [{"port": names.STATUS_PORT, "protocol": "TCP"}],
                     "from": [{"namespaceSelector": {"matchLabels": {names.SCRAPES: "true"}}}],
                 },
+            ],
+        },
+    }
+
+
+def egress(deployment: Manifest, ways: Sequence[Egress]) -> Manifest:
+    """What a release's pods may connect to: these networks, and the cluster's own DNS. It is the release's own and goes
+    with its Deployment, so that the one in use keeps its ways while another comes up. Policies add up."""
+    names_of_hosts = {
+        "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+        "ports": [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")],
+    }
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _owned(deployment),
+        "spec": {
+            "podSelector": deployment["spec"]["selector"],
+            "policyTypes": ["Egress"],
+            "egress": [
+                names_of_hosts,
+                *(
+                    {
+                        "to": [{"ipBlock": {"cidr": way.to}}],
+                        "ports": [{"port": port, "protocol": "TCP"} for port in way.ports],
+                    }
+                    for way in ways
+                ),
             ],
         },
     }

@@ -15,6 +15,14 @@ from tests.fakes.rollout_world import plan
 
 AUTOSCALE = {"minimum": 2, "maximum": 4}
 RANGES = ("10.1.0.0/16",)
+NEEDS = {
+    "secrets": ["churn-database", "api.keys"],
+    "egress": [{"to": "10.0.0.0/8", "ports": [5432, 5433]}, {"to": "2001:db8::/32", "ports": [443]}],
+    "placement": {
+        "node_selector": {"pool": "services"},
+        "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}, {"key": "team", "value": "crm"}],
+    },
+}
 FOUND = {"metadata": {"uid": "u", "resourceVersion": "7"}}
 MODELS = {
     "Deployment": "V1Deployment",
@@ -26,7 +34,9 @@ MODELS = {
 
 
 def objects() -> list[dict[str, Any]]:
-    full = plan(autoscale=AUTOSCALE, dns_label="digits-team", service_type="LoadBalancer", source_ranges=RANGES)
+    full = plan(
+        autoscale=AUTOSCALE, dns_label="digits-team", service_type="LoadBalancer", source_ranges=RANGES, **NEEDS
+    )
     made = deployment(full)
     known = {**made, "metadata": {**made["metadata"], "uid": "1"}}
     notes = {names.PREVIOUS: "digits-2026-11-20.1", names.SWITCHED: "2026-11-21T01:00:00Z"}
@@ -36,6 +46,7 @@ def objects() -> list[dict[str, Any]]:
         service.unused("digits"),
         service.stable("digits", names.identity(full), full.environment, notes=notes, found=FOUND),
         policies.network_policy("digits"),
+        policies.egress(known, full.environment.egress),
         policies.disruption_budget(known),
         policies.autoscaler(known, full.environment.autoscale),
     ]
@@ -61,6 +72,7 @@ def test_every_object_says_whose_it_is(manifest: dict[str, Any]) -> None:
     for value in labels.values():
         assert len(value) <= 63
     per_release = manifest["kind"] in ("Deployment", "PodDisruptionBudget", "HorizontalPodAutoscaler")
+    per_release |= manifest["spec"].get("policyTypes") == ["Egress"]
     assert (labels.get(names.VERSION) == "digits-2026-11-21.1") is per_release
     if per_release:
         assert set(manifest["metadata"]["annotations"]) >= set(names.IDENTITY)
@@ -164,6 +176,44 @@ def test_who_may_come_in() -> None:
     assert users == {"ports": [{"port": 8080, "protocol": "TCP"}]}
     assert [port["port"] for port in scrapers["ports"]] == [8081]
     assert scrapers["from"] == [{"namespaceSelector": {"matchLabels": {"nightferry.dev/scrapes": "true"}}}]
+
+
+def test_secrets_are_variables_and_none_of_them_is_named_where_there_are_none() -> None:
+    environment = plan(**NEEDS).environment
+    assert container(environment=environment)["envFrom"] == [
+        {"secretRef": {"name": "churn-database"}},
+        {"secretRef": {"name": "api.keys"}},
+    ]
+    assert "envFrom" not in container()
+
+
+def test_pods_run_on_linux_nodes_of_the_kind_that_is_wanted() -> None:
+    pod = deployment(plan(**NEEDS))["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", "pool": "services"}
+    assert pod["tolerations"] == [
+        {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"},
+        {"key": "team", "operator": "Equal", "value": "crm"},
+    ]
+    assert deployment(plan())["spec"]["template"]["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux"}
+
+
+def test_a_release_may_go_out_where_the_file_says_and_no_other_release_may() -> None:
+    made = deployment(plan(**NEEDS))
+    known = {**made, "metadata": {**made["metadata"], "uid": "1"}}
+    policy = policies.egress(known, plan(**NEEDS).environment.egress)
+    dns, database, _ = policy["spec"]["egress"]
+    assert database == {
+        "to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+        "ports": [{"port": 5432, "protocol": "TCP"}, {"port": 5433, "protocol": "TCP"}],
+    }
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert policy["spec"]["policyTypes"] == ["Egress"]
+    assert policy["spec"]["podSelector"] == made["spec"]["selector"]
+    (owner,) = policy["metadata"]["ownerReferences"]
+    assert owner["name"] == made["metadata"]["name"]
+    everybody = policies.network_policy("digits")["spec"]
+    assert "Egress" in everybody["policyTypes"]
+    assert "egress" not in everybody
 
 
 def test_a_pod_asks_for_ephemeral_storage_and_has_a_limit() -> None:

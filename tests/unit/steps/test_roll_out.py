@@ -40,6 +40,14 @@ def test_the_release_before_stays_warm(world: World) -> None:
     assert world.cluster.get("Deployment", "digits-20261121-1")["spec"]["replicas"] == 1
 
 
+def test_the_release_before_keeps_its_ways_out_while_another_without_any_comes_up(world: World) -> None:
+    world.roll_out(FIRST, egress=[{"to": "10.0.0.0/8", "ports": [5432]}])
+    opened = world.cluster.get("NetworkPolicy", "digits-20261121-1")
+    world.roll_out(SECOND)
+    assert world.cluster.names("NetworkPolicy") == ["digits", "digits-20261121-1"]
+    assert world.cluster.get("NetworkPolicy", "digits-20261121-1") == opened
+
+
 def test_of_several_releases_in_a_short_time_only_the_last_but_one_stays_warm(world: World) -> None:
     third = "digits-2026-11-21.3"
     for release in (FIRST, SECOND, third):

@@ -7,7 +7,6 @@ long as the record is kept, so a rule that is added or made stricter belongs her
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from zoneinfo import ZoneInfo
 from nightferry.entities.service_file.git_address import check_git_address
 from nightferry.entities.service_file.git_ref import check_git_ref
 from nightferry.entities.service_file.image_repository import ImageRepository
+from nightferry.entities.service_file.pod_needs import egress_faults, is_network, placement_faults, secrets_faults
 from nightferry.entities.service_file.quantity import cpu, memory
 from nightferry.entities.service_file.settings import settings_faults
 from nightferry.entities.service_spec import Environment, Gate, ModelSource, Resources, Schedule, ServiceSpec, Source
@@ -130,6 +130,9 @@ def _environment(service: str, environment: Environment) -> Iterator[Fault]:
         yield from _dns_label(environment.dns_label, environment.service_type)
     if environment.source_ranges:
         yield from _source_ranges(environment.source_ranges, environment.service_type)
+    yield from secrets_faults(environment.secrets)
+    yield from egress_faults(environment.egress)
+    yield from placement_faults(environment.placement)
     if environment.autoscale and "replicas" in environment.model_fields_set:
         yield "replicas", "with autoscale the number of pods is between its minimum and maximum; keep one of the two"
     yield from _resources(environment.resources)
@@ -148,9 +151,7 @@ def _dns_label(label: str, service_type: str | None) -> Iterator[Fault]:
 
 def _source_ranges(ranges: tuple[str, ...], service_type: str | None) -> Iterator[Fault]:
     for number, network in enumerate(ranges):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
+        if not is_network(network):
             yield f"source_ranges.{number}", f"not a network such as 10.1.0.0/16 or 2001:db8::/32: {network!r}"
     if service_type not in (None, "LoadBalancer"):
         yield "source_ranges", f"a Service of type {service_type} has no load balancer that could keep others out"

@@ -12,6 +12,7 @@ from nightferry import settings
 from nightferry.clients.airflow.api import DEPLOYER_POOL
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file.pod_needs import OS
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.cluster import require_cluster
@@ -68,6 +69,7 @@ class DeployerPodOperator(KubernetesPodOperator):
             container_resources=k8s.V1ResourceRequirements(
                 requests={"cpu": "100m", "memory": "96Mi"}, limits={"cpu": "1", "memory": "512Mi"}
             ),
+            node_selector={OS: "linux"},
             **kwargs,
         )
         self.command = command

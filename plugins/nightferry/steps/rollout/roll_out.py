@@ -116,6 +116,8 @@ class _Attempt:
         apply_own(cluster, plan.service, policies.network_policy(plan.service))
         made = self._deployment(wanted)
         apply_own(cluster, plan.service, policies.disruption_budget(made))
+        if plan.environment.egress:
+            apply_own(cluster, plan.service, policies.egress(made, plan.environment.egress))
         apply_own(cluster, plan.service, services.candidate(plan.service, names.identity(plan)))
         pods = await_ready(
             cluster, plan.service, plan.release, seconds=plan.environment.ready_seconds, clock=self._clock
