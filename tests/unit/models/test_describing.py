@@ -13,7 +13,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.describing.describe import Described, Said, describe
 from nightferry.steps.model.publish_model import publish_model
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto, helper
 from PIL import Image
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
@@ -43,6 +43,16 @@ def churn(options: dict[str, Any] | None = None) -> ModelProto:
 def line() -> ModelProto:
     rows = np.random.default_rng(0).random((50, 3)).astype(np.float32)
     return to_onnx(LinearRegression().fit(rows, rows @ [1, 2, 3]), rows[:1], target_opset=OPSETS)
+
+
+def texts() -> ModelProto:
+    """Answers what it is given: a text and a number."""
+    nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in ("plan", "months")]
+    kinds = {"plan": TensorProto.STRING, "months": TensorProto.FLOAT}
+    inputs = [helper.make_tensor_value_info(name, kind, [None, 1]) for name, kind in kinds.items()]
+    outputs = [helper.make_tensor_value_info(f"{name}_out", kind, [None, 1]) for name, kind in kinds.items()]
+    graph = helper.make_graph(nodes, "texts", inputs, outputs)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 class Desk:
@@ -206,6 +216,39 @@ def test_examples_that_the_model_gets_wrong_are_named_with_its_answer(desk: Desk
     reason, sentence = desk.refused(desk.onnx(churn()), examples=examples)
     assert reason == Reason.MODEL_GOLDEN_WRONG
     assert "golden example 1 should give yes, got no" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "named"),
+    [
+        ("model/mein modell.onnx", {}, "'mein modell.onnx'"),
+        ("model/für.onnx", {}, "'für.onnx'"),
+        ("model/" + "a" * 80 + ".onnx", {"version": "v" * 81}, "version has 81 characters"),
+        ("model/a.onnx", {"version": "my model"}, "version is 'my model'"),
+        ("model/a.onnx", {"labels": ("a", "b", "c")}, "labels are 3"),
+        ("model/a.onnx", {"image": {"width": 2}}, "image"),
+    ],
+)
+def test_what_cannot_be_written_is_said_of_the_path_that_was_given(
+    desk: Desk, name: str, said: dict[str, Any], named: str
+) -> None:
+    place = desk.onnx(churn(), name).parent
+    _, sentence = desk.refused(place, **said)
+    assert named in sentence
+    assert str(place) in sentence
+    assert "described-" not in sentence
+
+
+def test_a_text_may_have_lines_and_a_number_may_be_missing(desk: Desk) -> None:
+    rows = 'plan,months\n"pro\nplus",2\n'
+    assert (
+        "pro\nplus"
+        in desk.describe(desk.onnx(texts()), examples=desk.write("a.csv", rows)).document["golden"][0]["inputs"][0][
+            "data"
+        ]
+    )
+    found = desk.describe(desk.onnx(churn()), examples=desk.write("a.jsonl", '{"plan": "pro", "months": NaN}'))
+    assert found.document["golden"][0]["inputs"][1]["data"] == [None]
 
 
 def columns(values: Sequence[Any]) -> str:

@@ -55,7 +55,7 @@ def try_model(folder: Path, manifest: ModelManifest, ready_seconds: float) -> Tr
         raise Permanent(
             Reason.MODEL_SCORES_WRONG,
             f"{name} declares its scores as probabilities, but {report.outside}; end it with a softmax, or declare "
-            '"scores": "logits" in model.json.',
+            '"scores": "logits" in model.json (--scores logits).',
         )
     _check_golden(name, report)
     if report.dependent:

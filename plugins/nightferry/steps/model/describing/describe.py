@@ -16,7 +16,7 @@ import yaml
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.model_repository import ModelListing
-from nightferry.entities.model_version import MANIFEST, Tensor
+from nightferry.entities.model_version import MANIFEST, LabelsFault, ManifestFault, Tensor, parse_manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.describing.answers import answers_of
@@ -73,7 +73,8 @@ def describe(
         folder: an empty folder to write into.
 
     Raises:
-        Permanent: (model_not_found, model_not_onnx, model_signature_wrong, model_examples_wrong, model_not_servable)
+        Permanent: (model_not_found, model_not_onnx, model_signature_wrong, model_labels_wrong, model_manifest_invalid,
+            model_examples_wrong, model_not_servable)
     """
     files, model = _files(path)
     signature = signature_of(files[model], str(path))
@@ -98,10 +99,10 @@ def describe(
         "golden": list(examples.golden),
     }
     document |= {name: value for name, value in (("scores", said.scores), ("image", said.image)) if value is not None}
-    _write(folder, document)
+    _write(folder, document, path)
     document["golden"] = _answered(document, folder)
     document |= _name(document, said, published, clock)
-    _write(folder, document)
+    _write(folder, document, path)
     return Described(folder, document, tuple(_notes(document, signature, said)))
 
 
@@ -168,8 +169,14 @@ def _shown(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
-def _write(folder: Path, document: Mapping[str, Any]) -> None:
-    (folder / MANIFEST).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _write(folder: Path, document: Mapping[str, Any], path: Path) -> None:
+    content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    try:
+        parse_manifest(content)
+    except ManifestFault as fault:
+        reason = Reason.MODEL_LABELS_WRONG if isinstance(fault, LabelsFault) else Reason.MODEL_MANIFEST_INVALID
+        raise Permanent(reason, f"{path} cannot be published so: {fault}.") from fault
+    (folder / MANIFEST).write_bytes(content)
 
 
 def _answered(document: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ def wrong(fact: str) -> Permanent:
 
 
 def _csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     names = reader.fieldnames or []
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -82,7 +83,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         where = f"{path}, line {number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_constant=lambda _: None)  # NaN is a missing value
         except ValueError as fault:
             raise wrong(f"{where} is not JSON; give an object on each line") from fault
         if not isinstance(row, dict):
