@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nightferry import __version__
-from nightferry.cli import ledger, models, record, sample, sandbox, services
+from nightferry.cli import init, ledger, models, record, sample, sandbox, services
 from nightferry.cli.arguments import Parser, Subparsers
 from nightferry.cli.releasing import release
 
@@ -34,6 +34,6 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"nightferry {__version__}")
     top.add_argument("--no-color", action="store_true", help="plain text (NO_COLOR in the environment does the same)")
     subparsers: Subparsers = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for commands in (release, record, ledger, models, services, sandbox, sample):
+    for commands in (release, record, ledger, init, models, services, sandbox, sample):
         commands.add_parsers(subparsers)
     return top

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 from nightferry import settings as settings_of
 from nightferry.cli import left_over
@@ -12,6 +14,7 @@ from nightferry.cli.output import show_json, table
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.services.kept_connections import kept_connections_note
 from nightferry.steps.services.load_services import load_services
+from nightferry.steps.services.new_service import add_service
 
 CHECK_EXAMPLES = """\
   nightferry services check          exit code 0: every service file is sound
@@ -19,11 +22,34 @@ CHECK_EXAMPLES = """\
 """
 
 
+ADD_EXAMPLES = """\
+  nightferry init churn && nightferry services add churn.yaml
+"""
+
+
 def add_parsers(subparsers: Subparsers) -> None:
     """Add `services`."""
-    commands = group(subparsers, "services", "look at the service files, and at what has none any more")
+    commands = group(subparsers, "services", "add and check service files, and look at what has none any more")
+    adding = command(commands, "add", add, "bring a service file to this machine's Airflow", ADD_EXAMPLES)
+    adding.add_argument("file", metavar="FILE", type=Path, help="the service file; nightferry init writes one")
     command(commands, "check", check, "check every service file and list the services", CHECK_EXAMPLES)
     left_over.add_parsers(commands)
+
+
+def add(arguments: argparse.Namespace) -> int:
+    """Copy the file to where the services are, if it is sound beside the others."""
+    settings = settings_of.load()
+    place, changed = add_service(arguments.file, settings.services_folders, settings.expandable)
+    if arguments.json:
+        show_json({"service": place.stem, "file": str(place), "changed": changed})
+        return OK
+    print(f"{place.stem} is added: {place}" if changed else f"{place.stem} is there already, as {place} says.")
+    print(
+        "Airflow on this machine reads it within a minute. An Airflow elsewhere has its service files in its own "
+        "repository: commit the file there.",
+        file=sys.stderr,
+    )
+    return OK
 
 
 def check(arguments: argparse.Namespace) -> int:

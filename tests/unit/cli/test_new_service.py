@@ -1,0 +1,106 @@
+"""`nightferry init` and `nightferry services add`: a service begins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from nightferry.cli import main
+from nightferry.steps.services.load_services import load_services
+
+KNOWN = {"NIGHTFERRY_REGISTRY": "127.0.0.1:5000"}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Somebody's folder, and two folders of services."""
+    (tmp_path / "given").mkdir()
+    monkeypatch.setenv("NIGHTFERRY_SERVICES", f"{tmp_path / 'given'}:{tmp_path / 'own'}")
+    monkeypatch.setenv("NIGHTFERRY_REGISTRY", "127.0.0.1:5000")
+    place = tmp_path / "desk"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+def added(desk: Path) -> dict[str, str]:
+    loaded = load_services([desk.parent / "given", desk.parent / "own"], KNOWN)
+    assert not loaded.problems
+    return {name: spec.owner for name, (spec, _) in loaded.specs.items()}
+
+
+def test_what_init_writes_is_added_and_sound(desk: Path) -> None:
+    assert main(["init", "churn", "--owner", "crm"]) == 0
+    assert main(["services", "add", "churn.yaml"]) == 0
+    assert added(desk) == {"churn": "crm"}
+    assert main(["services", "check"]) == 0
+
+
+@pytest.mark.parametrize("owner", ["Ana Müller", 'the "A" team', "42", "ana@example.com", "yes: no", "#1"])
+def test_an_owner_may_have_any_name(desk: Path, owner: str) -> None:
+    assert main(["init", "churn", "--owner", owner]) == 0
+    assert main(["services", "add", "churn.yaml"]) == 0
+    assert added(desk) == {"churn": owner}
+
+
+@pytest.mark.parametrize("name", ["Churn", "my churn", "für", "c" * 41, "", "-a", "../x"])
+def test_a_name_that_no_service_can_have_is_refused(desk: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["init", "--", name]) == 2
+    assert "cannot be called" in capsys.readouterr().err
+    assert list(desk.iterdir()) == []
+
+
+def test_nothing_is_written_over(desk: Path) -> None:
+    (desk / "churn.yaml").write_text("mine")
+    assert main(["init", "churn"]) == 2
+    assert (desk / "churn.yaml").read_text() == "mine"
+    assert main(["init", "churn", "--out", "none/churn.yaml"]) == 2
+
+
+def test_added_again_it_is_the_same_and_a_changed_one_replaces_it(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["init", "churn", "--owner", "crm"])
+    main(["services", "add", "churn.yaml"])
+    capsys.readouterr()
+    assert main(["services", "add", "churn.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"] is False
+    path = desk / "churn.yaml"
+    path.write_text(path.read_text().replace("crm", "sales"))
+    assert main(["services", "add", "churn.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"] is True
+    assert added(desk) == {"churn": "sales"}
+
+
+def test_a_file_that_is_wrong_is_named_and_changes_nothing(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "churn.yaml").write_text("service: churn\n")
+    assert main(["services", "add", "churn.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert "churn.yaml: " in said
+    assert "0-new" not in said
+    assert main(["services", "add", "none.yaml"]) == 2
+    assert added(desk) == {}
+
+
+def test_a_name_that_another_folder_has_is_refused(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["init", "churn", "--out", str(desk.parent / "given" / "its.yaml")])
+    main(["init", "churn"])
+    assert main(["services", "add", "churn.yaml"]) == 2
+    assert "its.yaml" in capsys.readouterr().err
+    assert not (desk.parent / "own").exists()
+
+
+def test_a_name_whose_objects_another_service_has_is_refused(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("churn", "churn-candidate"):
+        main(["init", name])
+    assert main(["services", "add", "churn.yaml"]) == 0
+    assert main(["services", "add", "churn-candidate.yaml"]) == 2
+    assert "[service_name_taken]" in capsys.readouterr().err
+    assert list(added(desk)) == ["churn"]
+
+
+def test_a_broken_file_of_another_service_hinders_nobody(desk: Path) -> None:
+    (desk.parent / "given" / "broken.yaml").write_text("service: broken\n")
+    main(["init", "churn"])
+    assert main(["services", "add", "churn.yaml"]) == 0
