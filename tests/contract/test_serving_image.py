@@ -31,17 +31,26 @@ RUN --mount=from=looked_into,target=/looked chroot /looked \\
 """
 
 
-def look(image: str, folder: Path) -> None:
-    """Build what only builds if there is no program in an image but Python."""
+WHOLE = """\
+ARG BASE_IMAGE
+ARG IMAGE
+FROM ${IMAGE} AS looking
+RUN /bin/sh -c 'test -d /opt/site/onnxruntime/tools'
+"""
+
+
+def look(image: str, dockerfile: str, folder: Path) -> None:
+    """Build what only builds if the image is as it should be: LOOK finds no program in it but Python."""
     here = settings.load()
-    (folder / "Dockerfile").write_text(LOOK)
+    (folder / "Dockerfile").write_text(dockerfile)
     arguments = {"BASE_IMAGE": here.require("BASE_IMAGE"), "IMAGE": image}
     connect.builder(here).build(BuildRequest(folder / "Dockerfile", "looking", {}, arguments), folder / "build.log")
 
 
-def test_a_service_has_no_shell_and_no_program_but_python(tmp_path: Path):
+def build(folder: Path, runtime: str) -> str:
+    """Build the image of the service's own app, and no model, on this runtime; the image."""
     here = settings.load()
-    app, nothing = tmp_path / "app", tmp_path / "nothing"
+    app, nothing = folder / "app", folder / "nothing"
     shutil.copytree(ROOT / "serving_app", app, ignore=shutil.ignore_patterns("__pycache__"))
     nothing.mkdir()
     made = connect.builder(here).build(
@@ -49,14 +58,22 @@ def test_a_service_has_no_shell_and_no_program_but_python(tmp_path: Path):
             ROOT / "docker/serving/Dockerfile",
             "serving",
             {"app": app, "tests": nothing, "model": nothing},
-            {"BASE_IMAGE": here.require("BASE_IMAGE")},
+            {"BASE_IMAGE": here.require("BASE_IMAGE"), "RUNTIME": runtime},
             push=(f"{here.require('REGISTRY')}/test-{uuid.uuid4().hex[:12]}:one",),
         ),
-        tmp_path / "build.log",
+        folder / "build.log",
     )
-    look(str(made), tmp_path)
+    return str(made)
+
+
+def test_a_service_has_no_shell_and_no_program_but_python(tmp_path: Path):
+    look(build(tmp_path, "bare"), LOOK, tmp_path)
+
+
+def test_an_app_of_others_has_all_of_the_base_and_of_its_packages(tmp_path: Path):
+    look(build(tmp_path, "base"), WHOLE, tmp_path)
 
 
 def test_that_look_finds_them_in_the_base(tmp_path: Path):
     with pytest.raises(Permanent):
-        look(settings.load().require("BASE_IMAGE"), tmp_path)
+        look(settings.load().require("BASE_IMAGE"), LOOK, tmp_path)

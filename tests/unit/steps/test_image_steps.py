@@ -136,7 +136,15 @@ def test_the_unit_tests_know_nothing_of_the_model(world: World):
     assert world.test_source() == "ran"
     [tests] = world.builder.requests
     assert (tests.target, tests.tests, tests.push, set(tests.contexts)) == ("test", True, (), {"app", "tests"})
-    assert tests.arguments == {"BASE_IMAGE": world.decision().candidate.base_image}
+    assert tests.arguments == {"BASE_IMAGE": world.decision().candidate.base_image, "RUNTIME": "bare"}
+
+
+def test_apps_of_others_keep_the_whole_base(world: World):
+    source = world.spec.source.model_copy(update={"path": "app"})
+    decision = world.decision()
+    world.spec = world.spec.model_copy(update={"source": source})
+    world.build(decision)
+    assert world.builder.requests[-1].arguments["RUNTIME"] == "base"
 
 
 def test_the_image_is_built_of_app_and_model(world: World):

@@ -102,7 +102,7 @@ def build_image(
             dockerfile,
             "serving",
             {**contexts, "model": model_folder},
-            {"BASE_IMAGE": decision.candidate.base_image} | _labels(decision.candidate),
+            platform(decision, spec) | _labels(decision.candidate),
             push=(f"{spec.image.candidates}:{inputs_tag(decision.candidate)}",),
         )
         log.info("Building the image; all output goes to %s", record)
@@ -118,6 +118,11 @@ def _find(candidate: Candidate, spec: ServiceSpec, registry: ImageRegistry) -> I
     """Candidates may be purged; then the release repository still has what was once released of the same inputs."""
     tag = inputs_tag(candidate)
     return registry.find(spec.image.candidates, tag) or registry.find(spec.image.repository, tag)
+
+
+def platform(decision: Decision, spec: ServiceSpec) -> dict[str, str]:
+    """What the image stands on, as arguments of the Dockerfile."""
+    return {"BASE_IMAGE": decision.candidate.base_image, "RUNTIME": "bare" if spec.source.is_stock else "base"}
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from nightferry.clients.image_registry import ImageRegistry
 from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.steps.image.build_image import exported, inputs_tag
+from nightferry.steps.image.build_image import exported, inputs_tag, platform
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,7 @@ def test_source(
     record = work / "logs" / f"{decision.release or decision.service}-tests.log"
     with exported(candidate, source, work) as contexts:
         log.info("Running the app's unit tests; all output goes to %s", record)
-        arguments = {"BASE_IMAGE": candidate.base_image}
-        builder.build(BuildRequest(dockerfile, "test", contexts, arguments, tests=True), record)
+        builder.build(BuildRequest(dockerfile, "test", contexts, platform(decision, spec), tests=True), record)
     return "ran"
 
 
