@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from nightferry.clients.clock import SystemClock
 from nightferry.entities.model_version import MANIFEST
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.model.describing.describe import Said, describe
+from nightferry.steps.model.describing.describe import Said, checked_labels, checked_metrics
+from nightferry.steps.model.describing.publish import publish_described
 from nightferry.steps.model.describing.sklearn_model import convert, is_sklearn
 
 
@@ -34,45 +36,61 @@ def publish(
     """Publish a model as a new version of a service's; its version is the result. See `nightferry.publish`."""
     settings = settings_of.load()
     spec = spec_of(settings, service)
+    said = Said(
+        metrics=checked_metrics(metrics or {}),
+        labels=checked_labels(labels),
+        scores=scores,
+        version=version,
+        author=author,
+    )
     with tempfile.TemporaryDirectory(prefix="nightferry-model-") as scratch:
-        folder = Path(scratch)
-        path, asked = _file(model, examples, folder)
+        path, said = _file(model, examples, said, Path(scratch))
         if (path / MANIFEST).is_file():
+            if examples is not None or said != Said():
+                raise Permanent(
+                    Reason.MODEL_MANIFEST_INVALID,
+                    f"{path / MANIFEST} describes the model; examples, metrics, labels and names are not for it.",
+                )
             return upload(settings, spec, path).version
-        said = Said(
-            metrics=dict(metrics or {}),
-            labels=tuple(labels) or asked.labels,
-            scores=scores,
-            examples=asked.examples,
-            version=version,
-            author=author,
+        described, published = publish_described(
+            path,
+            spec.service,
+            said,
+            connect.models(settings, spec.model),
+            SystemClock(),
+            lambda folder: upload(settings, spec, folder),
         )
-        place = folder / spec.service
-        place.mkdir()
-        listings = connect.models(settings, spec.model).listings()
-        described = describe(path, spec.service, said, listings, SystemClock(), place)
-        published = upload(settings, spec, described.folder)
     for note in (*described.notes, *published.notes):
         print(f"Note: {note}")
     return published.version
 
 
-def _file(model: Any, examples: Any, folder: Path) -> tuple[Path, Said]:
-    """The model's file or folder, and what its examples say."""
+def _file(model: Any, examples: Any, said: Said, folder: Path) -> tuple[Path, Said]:
+    """The model's file or folder, and what is said of it with its examples."""
+    if is_sklearn(model) and not isinstance(model, str | Path):
+        return _estimator(model, examples, said, folder)
+    if not isinstance(examples, str | Path | None):
+        raise Permanent(
+            Reason.MODEL_EXAMPLES_WRONG,
+            "Examples of a model in ONNX are a path: a CSV file, JSON lines, or a folder of pictures.",
+        )
+    said = replace(said, examples=Path(examples) if examples is not None else None)
     if isinstance(model, str | Path):
-        return Path(model), Said(examples=Path(examples) if isinstance(examples, str | Path) else None)
-    if hasattr(model, "SerializeToString"):
-        path = folder / "model.onnx"
-        path.write_bytes(model.SerializeToString())
-        return path, Said(examples=Path(examples) if isinstance(examples, str | Path) else None)
-    if not is_sklearn(model):
+        return Path(model), said
+    if not hasattr(model, "SerializeToString"):
         raise Permanent(
             Reason.MODEL_NOT_ONNX,
             f"{type(model).__name__} is neither a path, nor an ONNX model, nor an estimator of scikit-learn; export it "
             "to ONNX, and give that.",
         )
-    rows = examples[0] if isinstance(examples, tuple) else examples
-    if rows is None:
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path, said
+
+
+def _estimator(model: Any, examples: Any, said: Said, folder: Path) -> tuple[Path, Said]:
+    rows = examples[0] if isinstance(examples, tuple) and examples else examples
+    if rows is None or isinstance(rows, tuple | str | Path):
         raise Permanent(
             Reason.MODEL_EXAMPLES_WRONG,
             f"{type(model).__name__} is converted, and compared with the original on examples; give them: "
@@ -81,4 +99,4 @@ def _file(model: Any, examples: Any, folder: Path) -> tuple[Path, Said]:
     converted = convert(model, rows, folder)
     lines = folder / "examples.jsonl"
     lines.write_text("".join(f"{json.dumps(one)}\n" for one in converted.golden), encoding="utf-8")
-    return converted.path, Said(labels=converted.labels, examples=lines)
+    return converted.path, replace(said, labels=said.labels or converted.labels, examples=lines)

@@ -43,7 +43,7 @@ class MemoryModels:
             except ManifestFault as fault:
                 found.append(ModelListing(version, "1970-01-01T00:00:00Z", "", 0, {}, sha256, str(fault)))
                 continue
-            created = manifest.created.astimezone(dt.UTC).isoformat()
+            created = manifest.created.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
             found.append(ModelListing(version, created, manifest.author, manifest.size, dict(manifest.metrics), sha256))
         return sorted(found, key=lambda listing: listing.age, reverse=True)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from pathlib import Path
 
 from nightferry.cli.arguments import Subparsers, command
 from nightferry.cli.exit_codes import OK
 from nightferry.cli.output import show_json
+from nightferry.clients.person import me
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.services.new_service import service_file
@@ -31,7 +31,7 @@ def add_parsers(subparsers: Subparsers) -> None:
 
 def init(arguments: argparse.Namespace) -> int:
     """Write it, and never over another."""
-    content = service_file(arguments.service, arguments.owner or getpass.getuser())
+    content = service_file(arguments.service, arguments.owner or me("--owner"))
     path = arguments.out or Path(f"{arguments.service}.yaml")
     try:
         with path.open("x", encoding="utf-8") as file:

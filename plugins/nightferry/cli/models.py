@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from nightferry.clients.model_repository import ModelListing
 from nightferry.entities.model_version import MANIFEST
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
+from nightferry.steps.model.check_model import is_number
 from nightferry.steps.model.describing.describe import describe
+from nightferry.steps.model.describing.publish import publish_described
 from nightferry.steps.model.publish_model import PublishedModel, publish_model
 
 PUBLISH_EXAMPLES = """\
@@ -54,19 +57,23 @@ def publish(arguments: argparse.Namespace) -> int:
     if (arguments.path / MANIFEST).is_file():
         said.refuse_beside_manifest(arguments)
         return _published(arguments, spec, upload(settings, spec, arguments.path))
-    with tempfile.TemporaryDirectory(prefix="nightferry-model-") as scratch:
-        folder = Path(scratch) / spec.service
-        folder.mkdir()
-        models = connect.models(settings, spec.model)
-        described = describe(
-            arguments.path, spec.service, said.said(arguments), models.listings(), SystemClock(), folder
-        )
-        for note in described.notes:
-            print(f"Note: {note}", file=sys.stderr)
-        if arguments.dry_run:
-            show_json(described.document)
-            return OK
-        return _published(arguments, spec, upload(settings, spec, folder))
+    given, models = said.said(arguments), connect.models(settings, spec.model)
+    if arguments.dry_run:
+        with tempfile.TemporaryDirectory(prefix="nightferry-model-") as scratch:
+            described = describe(arguments.path, spec.service, given, models.listings(), SystemClock(), Path(scratch))
+        _note(described.notes)
+        show_json(described.document)
+        return OK
+    described, published = publish_described(
+        arguments.path, spec.service, given, models, SystemClock(), lambda folder: upload(settings, spec, folder)
+    )
+    _note(described.notes)
+    return _published(arguments, spec, published)
+
+
+def _note(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: PublishedModel) -> int:
@@ -83,8 +90,7 @@ def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: Publ
             print(f"Release it: nightferry release {spec.service} --wait", file=sys.stderr)
     else:
         print(f"{published.version} is published for {spec.service} already, with the same content.")
-    for note in published.notes:
-        print(f"Note: {note}", file=sys.stderr)
+    _note(published.notes)
     return OK
 
 
@@ -99,7 +105,7 @@ def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedMode
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
     with Progress(*columns, console=console(sys.stderr), transient=True) as progress:
-        task = progress.add_task(f"Publishing {folder.name}", total=total)
+        task = progress.add_task("Publishing", total=total)
         return publish_model(
             folder,
             spec.service,
@@ -142,5 +148,5 @@ def _row(listing: ModelListing, spec: ServiceSpec) -> tuple[str, ...]:
 def _metrics(listing: ModelListing, spec: ServiceSpec) -> str:
     """The accuracy, and what the service's gates ask for."""
     shown = dict.fromkeys(["accuracy", *spec.gates])
-    numbers = {name: value for name in shown if isinstance(value := listing.metrics.get(name), int | float)}
+    numbers = {name: value for name in shown if is_number(value := listing.metrics.get(name))}
     return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()) or "not measured"

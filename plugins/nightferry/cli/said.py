@@ -12,7 +12,7 @@ from nightferry.cli.arguments import Parser
 from nightferry.entities.model_version import MANIFEST
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.model.describing.describe import Said
+from nightferry.steps.model.describing.describe import Said, checked_labels, checked_metrics
 
 OPTIONS = ("metric", "metrics", "labels", "scores", "image", "examples", "answer", "version", "author", "dry_run")
 
@@ -62,12 +62,12 @@ def said(arguments: argparse.Namespace) -> Said:
     metrics = _object(arguments.metrics.name, _text(arguments.metrics)) if arguments.metrics else {}
     metrics |= dict(arguments.metric or ())
     return Said(
-        metrics=metrics,
-        labels=tuple(label.strip() for label in arguments.labels.split(",")) if arguments.labels else (),
+        metrics=checked_metrics(metrics),
+        labels=checked_labels(arguments.labels.split(",")) if arguments.labels else (),
         scores=arguments.scores,
         image=_image(arguments.image),
         examples=arguments.examples,
-        answer=arguments.answer or "label",
+        answer=arguments.answer,
         version=arguments.version,
         author=arguments.author,
     )
@@ -93,7 +93,7 @@ def _image(given: str | None) -> dict[str, Any] | None:
 def _object(what: str, text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise Permanent(Reason.MODEL_MANIFEST_INVALID, f"{what} is not a JSON object.")

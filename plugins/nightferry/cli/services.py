@@ -39,11 +39,13 @@ def add_parsers(subparsers: Subparsers) -> None:
 def add(arguments: argparse.Namespace) -> int:
     """Copy the file to where the services are, if it is sound beside the others."""
     settings = settings_of.load()
-    place, changed = add_service(arguments.file, settings.services_folders, settings.expandable)
+    added = add_service(arguments.file, settings.services_folders, settings.expandable)
+    service = added.path.stem
     if arguments.json:
-        show_json({"service": place.stem, "file": str(place), "changed": changed})
+        show_json({"service": service, "file": str(added.path), "changed": added.before != "same"})
         return OK
-    print(f"{place.stem} is added: {place}" if changed else f"{place.stem} is there already, as {place} says.")
+    said = {"none": "is added", "other": "was there, and is replaced", "same": "is there already, the same"}
+    print(f"{service} {said[added.before]}: {added.path}")
     print(
         "Airflow on this machine reads it within a minute. An Airflow elsewhere has its service files in its own "
         "repository: commit the file there.",

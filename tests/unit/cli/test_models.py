@@ -142,3 +142,22 @@ def test_what_a_manifest_says_is_not_said_beside_it(capsys, tmp_path, models, se
     assert main(["models", "publish", "digits", str(folder), "--metric", "auc=0.9"]) == 2
     assert "--metric" in capsys.readouterr().err
     assert models.blobs == {}
+
+
+def test_a_metric_of_any_kind_hinders_no_list(capsys, tmp_path, models, services):
+    for number, value in enumerate((10**400, True, "0.9", None)):
+        main(["models", "publish", "digits", str(write_version(tmp_path, f"v{number}", metrics={"accuracy": value}))])
+    capsys.readouterr()
+    assert main(["models", "list", "digits"]) == 0
+    assert capsys.readouterr().out.count("not measured") == 4
+
+
+def test_an_account_without_a_name_is_asked_who_it_is(capsys, monkeypatch, onnx, models, services):
+    monkeypatch.delenv("GIT_AUTHOR_NAME", raising=False)
+
+    def nobody():
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert main(["models", "publish", "digits", str(onnx)]) == 2
+    assert "--author" in capsys.readouterr().err

@@ -104,3 +104,55 @@ def test_a_broken_file_of_another_service_hinders_nobody(desk: Path) -> None:
     (desk.parent / "given" / "broken.yaml").write_text("service: broken\n")
     main(["init", "churn"])
     assert main(["services", "add", "churn.yaml"]) == 0
+
+
+def test_the_file_of_another_service_is_not_replaced(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be called as it likes."""
+    own = desk.parent / "own"
+    own.mkdir()
+    main(["init", "letters", "--out", str(own / "churn.yaml")])
+    main(["init", "churn"])
+    assert main(["services", "add", "churn.yaml"]) == 2
+    assert "letters" in capsys.readouterr().err
+    assert list(added(desk)) == ["letters"]
+
+
+def test_a_link_that_somebody_left_is_not_written_through(desk: Path) -> None:
+    own, victim = desk.parent / "own", desk.parent / "victim"
+    own.mkdir()
+    victim.write_text("mine")
+    (own / ".churn.yaml.new").symlink_to(victim)
+    main(["init", "churn"])
+    assert main(["services", "add", "churn.yaml"]) == 0
+    assert victim.read_text() == "mine"
+    assert list(added(desk)) == ["churn"]
+
+
+def test_a_neighbour_may_have_any_name_and_a_sentence_names_no_scratch(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = desk.parent / "own"
+    own.mkdir()
+    main(["init", "churn", "--out", str(own / "0-new.yaml")])
+    main(["init", "churn"])
+    capsys.readouterr()
+    assert main(["services", "add", "churn.yaml"]) == 2
+    assert str(own / "0-new.yaml") in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_said(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk.parent / "own").write_text("a file")
+    main(["init", "churn"])
+    assert main(["services", "add", "churn.yaml"]) == 2
+    assert "nothing was changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["d: 2020-99-99", "? [a]\n: 1", "a: &x [*x]"])
+def test_what_no_service_file_holds_is_refused_and_hinders_no_other(desk: Path, line: str) -> None:
+    main(["init", "churn"])
+    (desk / "odd.yaml").write_text(f"service: odd\n{line}\n")
+    assert main(["services", "add", "odd.yaml"]) == 2
+    (desk.parent / "given" / "odd.yaml").write_text(f"service: odd\n{line}\n")
+    assert main(["services", "add", "churn.yaml"]) == 0
+    loaded = load_services([desk.parent / "given", desk.parent / "own"], KNOWN)
+    assert (list(loaded.specs), len(loaded.problems)) == (["churn"], 1)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,18 +16,22 @@ import pytest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.describing.describe import Described, Said, describe
+from nightferry.steps.model.describing.examples import read_examples
+from nightferry.steps.model.describing.publish import publish_described
 from nightferry.steps.model.publish_model import publish_model
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, external_data_helper, helper, load_from_string, save_model
 from PIL import Image
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import BaggingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tests.fakes.memory_models import MemoryModels
+from tests.fakes.model_versions import linear_onnx
 from tests.fakes.still_clock import StillClock
 from tests.serving_app.models import write_shades
 
@@ -264,3 +272,149 @@ def test_columns_in_their_order_are_one_inputs_numbers(desk: Desk) -> None:
     found = desk.publish(desk.onnx(model), examples=desk.write("a.csv", text), answer="kind")
     assert found["labels"] == ["0", "1"]
     assert [example["label"] for example in found["golden"]] == ["0", "1"]
+
+
+def test_two_who_publish_the_same_at_once_get_one_version(desk: Desk) -> None:
+    """The second has looked before the first was done."""
+    path = desk.onnx(line())
+    seen = desk.models.listings
+    looks = []
+
+    def listings() -> Any:
+        looks.append(1)
+        return [] if len(looks) == 1 else seen()
+
+    first = desk.publish(path, author="ana")
+    desk.clock.sleep(5)
+    desk.models.listings = listings  # type: ignore[method-assign]
+    described, published = publish_described(
+        path,
+        "churn",
+        Said(author="bob"),
+        desk.models,
+        desk.clock,
+        lambda folder: publish_model(folder, "churn", desk.models, desk.clock),
+    )
+    assert (published.version, published.uploaded) == (first["version"], ())
+    assert described.document["author"] == "ana"
+    assert any("ana" in note for note in described.notes)
+
+
+@pytest.mark.parametrize("inner", ["a feature", "a vote"])
+def test_labels_of_something_inside_are_not_the_models(desk: Desk, inner: str) -> None:
+    rows = np.array([["free", 1.0], ["pro", 2.0]] * 10, dtype=object)
+    if inner == "a feature":
+        model = make_pipeline(ColumnTransformer([("plan", OneHotEncoder(), [0])]), LinearRegression())
+        model.fit(rows, [0.2, 0.4] * 10)
+        inputs = [("plan", StringTensorType([None, 1])), ("months", FloatTensorType([None, 1]))]
+        made = to_onnx(model, initial_types=inputs, target_opset=OPSETS)
+    else:
+        numbers = np.array([[1.0], [2.0], [3.0]] * 10, np.float32)
+        model = BaggingClassifier(LogisticRegression(), n_estimators=2).fit(numbers, ["low", "mid", "top"] * 10)
+        made = to_onnx(model, numbers[:1], options={"zipmap": False}, target_opset=OPSETS)
+    assert desk.describe(desk.onnx(made)).document["labels"] is None
+
+
+def test_a_column_of_answers_that_nothing_is_compared_with_is_said(desk: Desk) -> None:
+    text = "a,b,c,label\n1,2,3,dog\n"
+    described = desk.describe(desk.onnx(line()), examples=desk.write("a.csv", text))
+    assert any("--labels" in note for note in described.notes)
+    reason, sentence = desk.refused(desk.onnx(line()), examples=desk.write("a.csv", text), answer="clas")
+    assert (reason, "no column clas" in sentence) == (Reason.MODEL_EXAMPLES_WRONG, True)
+
+
+@pytest.mark.parametrize(
+    ("described", "named"),
+    [
+        ("flavors: {onnx: {data: other.onnx}}", "names other.onnx"),
+        ("flavors: {onnx: {data: ../model.onnx}}", "names ../model.onnx"),
+        ("flavors: {onnx: {data: /etc/passwd}}", "names /etc/passwd"),
+        ("flavors: {1: {}, a: {}}", "it has 1, a"),
+        ("flavors: {onnx: {data: 1}}\nt: 2020-99-99", "not as MLflow writes it"),
+        ("[" * 3000, "not as MLflow writes it"),
+    ],
+)
+def test_a_folder_of_mlflow_that_is_odd_is_refused(desk: Desk, described: str, named: str) -> None:
+    desk.onnx(line(), "model/model.onnx")
+    reason, sentence = desk.refused(desk.write("model/MLmodel", described).parent)
+    assert reason == Reason.MODEL_NOT_ONNX
+    assert named in sentence
+
+
+def test_mlflow_may_write_its_files_with_a_dot(desk: Desk) -> None:
+    desk.onnx(line(), "model/model.onnx")
+    place = desk.write("model/MLmodel", "flavors: {onnx: {data: ./model.onnx}}").parent
+    assert desk.publish(place)["model"] == "model.onnx"
+
+
+def test_what_lies_outside_the_folder_is_not_published(desk: Desk) -> None:
+    secret = desk.write("secret.txt", "AccountKey=abc")
+    place = desk.onnx(line(), "model/model.onnx").parent
+    (place / "config").symlink_to(secret)
+    reason, sentence = desk.refused(place)
+    assert reason == Reason.MODEL_MANIFEST_INVALID
+    assert "config leads to a file outside" in sentence
+
+
+def test_weights_beside_the_file_want_the_folder(desk: Desk) -> None:
+    model = load_from_string(linear_onnx())
+    external_data_helper.convert_model_to_external_data(model, location="weights.bin", size_threshold=0)
+    save_model(model, desk.write("outside/model.onnx", b""))
+    assert "give the folder" in desk.refused(desk.folder / "mine" / "outside" / "model.onnx")[1]
+    assert [file["name"] for file in desk.publish(desk.folder / "mine" / "outside")["files"]][-1] == "weights.bin"
+
+
+def test_columns_count_in_the_order_of_the_first_row(desk: Desk) -> None:
+    rows = '{"a": 1, "b": 2, "c": 3}\n{"c": 3, "b": 2, "a": 1}\n'
+    golden = desk.describe(desk.onnx(line()), examples=desk.write("a.jsonl", rows)).document["golden"]
+    assert [example["inputs"][0]["data"] for example in golden] == [[1, 2, 3], [1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("a.csv", "a,b,c\n1,2,inf\n", "line 2, column c"),
+        ("a.csv", "a,b,c\n1,2,1e400\n", "line 2, column c"),
+        ("a.jsonl", "[" * 100_000, "line 1 is not JSON"),
+        ("a.jsonl", '{"a": "\\ud800"}', "line 1 is not JSON"),
+        ("a.csv", "a,b,c\n" + "1,2,3\n" * 5001, "5000 are allowed"),
+    ],
+)
+def test_examples_that_cannot_be_are_refused_before_anything_is_computed(
+    desk: Desk, name: str, text: str, named: str
+) -> None:
+    reason, sentence = desk.refused(desk.onnx(line()), examples=desk.write(name, text))
+    assert (reason, named in sentence) == (Reason.MODEL_EXAMPLES_WRONG, True)
+
+
+def test_a_line_ends_where_json_lines_say(desk: Desk) -> None:
+    text = json.dumps({"plan": "a\u2028b", "months": 1}, ensure_ascii=False)
+    golden = desk.describe(desk.onnx(texts()), examples=desk.write("a.jsonl", text)).document["golden"]
+    assert golden[0]["inputs"][0]["data"] == ["a\u2028b"]
+
+
+def test_what_editors_and_systems_leave_in_a_folder_is_no_picture(tmp_path: Path) -> None:
+    for name in (".ipynb_checkpoints/7-a.png", "._7-b.png", "7-c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (2, 2)).save(tmp_path / name)
+    (tmp_path / "8.png").mkdir()
+    os.mkfifo(tmp_path / "9.png")
+    assert [example["label"] for example in read_examples(tmp_path, (), labelled=True).golden] == ["7"]
+
+
+def test_a_pipe_is_no_file_of_examples(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(Permanent):
+        read_examples(tmp_path / "a.csv", (), labelled=True)
+
+
+def test_asking_for_answers_ends_by_itself(tmp_path: Path) -> None:
+    """Whoever wanted them may be gone."""
+    folder = write_shades(tmp_path / "m", hang=10**9)
+    manifest = json.loads((folder / "model.json").read_text())
+    row = {"name": "image", "datatype": "FP32", "shape": [1, 4], "data": [128 / 255] * 4}
+    (folder / "model.json").write_text(json.dumps(manifest | {"golden": [{"inputs": [row]}]}))
+    path = os.pathsep.join(filter(None, sys.path))
+    words = [sys.executable, "-m", "nightferry.steps.model.describing.answers", str(folder), "3"]
+    done = subprocess.run(words, env={"PYTHONPATH": path}, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGALRM

@@ -144,3 +144,46 @@ def test_a_converted_model_that_answers_otherwise_is_refused(models: MemoryModel
     assert failure.value.reason == Reason.MODEL_NOT_SERVABLE
     assert "1 of 2 examples otherwise than the original" in failure.value.sentence
     assert not models.listings()
+
+
+@pytest.mark.parametrize("answers", [[True, False], [0.0, 1.0], [3, 7], ["a", "b"]], ids=str)
+def test_classes_may_be_of_any_kind(models: MemoryModels, answers: list[Any]) -> None:
+    model = LogisticRegression(C=100).fit(ROWS, [answers[int(row[0] > 0.5)] for row in ROWS])
+    version = nightferry.publish("digits", model, examples=ROWS, metrics={"auc": np.float32(0.5), "n": np.int64(3)})
+    manifest = models.pin(version)[1]
+    assert sorted(manifest.labels) == sorted(str(answer) for answer in answers)
+    assert dict(manifest.metrics) == {"auc": 0.5, "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"examples": ROWS[:, :2]}, Reason.MODEL_EXAMPLES_WRONG),
+        ({"examples": ()}, Reason.MODEL_EXAMPLES_WRONG),
+        ({"examples": ROWS, "metrics": {"auc": float("nan")}}, Reason.MODEL_MANIFEST_INVALID),
+        ({"examples": ROWS, "metrics": {"auc": [1]}}, Reason.MODEL_MANIFEST_INVALID),
+        ({"examples": ROWS, "labels": ["a", "a"]}, Reason.MODEL_LABELS_WRONG),
+    ],
+)
+def test_what_is_said_wrongly_is_refused(models: MemoryModels, given: dict[str, Any], reason: Reason) -> None:
+    with pytest.raises(Permanent) as failure:
+        nightferry.publish("digits", LogisticRegression().fit(ROWS, KINDS), **given)
+    assert failure.value.reason == reason
+    assert not models.listings()
+
+
+def test_several_answers_for_a_row_are_refused(models: MemoryModels) -> None:
+    with pytest.raises(Permanent) as failure:
+        nightferry.publish("digits", LinearRegression().fit(ROWS, ROWS[:, :2]), examples=ROWS)
+    assert "several numbers" in failure.value.sentence
+
+
+def test_nothing_that_is_given_is_passed_over(models: MemoryModels, tmp_path: Path) -> None:
+    folder = write_version(tmp_path)
+    for said in ({"metrics": {"auc": 0.5}}, {"examples": "x.csv"}, {"version": "mine"}):
+        with pytest.raises(Permanent):
+            nightferry.publish("digits", folder, **said)
+    with pytest.raises(Permanent) as failure:
+        nightferry.publish("digits", folder / "model.onnx", examples=(ROWS, KINDS))
+    assert "are a path" in failure.value.sentence
+    assert not models.listings()

@@ -121,6 +121,12 @@ def test_any_metric_may_have_a_gate(tmp_path: Path, metrics: dict[str, Any], nam
     assert named in sentence
 
 
+@pytest.mark.parametrize("value", [10**400, float("inf"), True, "0.9", [0.9]])
+def test_what_is_no_number_that_can_be_compared_never_passes(tmp_path: Path, value: Any):
+    reason, _ = reason_of(write_version(tmp_path, metrics={"auc": value}), gates={"auc": ">= 0.8"})
+    assert reason == Reason.GATE_FAILED
+
+
 def test_what_meets_all_its_gates_passes(tmp_path: Path):
     metrics = {"auc": 0.9, "loss": 0.1, "log_likelihood": -2.5, "beside": 1}
     facts = check_model(write_version(tmp_path, metrics=metrics), digits_spec(gates=LOSSES)).facts

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from nightferry.entities.frozen import Frozen
 
 _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_CIDR = re.compile(r"[0-9a-fA-F.:]+/[0-9]{1,3}")
 OS = "kubernetes.io/os"
 """The label by which a node says what it runs; images are Linux's."""
 
@@ -22,7 +23,7 @@ class Egress(Frozen):
 
     to: str
     """A network in CIDR notation."""
-    ports: tuple[int, ...] = Field(max_length=100)
+    ports: tuple[StrictInt, ...] = Field(max_length=100)
     """TCP ports."""
 
 
@@ -64,7 +65,10 @@ def egress_faults(egress: tuple[Egress, ...]) -> Iterator[tuple[str, str]]:
 
 
 def is_network(text: str) -> bool:
-    """Whether it is a network in CIDR notation, with no bit set behind the prefix."""
+    """Whether it is a network in CIDR notation, with no bit set behind the prefix. Kubernetes takes no mask, no zone
+    and no address alone."""
+    if not _CIDR.fullmatch(text):
+        return False
     try:
         ipaddress.ip_network(text)
     except ValueError:

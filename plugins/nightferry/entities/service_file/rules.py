@@ -7,6 +7,7 @@ long as the record is kept, so a rule that is added or made stricter belongs her
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -51,12 +52,11 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     yield from _checked("model.repository", _check_model_repository, spec.model)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.repository)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.candidates)
-    for metric in spec.gates:
+    for metric, gate in spec.gates.items():
         if not _METRIC.fullmatch(metric):
-            yield (
-                f"gates.{metric}",
-                'a metric\'s name begins with a letter and has letters, digits, "-", "_", "." and "@"',
-            )
+            yield f"gates.{metric}", "a metric's name begins with a letter and has letters, digits, and any of - _ . @"
+        elif not math.isfinite(gate.threshold):
+            yield f"gates.{metric}", f"no model passes {gate}, or every one does; give a number"
     if "accuracy" in spec.gates:
         yield from _checked("gates.accuracy", _check_share, spec.gates["accuracy"])
     for number, environment in enumerate(spec.environments):

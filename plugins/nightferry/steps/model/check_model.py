@@ -52,12 +52,12 @@ def _check_gates(manifest: ModelManifest, spec: ServiceSpec) -> dict[str, Any]:
     """Return what the gates ask for, and the accuracy, which people look for first, also where no gate does."""
     for name, gate in spec.gates.items():
         measured = manifest.metrics.get(name)
-        if not _is_number(measured):
+        if not is_number(measured):
             raise _failed(manifest, name, gate, f"{_missing(manifest, name)}; measure it and publish a new version")
         if not gate.passes(float(measured)):
             raise _failed(manifest, name, gate, f"its {name} is {measured}")
     shown = {"accuracy", *spec.gates}
-    metrics = {name: value for name, value in manifest.metrics.items() if name in shown and _is_number(value)}
+    metrics = {name: value for name, value in manifest.metrics.items() if name in shown and is_number(value)}
     return {"metrics": metrics, "gates": {name: str(gate) for name, gate in spec.gates.items()}}
 
 
@@ -69,11 +69,17 @@ def _missing(manifest: ModelManifest, name: str) -> str:
     measured = manifest.metrics.get(name)
     if measured is not None:
         return f"model.json gives the {name} {measured!r}, not a number"
-    known = [each for each in manifest.metrics if _is_number(manifest.metrics[each])]
+    known = [each for each in manifest.metrics if is_number(manifest.metrics[each])]
     near = difflib.get_close_matches(name, known, 1)
     hint = f" (it has {near[0]})" if near else f" (it has {', '.join(sorted(known))})" if known else ""
     return f"model.json has no metric {name}{hint}"
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a metric is a number that can be compared."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False

@@ -11,14 +11,13 @@ from nightferry.entities.model_version import ModelManifest, manifest_sha256, pi
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.check_signature import check_signature
+from nightferry.steps.model.describing.examples import MOST_GOLDEN
 from nightferry.steps.model.model_folder import check_files, read_manifest
 from nightferry.steps.model.trial import TrialReport
 from nightferry.steps.model.try_model import try_model
 
 READY_SECONDS = 120.0
 """What an environment waits for a start if its service file does not say."""
-MOST_GOLDEN = 5000
-"""Golden examples of a version: each is fetched and asked in every environment of every release (ADR 9)."""
 MOST_PINNED = 200
 """Other files of a version: each one's ETag is in every decision of the record, for ever."""
 

@@ -137,12 +137,17 @@ def _memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def end_after(seconds: int) -> None:
+    """Let this process end by then, whoever started it, and before any other when memory runs out."""
+    signal.alarm(seconds)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
 def main(argv: list[str]) -> None:
     """Try, and say how it went."""
     folder, seconds = Path(argv[0]), int(argv[1])
-    signal.alarm(seconds)  # whoever started it may be gone
-    with contextlib.suppress(OSError):  # when memory runs out, this process is to end and no other
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    end_after(seconds)
     report = try_here(folder)
     sys.stdout.write(f"\n{report.model_dump_json()}\n")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from pydantic import ValidationError
 
 from nightferry.entities.frozen import problems
@@ -58,7 +60,17 @@ def service_file(service: str, owner: str) -> str:
     return TEMPLATE.format(service=service, owner=json.dumps(owner, ensure_ascii=False))
 
 
-def add_service(file: Path, folders: Sequence[Path], environment: Mapping[str, str]) -> tuple[Path, bool]:
+@dataclass(frozen=True)
+class Added:
+    """What became of a service file."""
+
+    path: Path
+    """Where it is now."""
+    before: str
+    """`same`: it was there; `other`: it replaced another; `none`: there was none."""
+
+
+def add_service(file: Path, folders: Sequence[Path], environment: Mapping[str, str]) -> Added:
     """Copy a service file to the last of the folders, where it is called as its service; one of before is replaced.
 
     Args:
@@ -66,47 +78,72 @@ def add_service(file: Path, folders: Sequence[Path], environment: Mapping[str, s
         folders: where the service files are.
         environment: the values of `${NIGHTFERRY_…}`.
 
-    Returns:
-        Where it is now, and whether anything changed.
-
     Raises:
-        Permanent: (service_file_invalid, service_duplicated, service_name_taken: beside the services that there are)
+        Permanent: (service_file_invalid: it is wrong, or cannot be read or written; service_duplicated,
+            service_name_taken: beside the services that there are)
     """
     *others, place = folders
-    if not file.is_file():
-        raise Permanent(Reason.SERVICE_FILE_INVALID, f"{file} is no file; nightferry init writes one.")
-    with tempfile.TemporaryDirectory(prefix="nightferry-service-") as scratch:
-        alone = load_services(_only(file, Path(scratch) / "alone"), environment)
-        if alone.problems:
-            raise _of(file, alone.problems[0].reason, alone.problems[0].sentence, Path(scratch))
-        (service,) = alone.specs
-        target = place / f"{service}.yaml"
-        beside = _only(file, Path(scratch) / "beside")
+    try:
+        content = file.read_bytes()
+        with tempfile.TemporaryDirectory(prefix="nightferry-service-") as scratch:
+            service = _checked(file, content, [*others, place], Path(scratch), environment)
+        return _placed(content, place, service)
+    except OSError as fault:
+        where = fault.filename or file
+        raise Permanent(Reason.SERVICE_FILE_INVALID, f"{where}: {fault.strerror}; nothing was changed.") from fault
+
+
+def _checked(file: Path, content: bytes, folders: Sequence[Path], scratch: Path, environment: Mapping[str, str]) -> str:
+    """The service's name, if its file is right by itself and beside all others."""
+    *others, place = folders
+    new = "new service.yaml"  # no file of a service is called so
+    alone, beside = scratch / "alone", scratch / "beside"
+    for folder in (alone, beside):
+        folder.mkdir()
+        (folder / new).write_bytes(content)
+    loaded = load_services(alone, environment)
+    problems = loaded.problems
+    if not problems:
+        (service,) = loaded.specs
         for each in place.glob("*.y*ml"):
-            if each.suffix in SUFFIXES and each != target:
+            if each.suffix in SUFFIXES and each.name != f"{service}.yaml":
                 (beside / each.name).symlink_to(each.resolve())
-        together = load_services([*others, beside], environment)
-        for problem in together.problems:
-            if problem.service == service:
-                raise _of(file, problem.reason, problem.sentence, Path(scratch))
-    content = file.read_bytes()
-    if target.is_file() and target.read_bytes() == content:
-        return target, False
+        problems = [one for one in load_services([*others, beside], environment).problems if one.service == service]
+    for problem in problems:
+        sentence = problem.sentence
+        for folder in (alone, beside):
+            sentence = sentence.replace(str(folder / new), str(file)).replace(str(folder), str(place))
+        raise Permanent(problem.reason, sentence)
+    return service
+
+
+def _placed(content: bytes, place: Path, service: str) -> Added:
+    target = place / f"{service}.yaml"
+    before = target.read_bytes() if target.exists() else None
+    if before == content:
+        return Added(target, "same")
+    if before is not None and _service_of(before) not in (service, None):
+        raise Permanent(
+            Reason.SERVICE_FILE_INVALID,
+            f"{target} is the file of {_service_of(before)}, not of {service}; give that file its own name first.",
+        )
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = place / f".{target.name}.new"
-    written.write_bytes(content)
-    written.replace(target)
-    return target, True
+    handle, written = tempfile.mkstemp(prefix=".", suffix=".new", dir=place)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(written).chmod(0o644)
+        Path(written).replace(target)
+    except OSError:
+        Path(written).unlink(missing_ok=True)
+        raise
+    return Added(target, "none" if before is None else "other")
 
 
-def _only(file: Path, folder: Path) -> Path:
-    """A folder that has this file alone, under a name that no other has."""
-    folder.mkdir()
-    shutil.copyfile(file, folder / "0-new.yaml")
-    return folder
-
-
-def _of(file: Path, reason: Reason, sentence: str, scratch: Path) -> Permanent:
-    for name in ("alone", "beside"):
-        sentence = sentence.replace(str(scratch / name / "0-new.yaml"), str(file))
-    return Permanent(reason, sentence)
+def _service_of(content: bytes) -> str | None:
+    """Which service a file is of; None: it is broken, and nobody's."""
+    try:
+        found = yaml.safe_load(content)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return None
+    return str(found.get("service")) if isinstance(found, dict) else None

@@ -48,9 +48,20 @@ def read_service_yaml(path: Path, environment: Mapping[str, str]) -> dict[str, A
         raise ServiceFileFault("it is not UTF-8 text") from fault
     except yaml.YAMLError as fault:
         raise ServiceFileFault(_where(fault)) from fault
+    except ServiceFileFault:
+        raise
+    except (ValueError, TypeError, RecursionError) as fault:  # a date that is none, a list as a key
+        raise ServiceFileFault(_odd(fault)) from fault
     if not isinstance(content, dict):
         raise ServiceFileFault("it should be a list of `key: value` lines that begins with `service:`")
-    return {str(key): _expanded(value, str(key), environment) for key, value in content.items()}
+    try:
+        return {str(key): _expanded(value, str(key), environment) for key, value in content.items()}
+    except RecursionError as fault:  # a list that holds itself
+        raise ServiceFileFault(_odd(fault)) from fault
+
+
+def _odd(fault: Exception) -> str:
+    return f"it holds what no service file has: {' '.join(str(fault).split())}"
 
 
 def _expanded(value: Any, where: str, environment: Mapping[str, str]) -> Any:

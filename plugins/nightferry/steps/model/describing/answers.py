@@ -14,7 +14,7 @@ from typing import Any
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.model_folder import read_manifest
-from nightferry.steps.model.trial import InProcess, app_of
+from nightferry.steps.model.trial import InProcess, app_of, end_after
 from nightferry.steps.model.try_model import run_apart
 
 SECONDS = 300
@@ -56,4 +56,5 @@ def _answers(folder: Path) -> list[list[dict[str, Any]]] | str:
 
 
 if __name__ == "__main__":
+    end_after(int(sys.argv[2]))
     sys.stdout.write(f"\n{json.dumps(_answers(Path(sys.argv[1])))}\n")

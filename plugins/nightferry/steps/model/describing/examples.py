@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,11 @@ from nightferry.entities.model_version import Tensor
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
+LABEL = "label"
+MOST_GOLDEN = 5000
+"""Golden examples of a version: each is fetched and asked in every environment of every release (ADR 9)."""
+LONGEST_CELL = 16 * 1024 * 1024
+"""Characters; a request's body is no longer."""
 PICTURES = frozenset((".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp"))
 TRUE, FALSE = frozenset(("true", "1", "yes")), frozenset(("false", "0", "no"))
 
@@ -26,9 +32,11 @@ class Examples:
     golden: tuple[dict[str, Any], ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     """The pictures that they name: name in the version's folder -> where it is now."""
+    unused: str = ""
+    """The column of answers, where the model has no labels that they could be compared with."""
 
 
-def read_examples(path: Path, inputs: Sequence[Tensor], *, labelled: bool, answer: str = "label") -> Examples:
+def read_examples(path: Path, inputs: Sequence[Tensor], *, labelled: bool, answer: str | None = None) -> Examples:
     """Read examples.
 
     A row is one column for each input, or, of a model with one input of several numbers, one column for each number in
@@ -40,23 +48,40 @@ def read_examples(path: Path, inputs: Sequence[Tensor], *, labelled: bool, answe
         path: `*.csv`, `*.jsonl` (or `*.ndjson`, `*.json`), or a folder of pictures.
         inputs: the model's.
         labelled: whether the model has labels; without, the column `answer` says nothing that could be compared.
-        answer: the name of that column.
+        answer: the name of that column, which then has to be there; None: `label`, if it is.
 
     Raises:
         Permanent: (model_examples_wrong: with file, line and column)
     """
-    if path.is_dir():
-        return _pictures(path)
     try:
+        if path.is_dir():
+            return _pictures(path)
+        if path.exists() and not path.is_file():
+            raise wrong(f"{path} is neither a file nor a folder")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         why = "is not UTF-8 text" if isinstance(fault, UnicodeDecodeError) else f"cannot be read ({fault.strerror})"
         raise wrong(f"{path} {why}") from fault
-    rows = _csv(path, text) if path.suffix.lower() == ".csv" else _json_lines(path, text)
-    golden = tuple(_example(where, row, inputs, answer if labelled else "", answer) for where, row in rows)
+    rows = list(_csv(path, text) if path.suffix.lower() == ".csv" else _json_lines(path, text))
+    column = answer or LABEL
+    found = any(column in row for _, row in rows)
+    if answer and not found:
+        raise wrong(f"{path} has no column {answer}")
+    golden = tuple(_example(where, row, inputs, column, labelled=labelled) for where, row in _in_order(rows, column))
     if not golden:
         raise wrong(f"{path} has no examples")
-    return Examples(golden)
+    if len(golden) > MOST_GOLDEN:
+        raise wrong(f"{path} has {len(golden)} examples; {MOST_GOLDEN} are allowed")
+    names = {tensor.name for tensor in inputs}
+    return Examples(golden, unused=column if found and not labelled and column not in names else "")
+
+
+def _in_order(rows: Sequence[tuple[str, dict[str, Any]]], column: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows with their columns in the order of the first one's: JSON objects may have another one each."""
+    first = [name for name in rows[0][1] if name != column] if rows else []
+    for where, row in rows:
+        same = {name for name in row if name != column} == set(first)
+        yield where, {name: row[name] for name in (*first, column) if name in row} if same else row
 
 
 def wrong(fact: str) -> Permanent:
@@ -65,33 +90,40 @@ def wrong(fact: str) -> Permanent:
 
 
 def _csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    csv.field_size_limit(LONGEST_CELL)
     reader = csv.DictReader(io.StringIO(text, newline=""))
     names = reader.fieldnames or []
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise wrong(f"{path} has the column {twice[0]} twice")
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if None in row or None in row.values():
-            raise wrong(f"{where} does not have {len(names)} columns, as the first line has")
-        yield where, row
+    try:
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise wrong(f"{where} does not have {len(names)} columns, as the first line has")
+            yield where, row
+    except csv.Error as fault:
+        raise wrong(f"{path}, line {reader.line_num} is not CSV: {fault}") from fault
 
 
 def _json_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
         try:
             row = json.loads(line, parse_constant=lambda _: None)  # NaN is a missing value
-        except ValueError as fault:
+            json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        except (ValueError, RecursionError) as fault:
             raise wrong(f"{where} is not JSON; give an object on each line") from fault
         if not isinstance(row, dict):
             raise wrong(f"{where} is not a JSON object")
         yield where, row
 
 
-def _example(where: str, row: dict[str, Any], inputs: Sequence[Tensor], label: str, answer: str) -> dict[str, Any]:
+def _example(
+    where: str, row: dict[str, Any], inputs: Sequence[Tensor], answer: str, *, labelled: bool
+) -> dict[str, Any]:
     if isinstance(row.get("inputs"), list) and all(isinstance(each, dict) for each in row["inputs"]):
         unknown = row.keys() - {"inputs", "label", "outputs"}
         if unknown:
@@ -99,8 +131,8 @@ def _example(where: str, row: dict[str, Any], inputs: Sequence[Tensor], label: s
         return row
     values = {name: value for name, value in row.items() if name != answer or answer in {one.name for one in inputs}}
     example: dict[str, Any] = {"inputs": _tensors(where, values, inputs)}
-    if label and label not in values and row.get(label) not in (None, ""):
-        example["label"] = str(row[label])
+    if labelled and answer not in values and row.get(answer) not in (None, ""):
+        example["label"] = str(row[answer])
     return example
 
 
@@ -129,15 +161,24 @@ def _value(where: str, tensor: Tensor, column: str, value: Any) -> Any:
         if tensor.datatype == "BOOL":
             return {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}[text.lower()]
         if tensor.datatype.startswith("FP"):
-            return float(text) if text and text.lower() not in ("nan", "na", "null") else None
+            number = float(text) if text and text.lower() not in ("nan", "na", "null") else None
+            if number is not None and not math.isfinite(number):
+                raise ValueError
+            return number
         return int(text)
     except (ValueError, KeyError) as fault:
         raise wrong(f"{where}, column {column}: {value!r} is not {tensor.datatype}") from fault
 
 
+def _is_picture(path: Path, folder: Path) -> bool:
+    """Hidden files and folders are editors' and systems' own."""
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in PICTURES and not hidden and path.is_file()
+
+
 def _pictures(folder: Path) -> Examples:
     golden, files = [], {}
-    for number, path in enumerate(sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)):
+    for number, path in enumerate(sorted(path for path in folder.rglob("*") if _is_picture(path, folder))):
         label = path.parent.name if path.parent != folder else re.split(r"[-_.]", path.name)[0]
         readable = re.sub(r"[^A-Za-z0-9]+", "-", label).strip("-") or "picture"
         name = f"golden/{number}-{readable}{path.suffix.lower()}"

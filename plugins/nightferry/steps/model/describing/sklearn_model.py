@@ -61,10 +61,26 @@ def convert(model: Any, rows: Any, folder: Path) -> Converted:
     path.write_bytes(made.SerializeToString())
     session = open_model(path, f"The converted {type(model).__name__}")
     outputs = [output.name for output in session.get_outputs()]
-    expected, given = model.predict(rows), session.run(outputs, tensors)
+    expected, given = _predicted(model, rows), session.run(outputs, tensors)
     _compare(type(model).__name__, expected, given[0])
     labels = tuple(str(label) for label in classes) if classes is not None else ()
     return Converted(path, tuple(_golden(tensors, outputs[0], expected, bool(labels))), labels)
+
+
+def _predicted(model: Any, rows: Any) -> list[Any]:
+    """The original's answers, one for each row."""
+    import numpy as np
+
+    try:
+        answers = np.asarray(model.predict(rows))
+    except Exception as fault:  # whatever the estimator raises is about these rows
+        raise _wrong(
+            f"{type(model).__name__} does not take these rows: {' '.join(str(fault).split())[:300]}"
+        ) from fault
+    if answers.size != len(answers):
+        raise _wrong(f"{type(model).__name__} answers several numbers for a row; one is compared, export it to ONNX")
+    flat: list[Any] = answers.reshape(-1).tolist()
+    return flat
 
 
 def _converted(model: Any, tensors: dict[str, Any], options: dict[str, Any] | None) -> tuple[dict[str, Any], Any]:
@@ -139,8 +155,9 @@ def _compare(model: str, expected: Sequence[Any], given: Any) -> None:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    if isinstance(other, float):
-        return math.isclose(float(one), other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    """Whether answers are the same; ONNX has whole numbers for labels that are truth values or floats."""
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return str(one) == str(other)
 
 
