@@ -49,6 +49,13 @@ fix: $(READY) ## Format, and mend what the linter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+.PHONY: dist
+dist: $(READY) ## Build the wheel for laptops into dist/
+	@rm -rf build dist  # setuptools would pack what is left of a build before
+	@$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build
+	@ls dist/*.whl
+
 .PHONY: up
 up: $(READY) ## Start the sandbox
 	@$(NIGHTFERRY) up

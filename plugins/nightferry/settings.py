@@ -22,16 +22,35 @@ from nightferry.errors import Permanent
 
 PREFIX = "NIGHTFERRY_"
 SANDBOX_FILE = "sandbox.json"
+_OF_A_WHEEL = Path("~/.nightferry")
+
+
+def installed() -> bool:
+    """Whether a wheel was installed, so that no project stands around this file: neither a checkout nor an image."""
+    return Path(__file__).resolve().parents[1].name in ("site-packages", "dist-packages")
 
 
 def project_root() -> Path:
-    """The folder that holds dags/ and plugins/: NIGHTFERRY_ROOT, else the checkout this file stands in."""
-    return Path(os.environ.get("NIGHTFERRY_ROOT") or Path(__file__).resolve().parents[2])
+    """The folder that holds dags/ and plugins/: NIGHTFERRY_ROOT, else the checkout this file stands in.
+
+    From a wheel there is none unless it is named; then it is the state folder's place, where nothing is found.
+    """
+    if named := os.environ.get("NIGHTFERRY_ROOT"):
+        return Path(named)
+    return _OF_A_WHEEL.expanduser() if installed() else Path(__file__).resolve().parents[2]
 
 
 def state_folder() -> Path:
-    """Where the sandbox and the releases keep their files: NIGHTFERRY_HOME, else `.nightferry` in the project."""
-    return Path(os.environ.get("NIGHTFERRY_HOME") or project_root() / ".nightferry").absolute()
+    """Where the sandbox and the releases keep their files: NIGHTFERRY_HOME, else `.nightferry` in the project, and in
+    the user's home where a wheel knows no project."""
+    alone = installed() and not os.environ.get("NIGHTFERRY_ROOT")
+    default = _OF_A_WHEEL.expanduser() if alone else project_root() / ".nightferry"
+    return Path(os.environ.get("NIGHTFERRY_HOME") or default).absolute()
+
+
+def how_to_set() -> str:
+    """What to do about a setting that is missing, as the end of a sentence."""
+    return "set it" if installed() else "start the sandbox with `nightferry up`, or set it"
 
 
 def variable(field: str) -> str:
@@ -195,7 +214,7 @@ class Settings(BaseSettings):
         if not value:
             raise Permanent(
                 Reason.SETTING_MISSING,
-                f"The setting {PREFIX}{name} is missing: start the sandbox with `nightferry up`, or set it.",
+                f"The setting {PREFIX}{name} is missing: {how_to_set()}.",
             )
         return value
 
@@ -207,8 +226,23 @@ class Settings(BaseSettings):
     @property
     def services_folders(self) -> tuple[Path, ...]:
         """Where the service files are: NIGHTFERRY_SERVICES (several with `:` between), else dags/services of the
-        project and services of the state folder; those that are missing hold none."""
-        return self.services or (self.root / "dags" / "services", self.home / "services")
+        project and services of the state folder; those that are missing hold none.
+
+        Raises:
+            Permanent: (setting_missing) a wheel knows neither a project nor such a folder.
+        """
+        if self.services:
+            return self.services
+        of_state = self.home / "services"
+        if not installed() or self._environment.get("NIGHTFERRY_ROOT"):
+            return self.root / "dags" / "services", of_state
+        if of_state.is_dir():
+            return (of_state,)
+        raise Permanent(
+            Reason.SETTING_MISSING,
+            "No service files are known here: set NIGHTFERRY_SERVICES to their folder, or NIGHTFERRY_ROOT to the "
+            "folder of the project that has them in dags/services.",
+        )
 
 
 class _Given(PydanticBaseSettingsSource):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import TextIO, cast
 
 from nightferry.cli.commands import parser
-from nightferry.cli.exit_codes import INTERRUPTED, OK, OWN_FAULT, of
+from nightferry.cli.exit_codes import INTERRUPTED, OK, OWN_FAULT, USAGE, of
 from nightferry.cli.output import Masked
 from nightferry.errors import NightferryError
 
@@ -22,11 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    arguments = parser().parse_args(argv)
-    if arguments.no_color:
-        os.environ["NO_COLOR"] = "1"
+    words = sys.argv[1:] if argv is None else argv
+    arguments = argparse.Namespace()
     debug = os.environ.get("NIGHTFERRY_DEBUG") == "1"
     try:
+        parser(words).parse_args(words, arguments)
+        if arguments.no_color:
+            os.environ["NO_COLOR"] = "1"
         return int(arguments.run(arguments))
     except NightferryError as fault:
         if debug:
@@ -45,6 +48,14 @@ def _main(argv: Sequence[str] | None) -> int:
     except Exception as fault:
         if debug:
             raise
-        named = f"{type(fault).__name__}: {fault}".strip(": ")
-        print(f"nightferry: unexpected: {named} (NIGHTFERRY_DEBUG=1 shows where)", file=sys.stderr)
-        return OWN_FAULT
+        return _unforeseen(fault)
+
+
+def _unforeseen(fault: Exception) -> int:
+    if isinstance(fault, ModuleNotFoundError):
+        again = "install nightferry again, with all that it needs"
+        print(f"nightferry: The Python module {fault.name} is not installed here: {again}.", file=sys.stderr)
+        return USAGE
+    named = f"{type(fault).__name__}: {fault}".strip(": ")
+    print(f"nightferry: unexpected: {named} (NIGHTFERRY_DEBUG=1 shows where)", file=sys.stderr)
+    return OWN_FAULT

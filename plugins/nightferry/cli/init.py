@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nightferry.cli.arguments import Subparsers, command
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import OK
 from nightferry.cli.output import show_json
 from nightferry.clients.person import me
@@ -23,7 +24,7 @@ EXAMPLES = """\
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add `init`."""
-    parser = command(subparsers, "init", init, "write the file of a new service", EXAMPLES)
+    parser = command(subparsers, "init", init, HELP["init"], EXAMPLES)
     parser.add_argument("service", metavar="SERVICE", help="its name: lower-case letters, digits and dashes")
     parser.add_argument("--owner", metavar="NAME", help="who answers for it (you)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="where to write it (SERVICE.yaml)")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nightferry import settings as settings_of
 from nightferry.cli.arguments import Subparsers, command, group, service_argument
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import OK
 from nightferry.cli.lookup import known
 from nightferry.cli.output import show_json
@@ -32,7 +33,7 @@ _HEAD = re.compile(r"(?:(?P<sequence>[1-9]\d*):)?(?P<digest>[0-9a-f]{64})")
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add the commands about the record itself."""
-    ledger = group(subparsers, "ledger", "look after the record")
+    ledger = group(subparsers, "ledger", HELP["ledger"])
     add = command(ledger, "verify", verify_, "check that no entry of a service's record was changed", VERIFY_EXAMPLES)
     add.add_argument(
         "service", metavar="SERVICE", nargs="?", help="name of the service; with --file it may be left out"

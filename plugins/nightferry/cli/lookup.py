@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from nightferry import settings as settings_of
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.errors import NightferryError
+from nightferry.errors import NightferryError, Permanent
 from nightferry.settings import Settings
 from nightferry.steps.services.load_services import load_service
+
+
+def require_checkout() -> None:
+    """Complain where the sandbox and the sample, which are parts of the project's folder, cannot be.
+
+    Raises:
+        Permanent: (request_invalid)
+    """
+    if settings_of.installed():
+        raise Permanent(
+            Reason.REQUEST_INVALID,
+            "This command is for a checkout of the project, where `make` installs what the sandbox needs; "
+            "the installed package has not got it.",
+        )
 
 
 def spec_of(settings: Settings, service: str) -> ServiceSpec:
     """The service's file.
 
     Raises:
-        Permanent: (service_unknown, service_file_invalid, service_duplicated)
+        Permanent: (service_unknown, service_file_invalid, service_duplicated, setting_missing)
     """
     return load_service(settings.services_folders, settings.expandable, service)
 

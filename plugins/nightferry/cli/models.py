@@ -12,9 +12,10 @@ from pathlib import Path
 from nightferry import settings as settings_of
 from nightferry.cli import said
 from nightferry.cli.arguments import Subparsers, command, group, service_argument
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import OK
 from nightferry.cli.lookup import spec_of
-from nightferry.cli.output import console, drawn, local_time, seconds, show_json, size, table
+from nightferry.cli.output import console, local_time, redrawn, seconds, show_json, size, table
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.model_repository import ModelListing
@@ -25,6 +26,7 @@ from nightferry.steps.model.check_model import is_number
 from nightferry.steps.model.describing.describe import describe
 from nightferry.steps.model.describing.publish import publish_described
 from nightferry.steps.model.publish_model import PublishedModel, publish_model
+from nightferry.steps.model.try_model import check_installed
 
 PUBLISH_EXAMPLES = """\
   nightferry models publish churn model.onnx --metric auc=0.91 --examples test.csv
@@ -39,7 +41,7 @@ LIST_EXAMPLES = """\
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add `models`."""
-    commands = group(subparsers, "models", "publish and list model versions")
+    commands = group(subparsers, "models", HELP["models"])
     add = command(commands, "publish", publish, "check a model folder and upload it as a new version", PUBLISH_EXAMPLES)
     service_argument(add)
     add.add_argument(
@@ -52,6 +54,7 @@ def add_parsers(subparsers: Subparsers) -> None:
 
 def publish(arguments: argparse.Namespace) -> int:
     """Upload a version; done again it goes on where it stopped."""
+    check_installed()
     settings = settings_of.load()
     spec = spec_of(settings, arguments.service)
     if (arguments.path / MANIFEST).is_file():
@@ -98,7 +101,7 @@ def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedMode
     """Check and upload, with progress where it can be drawn. Raises as `publish_model`."""
     models, clock = connect.models(settings, spec.model), SystemClock()
     ready = max(environment.ready_seconds for environment in spec.environments)
-    if not drawn(sys.stderr):
+    if not redrawn(sys.stderr):
         return publish_model(folder, spec.service, models, clock, ready_seconds=ready)
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
@@ -15,21 +18,28 @@ from nightferry.masking import mask, mask_all
 if TYPE_CHECKING:
     from rich.console import Console
 
+BOLD, GREEN, DIM, CYAN, BOLD_RED = "1", "32", "2", "36", "1;31"
+"""SGR parameters of ECMA-48."""
 STYLES = {
-    "released": "green",
-    "succeeded": "green",
-    "success": "green",
-    "unchanged": "dim",
-    "skipped": "dim",
-    "running": "cyan",
-    "failed": "bold red",
+    "released": GREEN,
+    "succeeded": GREEN,
+    "success": GREEN,
+    "unchanged": DIM,
+    "skipped": DIM,
+    "running": CYAN,
+    "failed": BOLD_RED,
 }
 """Words that carry a colour where colours are shown."""
 
 
 def drawn(stream: TextIO) -> bool:
-    """Whether colours and redrawing are wanted there."""
+    """Whether colours are wanted there."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def redrawn(stream: TextIO) -> bool:
+    """Whether progress is redrawn in place there: rich does it, where it is installed."""
+    return drawn(stream) and find_spec("rich") is not None
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -83,27 +93,28 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO
 
 
 def _draw(cells: Sequence[Sequence[str]], widths: Sequence[int], out: TextIO) -> None:
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    screen = console(out)
-    below = widths[-1] > 0 and screen.width - sum(widths[:-1]) - 2 * len(widths) < min(NARROW, widths[-1])
-    shown = len(widths) - 1 if below else len(widths)
+    columns = shutil.get_terminal_size().columns
+    indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    below = columns - indent < min(NARROW, widths[-1])
     for number, row in enumerate(cells):
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        for column, width in enumerate(widths[:shown]):
-            last = column == len(widths) - 1
-            grid.add_column(no_wrap=not last, overflow="fold", width=None if last else width)
-        grid.add_row(*(Text(cell, style=style(cell) if number else "bold") for cell in row[:shown]))
-        screen.print(grid)
-        if below and number:
-            screen.print(Padding(Text(row[-1]), (0, 0, 0, 4)))
+        first = "".join(
+            _styled(cell, number, out) + " " * (width - len(cell) + 2)
+            for cell, width in zip(row[:-1], widths[:-1], strict=True)
+        )
+        if below:
+            print(first.rstrip(), file=out)
+            lines = textwrap.wrap(row[-1], max(columns - 4, 1)) if number else []
+            print(*(" " * 4 + line for line in lines), sep="\n", end="\n" if lines else "", file=out)
+        else:
+            lines = textwrap.wrap(row[-1], max(columns - indent, 1)) or [""]
+            last = f"\n{' ' * indent}".join(lines)
+            print((first + _styled(last, number, out)).rstrip(), file=out)
 
 
-def style(word: str) -> str:
-    """The colour of a word, "" for none."""
-    return STYLES.get(word, "")
+def _styled(word: str, row: int, out: TextIO) -> str:
+    """The word in its colour; the first row is that of the headings."""
+    style = STYLES.get(word, "") if row else BOLD
+    return f"\x1b[{style}m{word}\x1b[0m" if style and word and drawn(out) else word
 
 
 def local_time(utc: str, zone: ZoneInfo) -> str:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from nightferry import settings as settings_of
 from nightferry.cli.arguments import Subparsers, command, service_argument
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.lookup import known, spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
@@ -35,12 +36,12 @@ URL_EXAMPLES = """\
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add the commands that read."""
-    add = command(subparsers, "history", history_, "list decisions and what came of them", HISTORY_EXAMPLES)
+    add = command(subparsers, "history", history_, HELP["history"], HISTORY_EXAMPLES)
     service_argument(add)
     add.add_argument("--limit", type=int, default=20, metavar="N", help="how many lines, 0 for all (%(default)s)")
-    add = command(subparsers, "show", show, "show one release: steps, times, image, model, source", SHOW_EXAMPLES)
+    add = command(subparsers, "show", show, HELP["show"], SHOW_EXAMPLES)
     add.add_argument("release", metavar="RELEASE", help="name of the release, such as digits-2026-11-21.1")
-    add = command(subparsers, "url", url, "print the address of a service and nothing else", URL_EXAMPLES)
+    add = command(subparsers, "url", url, HELP["url"], URL_EXAMPLES)
     service_argument(add)
     environments = ("production", "staging")
     add.add_argument("environment", nargs="?", default="production", choices=environments, help="(%(default)s)")

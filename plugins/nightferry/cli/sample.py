@@ -13,8 +13,9 @@ from pathlib import Path
 
 from nightferry import settings as settings_of
 from nightferry.cli.arguments import Parser, Subparsers
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import OK
-from nightferry.cli.lookup import spec_of
+from nightferry.cli.lookup import require_checkout, spec_of
 from nightferry.cli.models import upload
 from nightferry.cli.record import address_of
 from nightferry.cli.releasing.release import wait
@@ -36,13 +37,13 @@ examples:
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add `sample`."""
-    what = "release the sample service, digits, and ask it what a picture shows"
-    add: Parser = subparsers.add_parser("sample", help=what, description=__doc__, epilog=EXAMPLES)
+    add: Parser = subparsers.add_parser("sample", help=HELP["sample"], description=__doc__, epilog=EXAMPLES)
     add.set_defaults(run=sample)
 
 
 def sample(arguments: argparse.Namespace) -> int:
     """Publish, release, ask, and say where to look next."""
+    require_checkout()
     settings, clock = settings_of.load(), SystemClock()
     spec = spec_of(settings, SERVICE)
     if not connect.models(settings, spec.model).listings():

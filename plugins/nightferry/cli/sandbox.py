@@ -9,7 +9,9 @@ import sys
 
 from nightferry import settings as settings_of
 from nightferry.cli.arguments import Subparsers, command
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
+from nightferry.cli.lookup import require_checkout
 from nightferry.cli.output import show_json, size, table
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
@@ -33,20 +35,21 @@ LOGS_EXAMPLES = """\
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add the commands."""
-    add = command(subparsers, "up", up, "start the sandbox: every part of a release, on this machine", UP_EXAMPLES)
+    add = command(subparsers, "up", up, HELP["up"], UP_EXAMPLES)
     add.add_argument(
         "--browser", action="store_true", help="install one too, and a proxy, for the tests of the service"
     )
-    command(subparsers, "down", down, "stop the sandbox; its data stays")
-    command(subparsers, "status", status, "show the health of every part of the sandbox", STATUS_EXAMPLES)
-    add = command(subparsers, "logs", logs, "show the log of a part of the sandbox", LOGS_EXAMPLES)
+    command(subparsers, "down", down, HELP["down"])
+    command(subparsers, "status", status, HELP["status"], STATUS_EXAMPLES)
+    add = command(subparsers, "logs", logs, HELP["logs"], LOGS_EXAMPLES)
     add.add_argument("part", metavar="PART", nargs="?", help="as `status` names it; none: list the logs")
     add.add_argument("-f", "--follow", action="store_true", help="go on showing what is written")
     add.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many last lines (%(default)s)")
-    command(subparsers, "clean", clean, "stop the sandbox and remove its data, without asking")
+    command(subparsers, "clean", clean, HELP["clean"])
 
 
 def _layout() -> Layout:
+    require_checkout()
     settings = settings_of.load()
     return Layout(root=settings.root, home=settings.home, owner=Owner.current())
 
@@ -55,8 +58,8 @@ def up(arguments: argparse.Namespace) -> int:
     """Start the sandbox; says where its parts are."""
     from nightferry.sandbox import up as work
 
-    privileges.ensure_root(sys.argv[1:])
     layout = _layout()
+    privileges.ensure_root(sys.argv[1:])
     state = work.up(settings_of.load(), layout, Progress(sys.stderr), browser=arguments.browser)
     if arguments.json:
         show_json({"home": str(layout.home), "settings": dict(state.settings), "ports": dict(state.ports)})
@@ -80,8 +83,9 @@ def down(arguments: argparse.Namespace) -> int:
     """Stop the sandbox."""
     from nightferry.sandbox import down as work
 
+    layout = _layout()
     privileges.ensure_root(sys.argv[1:])
-    stopped = work.down(_layout(), Progress(sys.stderr))
+    stopped = work.down(layout, Progress(sys.stderr))
     if arguments.json:
         show_json({"stopped": stopped})
     else:
@@ -93,8 +97,8 @@ def clean(arguments: argparse.Namespace) -> int:
     """Stop the sandbox and remove its data."""
     from nightferry.sandbox import down as work
 
-    privileges.ensure_root(sys.argv[1:])
     layout = _layout()
+    privileges.ensure_root(sys.argv[1:])
     work.clean(layout, Progress(sys.stderr))
     if arguments.json:
         show_json({"removed": str(layout.home)})

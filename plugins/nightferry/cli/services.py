@@ -9,6 +9,7 @@ from pathlib import Path
 from nightferry import settings as settings_of
 from nightferry.cli import left_over
 from nightferry.cli.arguments import Subparsers, command, group
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, table
 from nightferry.entities.service_spec import ServiceSpec
@@ -29,7 +30,7 @@ ADD_EXAMPLES = """\
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add `services`."""
-    commands = group(subparsers, "services", "add and check service files, and look at what has none any more")
+    commands = group(subparsers, "services", HELP["services"])
     adding = command(commands, "add", add, "bring a service file to this machine's Airflow", ADD_EXAMPLES)
     adding.add_argument("file", metavar="FILE", type=Path, help="the service file; nightferry init writes one")
     command(commands, "check", check, "check every service file and list the services", CHECK_EXAMPLES)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from nightferry.cli.output import console, drawn, seconds
+from nightferry.cli.output import console, redrawn, seconds
 from nightferry.cli.releasing.follow import Follower, StepProgress
 from nightferry.clients.clock import Clock
 
@@ -31,7 +31,7 @@ ENDED = ("succeeded", "failed")
 def show_progress(follower: Follower, clock: Clock, stream: TextIO | None = None) -> None:
     """Follow to the end, showing progress on `stream` (stderr). Raises as `Follower.look`."""
     out = stream if stream is not None else sys.stderr
-    if not drawn(out):
+    if not redrawn(out):
         _follow(follower, clock, Lines(out).update)
         return
     from rich.live import Live

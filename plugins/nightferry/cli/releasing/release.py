@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from nightferry import settings as settings_of
 from nightferry.cli.arguments import Subparsers, command, service_argument
+from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.lookup import spec_of
 from nightferry.cli.output import show_json
@@ -43,7 +44,7 @@ _RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.~:+-]{0,199}$")
 
 def add_parsers(subparsers: Subparsers) -> None:
     """Add `release`."""
-    add = command(subparsers, "release", release, "release a service now: its newest model and code", EXAMPLES)
+    add = command(subparsers, "release", release, HELP["release"], EXAMPLES)
     service_argument(add)
     add.add_argument("--model", metavar="VERSION", help="a published model version, instead of the newest")
     add.add_argument("--commit", metavar="SHA", help="a commit (its full id), instead of the newest")

@@ -12,7 +12,7 @@ from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import CLUSTER
 from nightferry.errors import Permanent
-from nightferry.settings import Settings
+from nightferry.settings import Settings, how_to_set
 
 
 def open_cluster(settings: Settings, namespace: str, connection: str = CLUSTER) -> KubeCluster:
@@ -23,10 +23,18 @@ def open_cluster(settings: Settings, namespace: str, connection: str = CLUSTER) 
 
     Raises:
         Permanent: (setting_missing) no kubeconfig is named for it, and for the usual connection there is no service
-            account either. (cluster_denied) the kubeconfig cannot be read.
+            account either; or the Kubernetes client is not installed. (cluster_denied) the kubeconfig cannot be read.
     """
     import yaml
-    from kubernetes import client, config
+
+    try:
+        from kubernetes import client, config
+    except ImportError as fault:
+        raise Permanent(
+            Reason.SETTING_MISSING,
+            "The cluster cannot be asked, as the Kubernetes client is not installed: "
+            "pip install 'nightferry[kubernetes]'.",
+        ) from fault
 
     configuration = client.Configuration()
     kubeconfig = kubeconfig_of(settings, connection)
@@ -42,7 +50,7 @@ def open_cluster(settings: Settings, namespace: str, connection: str = CLUSTER) 
             ) from fault
         raise Permanent(
             Reason.SETTING_MISSING,
-            "The setting NIGHTFERRY_KUBECONFIG is missing: start the sandbox with `nightferry up`, or set it.",
+            f"The setting NIGHTFERRY_KUBECONFIG is missing: {how_to_set()}.",
         ) from fault
     # One that is not there is asked again by PatientCluster, and by whoever waits, with their own patience.
     configuration.retries = False

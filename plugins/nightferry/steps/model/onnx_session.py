@@ -30,7 +30,7 @@ def open_model(path: Path, what: str) -> onnxruntime.InferenceSession:
     except ImportError as fault:
         raise Permanent(
             Reason.SETTING_MISSING,
-            f"{what} cannot be opened, as ONNX Runtime is not installed: pip install onnxruntime.",
+            f"{what} cannot be opened, as ONNX Runtime is not installed: pip install 'nightferry[onnx]'.",
         ) from fault
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -134,7 +134,8 @@ def _faults(client: ServiceClient, manifest: ModelManifest, folder: Path) -> Ite
 
 
 def _memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) there and here
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def end_after(seconds: int) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,8 +18,26 @@ from nightferry.steps.model.trial import TrialReport
 
 ANSWERS = 60
 """Seconds for the examples, beside those for the start."""
+NEEDED = {"flask": "flask", "numpy": "numpy", "onnxruntime": "onnxruntime", "orjson": "orjson", "pillow": "PIL"}
+"""The packages that the service's app is made of, and the modules that are in them: the extra `onnx`."""
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 """Of the environment, what the trial gets: no setting of the service, no secret."""
+
+
+def check_installed() -> None:
+    """Complain at once where the service cannot be started here, before anything is read or asked.
+
+    Raises:
+        Permanent: (setting_missing)
+    """
+    lacking = [package for package, module in NEEDED.items() if find_spec(module) is None]
+    if lacking:
+        raise Permanent(
+            Reason.SETTING_MISSING,
+            "The service is started with a model before that is published, and not all that it needs is installed "
+            f"here ({', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing): "
+            "pip install 'nightferry[onnx]'.",
+        )
 
 
 def try_model(folder: Path, manifest: ModelManifest, ready_seconds: float) -> TrialReport:
@@ -40,7 +59,7 @@ def try_model(folder: Path, manifest: ModelManifest, ready_seconds: float) -> Tr
     if report.missing:
         raise Permanent(
             Reason.SETTING_MISSING,
-            f"{name} cannot be tried, as {sys.executable} lacks {report.missing}; install what requirements.txt lists.",
+            f"{name} cannot be tried, as {sys.executable} lacks {report.missing}: pip install 'nightferry[onnx]'.",
         )
     if report.refused:
         why = report.refused.rstrip(".").replace(f"{folder.resolve()}/", "")

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from nightferry.settings import how_to_set
+
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -76,7 +78,7 @@ def _value(name: str, where: str, environment: Mapping[str, str]) -> str:
     if not name.startswith("NIGHTFERRY_"):
         raise ServiceFileFault(f"{where}: only ${{NIGHTFERRY_…}} can be used here, not ${{{name}}}")
     if not environment.get(name):
-        raise ServiceFileFault(f"{where}: {name} is not set; start the sandbox with `nightferry up`, or set it")
+        raise ServiceFileFault(f"{where}: {name} is not set; {how_to_set()}")
     return environment[name]
 
 

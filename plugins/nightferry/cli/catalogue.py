@@ -1,0 +1,44 @@
+"""Which commands there are, and what `nightferry --help` says of each.
+
+It stands apart from what carries them out: a module is loaded when one of its commands is chosen, so that help, and a
+mistake in the first word, cost no more than this.
+"""
+
+from __future__ import annotations
+
+MODULES = {
+    "nightferry.cli.releasing.release": {
+        "release": "release a service now: its newest model and code",
+    },
+    "nightferry.cli.record": {
+        "history": "list decisions and what came of them",
+        "show": "show one release: steps, times, image, model, source",
+        "url": "print the address of a service and nothing else",
+    },
+    "nightferry.cli.ledger": {
+        "ledger": "look after the record",
+    },
+    "nightferry.cli.init": {
+        "init": "write the file of a new service",
+    },
+    "nightferry.cli.models": {
+        "models": "publish and list model versions",
+    },
+    "nightferry.cli.services": {
+        "services": "add and check service files, and look at what has none any more",
+    },
+    "nightferry.cli.sandbox": {
+        "up": "start the sandbox: every part of a release, on this machine",
+        "down": "stop the sandbox; its data stays",
+        "status": "show the health of every part of the sandbox",
+        "logs": "show the log of a part of the sandbox",
+        "clean": "stop the sandbox and remove its data, without asking",
+    },
+    "nightferry.cli.sample": {
+        "sample": "release the sample service, digits, and ask it what a picture shows",
+    },
+}
+"""The modules in the order of the help, each with its commands."""
+
+HELP = {name: help for commands in MODULES.values() for name, help in commands.items()}
+"""What is said of a command, by its name."""
