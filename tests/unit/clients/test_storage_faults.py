@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from nightferry.clients import connect
 from nightferry.clients.azure import stream as azure_stream
+from nightferry.clients.azure.errors import azure_errors
 from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.azure.models import AzureModels
 from nightferry.entities.ledger_entry import Kind
@@ -241,3 +242,11 @@ def test_an_identity_is_used_where_there_is_no_key(tmp_path: Path):
     )
     assert isinstance(service.credential, DefaultAzureCredential)
     assert service.account_name == "account"
+
+
+def test_a_person_who_is_not_logged_in():
+    from azure.core.exceptions import ClientAuthenticationError
+
+    with pytest.raises(Permanent, match="az login") as failure, azure_errors("account", "models"):
+        raise ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token.")
+    assert failure.value.reason == Reason.STORAGE_DENIED

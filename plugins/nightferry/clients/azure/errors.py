@@ -49,17 +49,27 @@ def error_code(error: AzureError) -> str:
 
 
 def quiet() -> None:
-    """Keep the SDK from logging every request with its headers."""
-    for name in ("azure", "azure.core.pipeline.policies.http_logging_policy", "azure.identity"):
+    """Keep the SDK from logging every request with its headers, and every kind of login that it does not find."""
+    for name, level in (
+        ("azure", logging.WARNING),
+        ("azure.core.pipeline.policies.http_logging_policy", logging.WARNING),
+        ("azure.identity", logging.ERROR),  # the error that it raises says it all again
+    ):
         logger = logging.getLogger(name)
-        if logger.level < logging.WARNING:
-            logger.setLevel(logging.WARNING)
+        if logger.level < level:
+            logger.setLevel(level)
 
 
 def _meaning(error: AzureError, storage: str, container: str, missing: Reason) -> NightferryError:
     from azure.core.exceptions import ClientAuthenticationError
 
     status, code = getattr(error, "status_code", None), error_code(error)
+    if isinstance(error, ClientAuthenticationError) and status is None:  # the account was not even asked
+        return Permanent(
+            Reason.STORAGE_DENIED,
+            f"No identity can be used here for the storage account {storage}: `az login` on a laptop, give a machine "
+            "or pod its own, or set NIGHTFERRY_STORAGE_CONNECTION_FILE.",
+        )
     if isinstance(error, ClientAuthenticationError) or status in _DENIED:
         return Permanent(
             Reason.STORAGE_DENIED,
