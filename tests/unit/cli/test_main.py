@@ -114,6 +114,51 @@ def test_the_help_of_every_command_is_there(capsys):
         assert ended.value.code == 0, words
 
 
+def test_a_command_that_is_chosen_alone_has_the_help_of_all():
+    from nightferry.cli.commands import parser
+
+    assert parser(["--help"]).format_help() == parser(["--no-color", "show", "x"]).format_help()
+    assert parser([]).format_help() == parser().format_help()
+    for words in (["url"], ["models", "publish"], ["logs"]):
+        assert _help(parser(words), words) == _help(parser(), words)
+
+
+def _help(parser, words):
+    for word in words:
+        (commands,) = (action for action in parser._actions if action.nargs == "A...")
+        parser = commands.choices[word]
+    return parser.format_help()
+
+
+def test_help_loads_nothing_that_takes_long(tmp_path: Path):
+    words = "import sys; sys.argv = ['nightferry', '--help']; import nightferry.cli as cli\n"
+    words += "try: cli.main()\nexcept SystemExit: print(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", words],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "usage: nightferry" in done.stdout
+    loaded = set(done.stderr.split())
+    assert "nightferry.cli.commands" in loaded
+    assert not loaded & {"pydantic", "pydantic_settings", "yaml", "rich", "requests", "azure", "nightferry.settings"}
+
+
+def test_a_package_that_is_missing_is_one_line(capsys, monkeypatch):
+    def lacking(settings: object) -> None:
+        raise ModuleNotFoundError("No module named 'azure'", name="azure")
+
+    monkeypatch.setattr(connect, "ledger_store", lacking)
+
+    assert main(["history", "digits"]) == 2
+    said = capsys.readouterr().err
+    assert "azure" in said
+    assert said.count("\n") == 1
+
+
 def _commands(parser, words=()):
     yield list(words)
     for action in parser._actions:
