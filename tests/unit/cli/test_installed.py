@@ -56,7 +56,12 @@ def test_service_files_in_the_state_folder_are_read(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "logs", "clean", "sample"])
-def test_the_sandbox_is_for_a_checkout(command, capsys):
+def test_the_sandbox_is_for_a_checkout(command, capsys, monkeypatch):
+    def touched(**_: object) -> None:
+        raise AssertionError("nothing of the sandbox may be touched")
+
+    monkeypatch.setattr("nightferry.cli.sandbox.Layout", touched)
+
     assert main([command]) == 2
     assert "checkout of the project" in capsys.readouterr().err
 
