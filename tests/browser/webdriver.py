@@ -104,13 +104,14 @@ class Browser:
             value = met()
             if value:
                 return value
-            assert time.monotonic() < deadline, f"{what}: not within {WAIT_SECONDS} s"
+            if time.monotonic() >= deadline:
+                shown = " ".join(str(self.run("return document.body.innerText")).split())
+                raise AssertionError(f"{what}: not within {WAIT_SECONDS} s; the page shows: {shown[:500]}")
             time.sleep(0.05)
 
     def stroke(self, selector: str, points: list[tuple[float, float]]) -> None:
         """Press the pointer on an element, move it and let go; points are parts of the element's width and height."""
-        box = self.run("const b = document.querySelector(arguments[0]).getBoundingClientRect();"
-                       "return [b.left, b.top, b.width, b.height]", selector)  # fmt: skip
+        box = self._box(selector)
         moves = [
             {
                 "type": "pointerMove",
@@ -126,6 +127,20 @@ class Browser:
         self._call(
             "POST", "/actions", {"actions": [{"type": "pointer", "id": "p", "parameters": kind, "actions": pressed}]}
         )
+
+    def _box(self, selector: str) -> list[float]:
+        """An element's place, once the page has stopped moving it: scripts add to it after it was loaded."""
+        places: list[list[float]] = [[]]
+
+        def still() -> bool:
+            places.append(
+                self.run("const b = document.querySelector(arguments[0]).getBoundingClientRect();"
+                         "return [b.left, b.top, b.width, b.height]", selector)
+            )  # fmt: skip
+            return places[-1] == places[-2] and all(places[-1][2:])
+
+        self.wait(still, f"{selector} in its place")
+        return places[-1]
 
     def keys(self, selector: str, text: str) -> None:
         """Type into an element."""
