@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from tests.e2e.stage import Stage
+from tests.e2e.stage import ROOT, Stage
 
 pytestmark = pytest.mark.sandbox
 SERVICE = "e2e-churn"
@@ -48,9 +49,14 @@ def test_a_model_without_an_app_is_released_from_nothing_but_its_file(desk: Stag
     file, model, examples = (tmp_path / name for name in ("churn.yaml", "churn.onnx", "test.csv"))
     write_model(model)
     examples.write_text(EXAMPLES)
+    assert desk.nightferry("init", SERVICE, "--owner", "crm", "--out", str(file)).returncode == 0
+    if subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, check=False).returncode:
+        # These files are no checkout: the app comes from a repository made of them.
+        desk.make_repository()
+        own = f'repository: "{desk.repository}", ref: main, path: serving_app, tests: checks'
+        file.write_text(file.read_text().replace("repository: ., ref: HEAD, path: serving_app", own))
     publish = ["models", "publish", SERVICE, str(model), "--metric", "auc=0.9", "--examples", str(examples)]
     for words in (
-        ["init", SERVICE, "--owner", "crm", "--out", str(file)],
         ["services", "add", str(file)],
         publish,
         ["release", SERVICE, "--wait"],
