@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from nightferry.cli import main
 from nightferry.steps.services.load_services import load_services
+from nightferry.steps.services.new_service import add_service
 
 KNOWN = {"NIGHTFERRY_REGISTRY": "127.0.0.1:5000"}
 
@@ -156,3 +159,21 @@ def test_what_no_service_file_holds_is_refused_and_hinders_no_other(desk: Path, 
     assert main(["services", "add", "churn.yaml"]) == 0
     loaded = load_services([desk.parent / "given", desk.parent / "own"], KNOWN)
     assert (list(loaded.specs), len(loaded.problems)) == (["churn"], 1)
+
+
+def test_two_who_add_at_once_both_end_well_and_one_file_is_whole(desk: Path) -> None:
+    folders = [desk.parent / "given", desk.parent / "own"]
+    files = []
+    for owner in ("crm", "sales"):
+        main(["init", "churn", "--owner", owner, "--out", f"{owner}.yaml"])
+        files.append(desk / f"{owner}.yaml")
+    together = Barrier(8)
+
+    def add(number: int) -> None:
+        together.wait(10)
+        add_service(files[number % 2], folders, KNOWN)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(8)))
+    assert added(desk)["churn"] in ("crm", "sales")
+    assert [path.name for path in (desk.parent / "own").iterdir()] == ["churn.yaml"]
