@@ -9,7 +9,6 @@ from typing import Any
 import nightferry
 import numpy as np
 import pytest
-from nightferry.clients import connect
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from sklearn.base import BaseEstimator
@@ -19,7 +18,6 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from tests.fakes.a_release import SERVICE_FILE
 from tests.fakes.memory_models import MemoryModels
 from tests.fakes.model_versions import linear_onnx, write_version
 
@@ -28,15 +26,7 @@ ROWS = random.random((200, 4)).astype(np.float32)
 KINDS = np.where(ROWS[:, 0] > 0.5, "high", "low")
 
 
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryModels:
-    folder = tmp_path / "services"
-    folder.mkdir()
-    (folder / "digits.yaml").write_text(SERVICE_FILE, encoding="utf-8")
-    monkeypatch.setenv("NIGHTFERRY_SERVICES", str(folder))
-    repository = MemoryModels()
-    monkeypatch.setattr(connect, "models", lambda settings, source: repository)
-    return repository
+pytestmark = pytest.mark.usefixtures("services")
 
 
 def golden(models: MemoryModels, version: str) -> Any:

@@ -33,12 +33,13 @@ def check_signature(folder: Path, manifest: ModelManifest) -> dict[str, Any]:
     _compare(manifest, "output", manifest.outputs, outputs)
     _check_labels(manifest, outputs)
     return {
-        "inputs": [_shown(tensor) for tensor in manifest.inputs],
-        "outputs": [_shown(tensor) for tensor in manifest.outputs],
+        "inputs": [shown(tensor) for tensor in manifest.inputs],
+        "outputs": [shown(tensor) for tensor in manifest.outputs],
     }
 
 
-def _shown(tensor: Tensor) -> dict[str, Any]:
+def shown(tensor: Tensor) -> dict[str, Any]:
+    """A tensor as model.json and the record have it."""
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
@@ -66,11 +67,15 @@ def _compare(
 def _check_servable(manifest: ModelManifest, what: str, kind: str) -> None:
     if kind in ONNX_TYPES:
         return
-    if "(" in kind:
-        change = "export plain tensors, without a dictionary for each row (skl2onnx: options={'zipmap': False})"
-    else:
-        change = f"cast it to one of {', '.join(ONNX_TYPES)} in the model"
+    change = how_to_serve(kind)
     raise _signature_wrong(manifest, f"{what} is {kind}, which the service does not serve; {change}")
+
+
+def how_to_serve(kind: str) -> str:
+    """What to do about an input or output of a type that the service does not serve."""
+    if "(" in kind:
+        return "export plain tensors, without a dictionary for each row (skl2onnx: options={'zipmap': False})"
+    return f"cast it to one of {', '.join(ONNX_TYPES)} in the model"
 
 
 def _shape(actual: Sequence[int | str | None]) -> list[int]:

@@ -9,6 +9,9 @@ from nightferry.entities.model_version import MANIFEST, LabelsFault, ManifestFau
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
+MOST_GOLDEN = 5000
+"""Golden examples of a version: each is fetched and asked in every environment of every release (ADR 9)."""
+
 
 def read_manifest(folder: Path) -> tuple[ModelManifest, bytes]:
     """The folder's model.json, and its bytes.
@@ -25,8 +28,12 @@ def read_manifest(folder: Path) -> tuple[ModelManifest, bytes]:
             f"{folder} is not a model version: {MANIFEST} cannot be read ({fault.strerror}).",
         ) from fault
     except ManifestFault as fault:
-        reason = Reason.MODEL_LABELS_WRONG if isinstance(fault, LabelsFault) else Reason.MODEL_MANIFEST_INVALID
-        raise Permanent(reason, f"{folder / MANIFEST}: {fault}.") from fault
+        raise Permanent(manifest_reason(fault), f"{folder / MANIFEST}: {fault}.") from fault
+
+
+def manifest_reason(fault: ManifestFault) -> Reason:
+    """The reason code of what is wrong in a model.json."""
+    return Reason.MODEL_LABELS_WRONG if isinstance(fault, LabelsFault) else Reason.MODEL_MANIFEST_INVALID
 
 
 def check_files(folder: Path, manifest: ModelManifest) -> None:

@@ -11,8 +11,7 @@ from nightferry.entities.model_version import ModelManifest, manifest_sha256, pi
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.check_signature import check_signature
-from nightferry.steps.model.describing.examples import MOST_GOLDEN
-from nightferry.steps.model.model_folder import check_files, read_manifest
+from nightferry.steps.model.model_folder import MOST_GOLDEN, check_files, read_manifest
 from nightferry.steps.model.trial import TrialReport
 from nightferry.steps.model.try_model import try_model
 

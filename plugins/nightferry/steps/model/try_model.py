@@ -105,7 +105,7 @@ def _run(folder: Path, manifest: ModelManifest, limit: int) -> TrialReport:
     try:
         return TrialReport.model_validate_json((done.stdout.splitlines() or [""])[-1])
     except ValidationError:
-        return TrialReport(refused=_ending(done))
+        return TrialReport(refused=how_it_ended(done))
 
 
 def run_apart(module: str, folder: Path, limit: int, version: str) -> subprocess.CompletedProcess[str]:
@@ -127,7 +127,8 @@ def run_apart(module: str, folder: Path, limit: int, version: str) -> subprocess
         ) from expired
 
 
-def _ending(done: subprocess.CompletedProcess[str]) -> str:
+def how_it_ended(done: subprocess.CompletedProcess[str]) -> str:
+    """Why a process of `run_apart` said nothing."""
     if done.returncode == -signal.SIGKILL:
         return "it was killed while it opened the model, as when memory runs out"
     if done.returncode < 0:

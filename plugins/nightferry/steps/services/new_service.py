@@ -82,11 +82,11 @@ def add_service(file: Path, folders: Sequence[Path], environment: Mapping[str, s
         Permanent: (service_file_invalid: it is wrong, or cannot be read or written; service_duplicated,
             service_name_taken: beside the services that there are)
     """
-    *others, place = folders
+    place = folders[-1]
     try:
         content = file.read_bytes()
         with tempfile.TemporaryDirectory(prefix="nightferry-service-") as scratch:
-            service = _checked(file, content, [*others, place], Path(scratch), environment)
+            service = _checked(file, content, folders, Path(scratch), environment)
         return _placed(content, place, service)
     except OSError as fault:
         where = fault.filename or file

@@ -15,7 +15,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.model.trial import InProcess, app_of, end_after
-from nightferry.steps.model.try_model import run_apart
+from nightferry.steps.model.try_model import how_it_ended, run_apart
 
 SECONDS = 300
 """For the start and all examples."""
@@ -31,7 +31,7 @@ def answers_of(folder: Path, version: str) -> list[list[dict[str, Any]]]:
     try:
         answers: list[list[dict[str, Any]]] | str = json.loads((done.stdout.splitlines() or [""])[-1])
     except ValueError:
-        answers = (done.stderr.strip().splitlines() or [f"it ended with exit code {done.returncode}"])[-1][:300]
+        answers = how_it_ended(done)
     if isinstance(answers, str):
         raise Permanent(
             Reason.MODEL_NOT_SERVABLE, f"The service gives no answers with model {version}: {answers.rstrip('.')}."

@@ -16,14 +16,15 @@ import yaml
 from nightferry.clients.clock import Clock
 from nightferry.clients.model_repository import ModelListing
 from nightferry.clients.person import me
-from nightferry.entities.model_version import MANIFEST, LabelsFault, ManifestFault, Tensor, parse_manifest
+from nightferry.entities.model_version import MANIFEST, ManifestFault, parse_manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.check_model import is_number
+from nightferry.steps.model.check_signature import shown
 from nightferry.steps.model.describing.answers import answers_of
 from nightferry.steps.model.describing.examples import Examples, read_examples
 from nightferry.steps.model.describing.signature import Signature, signature_of
-from nightferry.steps.model.model_folder import file_sha256
+from nightferry.steps.model.model_folder import file_sha256, manifest_reason
 
 MLFLOW = "MLmodel"
 """The file that describes a folder of MLflow: https://mlflow.org/docs/latest/ml/model/"""
@@ -125,8 +126,8 @@ def describe(
         "author": said.author or me("--author"),
         "files": [_file(name, folder / name) for name in sorted(files)],
         "model": model,
-        "inputs": [_shown(tensor) for tensor in signature.inputs],
-        "outputs": [_shown(tensor) for tensor in signature.outputs],
+        "inputs": [shown(tensor) for tensor in signature.inputs],
+        "outputs": [shown(tensor) for tensor in signature.outputs],
         "labels": list(labels) or None,
         "metrics": dict(said.metrics),
         "golden": list(examples.golden),
@@ -223,17 +224,12 @@ def _file(name: str, path: Path) -> dict[str, Any]:
     return {"name": name, "size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
-def _shown(tensor: Tensor) -> dict[str, Any]:
-    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
-
-
 def _write(folder: Path, document: Mapping[str, Any], path: Path) -> None:
     content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     try:
         parse_manifest(content)
     except ManifestFault as fault:
-        reason = Reason.MODEL_LABELS_WRONG if isinstance(fault, LabelsFault) else Reason.MODEL_MANIFEST_INVALID
-        raise Permanent(reason, f"{path} cannot be published so: {fault}.") from fault
+        raise Permanent(manifest_reason(fault), f"{path} cannot be published so: {fault}.") from fault
     (folder / MANIFEST).write_bytes(content)
 
 

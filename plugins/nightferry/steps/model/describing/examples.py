@@ -15,10 +15,9 @@ from typing import Any
 from nightferry.entities.model_version import Tensor
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.steps.model.model_folder import MOST_GOLDEN
 
 LABEL = "label"
-MOST_GOLDEN = 5000
-"""Golden examples of a version: each is fetched and asked in every environment of every release (ADR 9)."""
 LONGEST_CELL = 16 * 1024 * 1024
 """Characters; a request's body is no longer."""
 PICTURES = frozenset((".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp"))

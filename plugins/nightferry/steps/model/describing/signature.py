@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nightferry.entities.model_version import ONNX_TYPES, Tensor, element, scores_fit
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.steps.model.check_signature import how_to_serve
 from nightferry.steps.model.onnx_graph import Graph, Node, read_graphs
 from nightferry.steps.model.onnx_session import open_model
 
@@ -51,14 +52,10 @@ def signature_of(path: Path, what: str) -> Signature:
 def _tensor(argument: onnxruntime.NodeArg, kind: str, what: str) -> Tensor:
     found = element(argument.type)
     if found not in ONNX_TYPES:
-        change = (
-            "export it with options={'zipmap': False}, as plain tensors"
-            if "map" in found
-            else f"cast it to one of {', '.join(ONNX_TYPES)} in the model"
-        )
         raise Permanent(
             Reason.MODEL_SIGNATURE_WRONG,
-            f"{what}: {kind} {argument.name} is {argument.type}, which the service does not serve; {change}.",
+            f"{what}: {kind} {argument.name} is {argument.type}, which the service does not serve; "
+            f"{how_to_serve(found)}.",
         )
     return Tensor(argument.name, ONNX_TYPES[found], _shape(argument.shape))
 
