@@ -1,0 +1,49 @@
+"""The app contract: what an app's folder says about itself in `nightferry.yaml`.
+
+Here is its shape, as it is pinned in a decision. What the values may be is in `steps/app/read_contract.py`, which is
+asked when the file is read and never when a decision is read back from the record.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from nightferry.entities.app.exchange import Exchange
+from nightferry.entities.frozen import Recorded
+
+CONTRACT = "nightferry.yaml"
+DEBIAN_12, DEBIAN_13 = "debian-12", "debian-13"
+
+
+class AppContract(Recorded):
+    """How an app is made, started and asked."""
+
+    base: str = DEBIAN_12
+    """`debian-12`, `debian-13`, or an image by digest."""
+    dockerfile: str | None = None
+    """The app's own Dockerfile; None: the recipe `python` makes the image."""
+    requirements: str = "requirements.txt"
+    """A file of requirements, or a pyproject.toml with uv's or Poetry's lock beside it."""
+    system: tuple[str, ...] = ()
+    """The distribution's packages."""
+    start: tuple[str, ...] = ()
+    """The command and its words, run without a shell; empty with a Dockerfile of its own: the image's."""
+    folder: str = "."
+    """Where it is started, below the app's folder."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    model_at: str | None = None
+    """Where the app opens its model; None: in /model."""
+    port: int = 8080
+    ready: str | None = None
+    """Answers 200 when the app may get traffic; None: it may when the port is open."""
+    live: str | None = None
+    version: str | None = None
+    """Says the release in its answer; None: the image's digest proves who answers."""
+    scratch: str = "64Mi"
+    """Room in /tmp."""
+    checks: tuple[Exchange, ...] = ()
+    test: tuple[str, ...] = ()
+    """The command of the unit tests; empty: pytest."""
+    test_requirements: str | None = None
+    """What the tests need beside the app; None: pytest alone."""
+    tests_need_model: bool = False
