@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from nightferry.entities.frozen import Frozen
 
@@ -17,7 +17,13 @@ TOLERANCE = 1e-3
 Path = Annotated[str, StringConstraints(pattern=r"^/[^\s#]*$", max_length=2000)]
 
 
-class Request(Frozen):
+class _ByAlias(Frozen):
+    """`json` is taken as a name by pydantic itself."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+
+class Request(_ByAlias):
     """What is asked."""
 
     method: str
@@ -50,7 +56,7 @@ class Request(Frozen):
         return self
 
 
-class Answer(Frozen):
+class Answer(_ByAlias):
     """What has to come back."""
 
     status: int = Field(default=200, ge=100, le=599)
@@ -67,7 +73,7 @@ class Answer(Frozen):
     tolerance: float = Field(default=TOLERANCE, ge=0, allow_inf_nan=False)
 
 
-class Exchange(Frozen):
+class Exchange(_ByAlias):
     """A request and its answer."""
 
     request: Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from nightferry.entities.frozen import Recorded
 
@@ -29,6 +29,8 @@ class LockedPackage(Recorded):
 
 class Lock(Recorded):
     """All that is installed for an app."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
 
     schema_: int = Field(default=1, alias="schema")
     base_image: str
