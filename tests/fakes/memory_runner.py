@@ -33,7 +33,7 @@ class MemoryRunner:
         self, image: ImageRef, name: str, environment: Mapping[str, str], memory: int, ready: tuple[str, ...]
     ) -> None:
         self._check()
-        behaviour = self._registry.labels(image).get("behaviour", "ready")
+        behaviour = self._registry.config(image)["Labels"].get("behaviour", "ready")
         if name in self.containers:
             raise Temporary(Reason.DOCKER_UNAVAILABLE, f"The name {name} is taken.")
         self.containers[name] = behaviour

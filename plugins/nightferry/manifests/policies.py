@@ -13,7 +13,7 @@ Manifest = dict[str, Any]
 
 
 def network_policy(service: str) -> Manifest:
-    """Requests come in on the service's port, from anywhere; metrics are read from namespaces that carry the label for
+    """Requests come in on the pods' port for them, whichever number it has in which release, from anywhere; metrics are read from namespaces that carry the label for
     it, and probes come from the node, which no policy keeps out. Nothing goes out, but for what `egress` opens to a
     release: a service needs nobody to answer."""
     return {
@@ -24,9 +24,9 @@ def network_policy(service: str) -> Manifest:
             "podSelector": {"matchLabels": names.selector(service)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
-                {"ports": [{"port": names.PORT, "protocol": "TCP"}]},
+                {"ports": [{"port": names.HTTP, "protocol": "TCP"}]},
                 {
-                    "ports": [{"port": names.STATUS_PORT, "protocol": "TCP"}],
+                    "ports": [{"port": names.STATUS, "protocol": "TCP"}],
                     "from": [{"namespaceSelector": {"matchLabels": {names.SCRAPES: "true"}}}],
                 },
             ],
