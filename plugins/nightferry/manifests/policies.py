@@ -13,9 +13,9 @@ Manifest = dict[str, Any]
 
 
 def network_policy(service: str) -> Manifest:
-    """Requests come in on the pods' port for them, whichever number it has in which release, from anywhere; metrics are read from namespaces that carry the label for
-    it, and probes come from the node, which no policy keeps out. Nothing goes out, but for what `egress` opens to a
-    release: a service needs nobody to answer."""
+    """Requests come in from anywhere, on the port that each release's pods name for them; metrics are read from
+    namespaces that carry the label for it, and probes come from the node, which no policy keeps out. Nothing goes out,
+    but for what `egress` opens to a release: a service needs nobody to answer."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
