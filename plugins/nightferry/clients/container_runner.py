@@ -32,8 +32,9 @@ class ContainerRunner(Protocol):
         memory: int,
         ready: tuple[str, ...] = (),
         scratch: int = 0,
+        ports: Mapping[int, int] | None = None,
     ) -> None:
-        """Start a container without a network; the image is fetched first when the engine does not have it.
+        """Start a container without a network unless it has ports; the image is fetched first when the engine does not have it.
 
         Args:
             image: what to run.
@@ -43,6 +44,7 @@ class ContainerRunner(Protocol):
             ready: a command run inside again and again until it succeeds; `state` then says healthy. None: it never
                 does.
             scratch: bytes that it may write to /tmp; 0: it has none.
+            ports: by this machine's port of loopback, the container's.
 
         Raises:
             Permanent: (image_unknown, image_start_failed: the engine cannot run it, registry_denied, disk_full,
@@ -56,7 +58,10 @@ class ContainerRunner(Protocol):
         ...
 
     def stop(self, name: str) -> None:
-        """Send a container SIGTERM, as Kubernetes does; one that is not there or has ended is left. Raises as `start`."""
+        """Send a container SIGTERM, as Kubernetes does; one that has ended, or is not there, is left.
+
+        Raises as `start`.
+        """
         ...
 
     def logs(self, name: str, lines: int) -> str:

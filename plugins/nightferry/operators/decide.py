@@ -20,8 +20,8 @@ from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import actor, decision_key, is_scheduled, release_request
 from nightferry.steps.app.pin_app import AppPinner, bases_of
+from nightferry.steps.app.recipe import recipe_digest
 from nightferry.steps.deciding.decide import decide
-from nightferry.steps.image.recipe import recipe_digest
 from nightferry.steps.record.close_release import close_left_open
 from nightferry.steps.rollout.refuse_new_record import refuse_new_record
 from nightferry.steps.services.fill_settings import fill_settings

@@ -12,8 +12,8 @@ from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
 from nightferry.steps.app.pin_app import AppPinner, bases_of
+from nightferry.steps.app.recipe import recipe_digest
 from nightferry.steps.deciding.decide import Weighed, pin, weigh
-from nightferry.steps.image.recipe import recipe_digest
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.services.fill_settings import fill_settings
 

@@ -48,6 +48,7 @@ class DockerRunner:
         memory: int,
         ready: tuple[str, ...] = (),
         scratch: int = 0,
+        ports: Mapping[int, int] | None = None,
     ) -> None:
         """Start a container as production does. Raises as the protocol says."""
         from docker.errors import ImageNotFound
@@ -60,12 +61,14 @@ class DockerRunner:
             created = self._api.create_container(
                 str(image),
                 name=name,
+                ports=list((ports or {}).values()),
                 environment=dict(environment),
                 labels={LABEL: name},
                 # Kubernetes knows nothing of an image's own HEALTHCHECK.
                 healthcheck=_healthcheck(ready) if ready else {"test": ["NONE"]},
                 host_config=self._api.create_host_config(
-                    network_mode="none",
+                    network_mode="bridge" if ports else "none",
+                    port_bindings={inside: ("127.0.0.1", here) for here, inside in (ports or {}).items()},
                     read_only=True,
                     cap_drop=["ALL"],
                     security_opt=["no-new-privileges"],

@@ -14,9 +14,8 @@ from pathlib import Path
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.written import image_path
 from nightferry.steps.app.read_contract import invalid
+from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
 
-RECIPE = ("docker/app/Dockerfile", "docker/app/lock.py", "docker/app/requirements-test.txt")
-"""What decides how the recipe `python` makes an image, in the project."""
 TEST, SERVING = "nightferry-test", "nightferry-serving"
 """The stages that run the unit tests, and that are released."""
 CHECKS = "/checks"
@@ -60,10 +59,10 @@ def dockerfile(contract: AppContract, app: Path, root: Path) -> str:
         root: the project, with docker/app.
 
     Raises:
-        Permanent: (app_contract_invalid) the app's own Dockerfile is none.
+        Permanent: (app_contract_invalid) the app's own Dockerfile is none; (setting_missing) ours is not there.
     """
     if contract.dockerfile is None:
-        return "\n".join([(root / RECIPE[0]).read_text(encoding="utf-8"), *_made(contract)])
+        return "\n".join([recipe_file(root, APP_RECIPE[0]).decode(), *_made(contract)])
     text, last = _named(contract.dockerfile, (app / contract.dockerfile).read_bytes())
     return "\n".join([text, _test(contract, last, "", ()), _serving(last, contract.start)])
 
@@ -134,30 +133,32 @@ def _named(name: str, content: bytes) -> tuple[str, str]:
     return "\n".join([*kept, ""]), stage
 
 
-def write_links(contract: AppContract, model: str, files: tuple[str, ...], folder: Path) -> None:
-    """Write the links that lead from where the app opens its model to /model.
+def write_links(contract: AppContract, model: str, files: tuple[str, ...], folder: Path, root: str = "/model") -> None:
+    """Write the links that lead from where the app opens its model to where it is.
 
     Args:
         contract: the app's, which says where.
         model: the file or folder of the version that is the model; empty: all its files.
         files: the version's.
         folder: what is laid over the image's root; it is there.
+        root: where the model's files are.
     """
     if contract.model_at is None:
         return
     at = image_path(contract.model_at)
     if model in files and not contract.model_at.endswith("/"):
-        _link(folder, at, model)
+        _link(folder, at, f"{root}/{model}")
         return
     inside = f"{model.rstrip('/')}/" if model and model not in files else ""
     for name in files:
         if name.startswith(inside) and (model not in files or name == model):
-            _link(folder, posixpath.join(at, name.removeprefix(inside)), name)
+            _link(folder, posixpath.join(at, name.removeprefix(inside)), f"{root}/{name}")
 
 
-def _link(folder: Path, at: str, name: str) -> None:
+def _link(folder: Path, at: str, target: str) -> None:
     link = folder / at.lstrip("/")
     for parent in reversed(link.relative_to(folder).parents[:-1]):
         (folder / parent).mkdir(exist_ok=True)
         (folder / parent).chmod(0o755)  # it becomes that of the image's folder
-    link.symlink_to(f"/model/{name}")
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

@@ -17,10 +17,11 @@ from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.settings import Settings
-from nightferry.steps.app.dockerfile import RECIPE, dockerfile
+from nightferry.steps.app.dockerfile import dockerfile
 from nightferry.steps.app.flask_app import SERVER
 from nightferry.steps.app.lock_app import find_lock, lock_app, lock_key
 from nightferry.steps.app.read_contract import read_contract
+from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
 
 SETTING = {DEBIAN_12: "BASE_IMAGE", DEBIAN_13: "BASE_IMAGE_DEBIAN_13"}
 """Which setting names the image of a base."""
@@ -72,8 +73,8 @@ class AppPinner:
         digest = hashlib.sha256(text.encode())
         if contract.dockerfile is not None:
             return PinnedApp(contract, base, digest.hexdigest(), None)
-        for name in RECIPE[1:]:
-            digest.update((self.root / name).read_bytes())
+        for name in APP_RECIPE[1:]:
+            digest.update(recipe_file(self.root, name))
         lock = self._lock(app, contract, base)
         waiting = "" if lock else "Its packages were never resolved; the release does that first."
         return PinnedApp(contract, base, digest.hexdigest(), lock, waiting)

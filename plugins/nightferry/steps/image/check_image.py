@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nightferry.clients.image_registry import ImageRegistry
+from nightferry.entities.app.contract import AppContract
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
@@ -19,8 +20,21 @@ def check_image(image: ImageRef, candidate: Candidate, registry: ImageRegistry) 
             image_contract_broken: its labels are not those that it was built with)
         Temporary: (registry_unavailable)
     """
-    contract = candidate.app
-    if contract is None or contract.dockerfile is None:
+    if candidate.app is None or candidate.app.dockerfile is None:
+        return
+    check_start(image, candidate.app, registry)
+    inputs = (registry.config(image).get("Labels") or {}).get(INPUTS)
+    if inputs != candidate.inputs_digest:
+        raise Permanent(
+            Reason.IMAGE_CONTRACT_BROKEN,
+            f"The image of {candidate.app.dockerfile} says {INPUTS} {inputs}, not {candidate.inputs_digest}, which it was "
+            "built from.",
+        )
+
+
+def check_start(image: ImageRef, contract: AppContract, registry: ImageRegistry) -> None:
+    """Look at who an image runs as, and whether it starts anything. Raises as `check_image`."""
+    if contract.dockerfile is None:
         return
     name, config = contract.dockerfile, registry.config(image)
     user = str(config.get("User") or "").partition(":")[0]
@@ -37,10 +51,4 @@ def check_image(image: ImageRef, candidate: Candidate, registry: ImageRegistry) 
             Reason.APP_CONTRACT_INVALID,
             f"The image of {name} starts nothing: it has neither ENTRYPOINT nor CMD; add one, or say `start:` in "
             "nightferry.yaml.",
-        )
-    inputs = (config.get("Labels") or {}).get(INPUTS)
-    if inputs != candidate.inputs_digest:
-        raise Permanent(
-            Reason.IMAGE_CONTRACT_BROKEN,
-            f"The image of {name} says {INPUTS} {inputs}, not {candidate.inputs_digest}, which it was built from.",
         )

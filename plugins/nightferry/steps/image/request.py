@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nightferry.clients.image_builder import BuildRequest
@@ -13,8 +13,11 @@ from nightferry.clients.scratch import scratch
 from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.candidate import Candidate
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import Source
+from nightferry.errors import Permanent
 from nightferry.steps.app import dockerfile as apps
-from nightferry.steps.image.recipe import RECIPE
+from nightferry.steps.app.recipe import STOCK_RECIPE
 from nightferry.steps.model.model_folder import read_manifest
 
 IGNORE = ".dockerignore"
@@ -52,6 +55,7 @@ def build_request(candidate: Candidate, sources: Sources, *, tests: bool, model:
         if model is not None:
             contexts["model"] = model
         if candidate.app is None:
+            _refuse_outdated(candidate)
             yield _stock(candidate, sources, contexts, tests=tests)
         else:
             yield _of_app(candidate, candidate.app, sources, contexts, folder, tests=tests)
@@ -70,9 +74,18 @@ def _exported(candidate: Candidate, sources: Sources, folder: Path) -> dict[str,
     return contexts
 
 
+def _refuse_outdated(candidate: Candidate) -> None:
+    if not Source(path=candidate.source.path).is_stock:
+        raise Permanent(
+            Reason.DECISION_OUTDATED,
+            f"An earlier version of Nightferry decided on this release of {candidate.service}, and did not pin how the "
+            f"app is made; decide anew: nightferry release {candidate.service}.",
+        )
+
+
 def _stock(candidate: Candidate, sources: Sources, contexts: dict[str, Path], *, tests: bool) -> BuildRequest:
     return BuildRequest(
-        sources.root / RECIPE[0],
+        sources.root / STOCK_RECIPE[0],
         "test" if tests else "serving",
         contexts,
         {"BASE_IMAGE": candidate.base_image} | ({} if tests else labels(candidate)),
@@ -89,31 +102,56 @@ def _of_app(
     *,
     tests: bool,
 ) -> BuildRequest:
-    made = folder / "docker"
-    for name in ("links", "lock", "docker"):
-        (folder / name).mkdir()
-    (folder / "links").chmod(0o755)
-    contexts["links"] = folder / "links"
-    if "model" in contexts:
-        manifest, _ = read_manifest(contexts["model"])
-        names = tuple(file.name for file in manifest.files)
-        apps.write_links(contract, manifest.model, names, contexts["links"])
-    (made / "Dockerfile").write_text(apps.dockerfile(contract, contexts["app"], sources.root), encoding="utf-8")
+    (folder / "lock").mkdir()
     if candidate.lock:
         sources.locks.fetch(candidate.lock.key, candidate.lock.number, folder / "lock")
-        contexts["lock"] = folder / "lock"
+    model, files = "", ()
+    if "model" in contexts:
+        manifest, _ = read_manifest(contexts["model"])
+        model, files = manifest.model, tuple(file.name for file in manifest.files)
+    request = app_request(contract, candidate.base_image, contexts, folder, sources.root, model, files)
+    if tests:
+        return replace(request, target=apps.TEST, tests=True)
+    return replace(request, arguments={**request.arguments, **labels(candidate)})
+
+
+def app_request(
+    contract: AppContract,
+    base_image: str,
+    contexts: Mapping[str, Path],
+    folder: Path,
+    root: Path,
+    model: str,
+    files: tuple[str, ...],
+) -> BuildRequest:
+    """The request for an app's image.
+
+    Args:
+        contract: the app's.
+        base_image: what it stands on.
+        contexts: `app`, `tests` and, where the target has one, `model`.
+        folder: for what is written here; it holds `lock`.
+        root: the project, with docker/app.
+        model: the file or folder of the version that is the model; empty: all its files.
+        files: the version's.
+    """
+    made, links = folder / "docker", folder / "links"
+    for each in (made, links):
+        each.mkdir()
+        each.chmod(0o755)  # it becomes that of the image's root
+    apps.write_links(contract, model, files, links)
+    (made / "Dockerfile").write_text(apps.dockerfile(contract, contexts["app"], root), encoding="utf-8")
     return BuildRequest(
         made / "Dockerfile",
-        apps.TEST if tests else apps.SERVING,
-        contexts,
-        _arguments(candidate, contract) | ({} if tests else labels(candidate)),
-        tests=tests,
-        context=contexts["app"] if contract.dockerfile else sources.root / "docker" / "app",
+        apps.SERVING,
+        {**contexts, "links": links, "lock": folder / "lock"},
+        _arguments(base_image, contract),
+        context=contexts["app"] if contract.dockerfile else root / "docker" / "app",
     )
 
 
-def _arguments(candidate: Candidate, contract: AppContract) -> dict[str, str]:
-    arguments = {"BASE_IMAGE": candidate.base_image}
+def _arguments(base_image: str, contract: AppContract) -> dict[str, str]:
+    arguments = {"BASE_IMAGE": base_image}
     if contract.dockerfile is None:
         arguments["REQUIREMENTS"] = contract.requirements
         if contract.test_requirements:

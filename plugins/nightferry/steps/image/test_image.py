@@ -137,8 +137,8 @@ def check_end(runner: ContainerRunner, name: str, clock: Clock) -> None:
         if clock.monotonic() > deadline:
             raise Permanent(
                 Reason.IMAGE_CONTRACT_BROKEN,
-                f"The app goes on for {END_SECONDS} s after SIGTERM, so each release would break off its last answers: "
-                "a shell that starts it keeps the signal to itself unless its last line begins with exec. Mend the app.",
+                f"The app goes on for {END_SECONDS} s after SIGTERM, so each release would break off its last answers. "
+                "A shell that starts it keeps the signal to itself unless its last line begins with exec; mend the app.",
             )
         clock.sleep(0.1)
 
