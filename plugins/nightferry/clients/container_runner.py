@@ -34,7 +34,9 @@ class ContainerRunner(Protocol):
         scratch: int = 0,
         ports: Mapping[int, int] | None = None,
     ) -> None:
-        """Start a container without a network unless it has ports; the image is fetched first when the engine does not have it.
+        """Start a container, without a network unless it has ports.
+
+        The image is fetched first when the engine does not have it.
 
         Args:
             image: what to run.

@@ -27,8 +27,7 @@ def check_image(image: ImageRef, candidate: Candidate, registry: ImageRegistry) 
     if inputs != candidate.inputs_digest:
         raise Permanent(
             Reason.IMAGE_CONTRACT_BROKEN,
-            f"The image of {candidate.app.dockerfile} says {INPUTS} {inputs}, not {candidate.inputs_digest}, which it was "
-            "built from.",
+            f"The image of {candidate.app.dockerfile} says {INPUTS} {inputs}, not {candidate.inputs_digest}.",
         )
 
 

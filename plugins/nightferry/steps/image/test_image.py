@@ -138,7 +138,7 @@ def check_end(runner: ContainerRunner, name: str, clock: Clock) -> None:
             raise Permanent(
                 Reason.IMAGE_CONTRACT_BROKEN,
                 f"The app goes on for {END_SECONDS} s after SIGTERM, so each release would break off its last answers. "
-                "A shell that starts it keeps the signal to itself unless its last line begins with exec; mend the app.",
+                "A shell that starts it keeps the signal to itself unless its last line begins with exec.",
             )
         clock.sleep(0.1)
 
