@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -111,6 +110,6 @@ def test_the_model_is_where_the_app_opens_it(
 ) -> None:
     write_links(AppContract(model_at=at), model, tuple(files), tmp_path)
     found = {
-        path.relative_to(tmp_path).as_posix(): os.readlink(path) for path in tmp_path.rglob("*") if path.is_symlink()
+        path.relative_to(tmp_path).as_posix(): str(path.readlink()) for path in tmp_path.rglob("*") if path.is_symlink()
     }
     assert found == links
