@@ -1,6 +1,6 @@
 """An HTTP exchange with a known answer: a check of an app, or a golden example of its model.
 
-    {request: {post: /predict, json: {rows: [[1, 2]]}}, answer: {status: 200, json: {churn: [0.11]}, tolerance: 0.01}}
+{request: {post: /predict, json: {rows: [[1, 2]]}}, answer: {status: 200, json: {churn: [0.11]}, tolerance: 0.01}}
 """
 
 from __future__ import annotations
