@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
-from nightferry.entities.model_version import ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
@@ -37,9 +36,8 @@ from nightferry.manifests import names
 from nightferry.manifests.service import candidate_name
 from nightferry.masking import mask
 from nightferry.settings import Settings
-from nightferry.steps.judging.probe_app import probe_app
-from nightferry.steps.judging.probe_service import probe_service
-from nightferry.steps.judging.reach_release import REACH_SECONDS, RELEASE, AskVersion, Probe, ask_app, ask_version
+from nightferry.steps.judging.probe_release import probe_of
+from nightferry.steps.judging.reach_release import REACH_SECONDS, AskVersion, Probe, ask_app, ask_version
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
@@ -247,7 +245,7 @@ def _probe(given: argparse.Namespace) -> int:
     manifest, _ = read_manifest(given.model)
     passport = json.loads(given.passport)
     app = AppContract.model_validate_json(given.app) if given.app else None
-    report = _probe_of(app, manifest, given.model, passport, SystemClock(), given.ready_seconds)(given.address)
+    report = probe_of(app, manifest, given.model, passport, SystemClock(), given.ready_seconds)(given.address)
     print(json.dumps(report.to_json()))
     return report.exit_code
 
@@ -256,22 +254,7 @@ def _prober(settings: Settings, plan: RolloutPlan, folder: Path, clock: Clock) -
     """Fetch the golden examples into `folder`; what asks them."""
     models = connect.models(settings, ModelSource(repository=plan.model_repository))
     manifest = fetch_golden(plan.model, models, folder)
-    return _probe_of(plan.app, manifest, folder, names.passport(plan), clock, REACH_SECONDS)
-
-
-def _probe_of(
-    app: AppContract | None,
-    manifest: ModelManifest,
-    folder: Path,
-    passport: Mapping[str, str],
-    clock: Clock,
-    seconds: float,
-) -> Probe:
-    """What asks everything of the stock service, or of an app, at an address."""
-    if app is None:
-        return lambda address: probe_service(address, manifest, folder, passport, clock, seconds)
-    release = passport.get(RELEASE)
-    return lambda address: probe_app(address, app, manifest, folder, release, clock, seconds)
+    return probe_of(plan.app, manifest, folder, names.passport(plan), clock, REACH_SECONDS)
 
 
 def _asker(plan: RolloutPlan) -> AskVersion:

@@ -110,7 +110,7 @@ def test_an_app_that_says_something_else_than_ready(scene: Scene) -> None:
 def test_a_port_that_nobody_listens_on_is_said_with_those_that_are(nobody: Scene, ready: str | None) -> None:
     nobody.listens((ANY, 5000), (LOOPBACK_6, 6000), (DOCKERS_DNS, 40_000))
     kind, sentence = seen(nobody.probe(ready=ready))
-    assert kind == "start"
+    assert kind == "contract"
     assert f"nobody listens on port {nobody.port}; it listens on 5000, 6000: let `port`" in sentence
 
 

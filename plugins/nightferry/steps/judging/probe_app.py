@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from nightferry.clients.clock import Clock
@@ -78,6 +79,11 @@ class _Here:
             "bind 0.0.0.0"
         )
 
+    @property
+    def listens(self) -> bool:
+        """Whether anything listens here at all."""
+        return bool(self._all())
+
     def others(self) -> str:
         """What is listened on instead of the port; "" when the port itself is, or nobody can say."""
         found = self._all()
@@ -119,9 +125,13 @@ def _wait_ready(
     said = await_answer(look, clock, seconds)
     if not said:
         return None
+    kind: Literal["start", "contract"] = "start"
     if not answered:
-        said = here.others() or _with(said, here.alone())
-    return Fault(kind="start", sentence=f"{client.address} was not ready within {seconds:g} s: {said}.")
+        elsewhere = here.others()
+        # Waiting longer does not mend what listens, and elsewhere.
+        kind = "contract" if elsewhere and here.listens else "start"
+        said = elsewhere or _with(said, here.alone())
+    return Fault(kind=kind, sentence=f"{client.address} was not ready within {seconds:g} s: {said}.")
 
 
 def _with(said: str, more: str) -> str:
