@@ -29,6 +29,11 @@ class PinnedSource(Recorded):
     path: str
     tests: str | None = None
 
+    @property
+    def where(self) -> str:
+        """Where the code is from, for people."""
+        return f"{self.ref} of {self.repository}" if self.ref else "the stock service of this installation"
+
 
 class Candidate(Recorded):
     """Everything that decides the content of a release's image."""

@@ -43,7 +43,7 @@ def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, cloc
         model, source = decision.candidate.model, decision.candidate.source
         print(f"{decision.release} would be released [{decision.reason}]: {decision.sentence}")
         print(f"model   {model.version}  sha256:{model.sha256}")
-        print(f"source  {source.commit}  {source.ref or 'as installed'} of {source.repository}")
+        print(f"source  {source.commit}  {source.where}")
     print()
     said = [(rule["rule"], rule["reason"] or "-", rule["sentence"] or "has no word") for rule in _rules(weighed)]
     table(("RULE", "SAYS", "BECAUSE"), said)
