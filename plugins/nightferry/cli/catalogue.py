@@ -19,7 +19,7 @@ MODULES = {
         "ledger": "look after the record",
     },
     "nightferry.cli.init": {
-        "init": "write the file of a new service",
+        "init": "begin a service: its file, and with an app its repository",
     },
     "nightferry.cli.models": {
         "models": "publish and list model versions",
