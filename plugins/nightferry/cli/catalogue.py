@@ -21,6 +21,9 @@ MODULES = {
     "nightferry.cli.init": {
         "init": "begin a service: its file, and with an app its repository",
     },
+    "nightferry.cli.profile.login": {
+        "login": "keep the addresses of an installation, and show which ones count",
+    },
     "nightferry.cli.models": {
         "models": "publish and list model versions",
     },
