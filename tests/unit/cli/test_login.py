@@ -142,6 +142,12 @@ def test_a_checkout_does_as_before_whoever_logs_in(checkout: Path) -> None:
     assert (now.registry, now.storage_url) == ("127.0.0.1:5100", None)
 
 
+def test_a_checkout_without_a_sandbox_takes_no_profile_unasked(checkout: Path) -> None:
+    (checkout / "sandbox.json").unlink()
+    offline("--registry", "acme.azurecr.io")
+    assert settings.load().registry is None
+
+
 def test_a_wheel_that_finds_a_sandbox_stays_with_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "installed", lambda: True)
     offline("--registry", "acme.azurecr.io")
@@ -385,7 +391,8 @@ def test_it_shows_what_counts_and_where_it_comes_from(
     assert (said["profile"], said["counts"]) == ("prod", "profile prod")
     assert said["settings"]["NIGHTFERRY_STORAGE_URL"] == {"value": STORAGE, "from": "profile prod"}
     assert said["settings"]["NIGHTFERRY_REGISTRY"] == {"value": "mine.example", "from": "environment"}
-    assert said["settings"]["NIGHTFERRY_AIRFLOW_URL"] == {"value": None, "from": "default"}
+    assert said["settings"]["NIGHTFERRY_LEDGER"] == {"value": "ledger", "from": "default"}
+    assert said["settings"]["NIGHTFERRY_AIRFLOW_URL"] == {"value": None, "from": None}
     assert main(["login"]) == 0
     assert STORAGE in capsys.readouterr().out
 

@@ -140,7 +140,8 @@ def _done(arguments: argparse.Namespace, name: str, what: str) -> int:
 
 
 def _elsewhere(current: str) -> str:
-    return f"It does not count here, where a sandbox is at home; NIGHTFERRY_PROFILE={current} chooses it for a command."
+    chosen = f"NIGHTFERRY_PROFILE={current} chooses it for a command"
+    return f"It does not count here, in a checkout or beside a sandbox; {chosen}."
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -161,9 +162,9 @@ def _listed(name: str, current: str | None) -> dict[str, object]:
 
 def _show(arguments: argparse.Namespace) -> int:
     settings, current = settings_of.load(), profiles.current()
-    rows = [(f"NIGHTFERRY_{name}", settings.get(name) or "", settings.origin(name)) for name in _SHOWN]
+    rows = [_row(settings, name) for name in _SHOWN]
     if arguments.json:
-        said = {name: {"value": value or None, "from": origin} for name, value, origin in rows}
+        said = {name: {"value": value or None, "from": origin or None} for name, value, origin in rows}
         show_json({"profile": current, "counts": settings.keeper, "settings": said})
         return OK
     table(("SETTING", "VALUE", "FROM"), rows)
@@ -172,3 +173,11 @@ def _show(arguments: argparse.Namespace) -> int:
     elif settings.keeper != f"profile {current}":
         print(f"The current profile is {current}. {_elsewhere(current)}", file=sys.stderr)
     return OK
+
+
+def _row(settings: Settings, name: str) -> tuple[str, str, str]:
+    """A setting, its value, and where that comes from: nothing for none."""
+    value, default = settings.get(name), Settings.model_fields[name.lower()].default
+    if not value and not isinstance(default, str):
+        return f"NIGHTFERRY_{name}", "", ""
+    return f"NIGHTFERRY_{name}", value or default, settings.origin(name)
