@@ -1,8 +1,11 @@
 """Settings: the only reader of the environment.
 
-A setting `NIGHTFERRY_X` comes from the environment, else from what the sandbox wrote when it started
-(`sandbox.json` in the state folder), else from its default. An empty value counts as none. Nothing ambient counts: no
-KUBECONFIG, no Docker context, no cloud login, so that nobody's production is touched by accident.
+A setting `NIGHTFERRY_X` comes from the environment, else from a profile of `nightferry login` where one counts, else
+from what the sandbox wrote when it started (`sandbox.json` in the state folder), else from its default. An empty value
+counts as none. A profile counts where it is chosen with NIGHTFERRY_PROFILE; the current one counts in an installed
+wheel that has no sandbox. Where a profile counts, the sandbox's file does not: an installation is never half of each.
+Nothing ambient counts: no KUBECONFIG, no Docker context, no cloud login, so that nobody's production is touched by
+accident.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from nightferry import profiles
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.profiles import Profile
 
 PREFIX = "NIGHTFERRY_"
 SANDBOX_FILE = "sandbox.json"
@@ -50,7 +55,11 @@ def state_folder() -> Path:
 
 def how_to_set() -> str:
     """What to do about a setting that is missing, as the end of a sentence."""
-    return "set it" if installed() else "start the sandbox with `nightferry up`, or set it"
+    return (
+        "set it, or keep it with `nightferry login`"
+        if installed()
+        else "start the sandbox with `nightferry up`, or set it"
+    )
 
 
 def variable(field: str) -> str:
@@ -80,6 +89,7 @@ class Settings(BaseSettings):
         description="The project: dags/, docker/, the source repository `.`. By default the checkout that runs."
     )
     home: Path = Field(description="The state folder. By default in the project, so that `make clean` finds it all.")
+    profile: str | None = Field(None, description="A profile of `nightferry login`, instead of the sandbox's settings.")
     services: Annotated[tuple[Path, ...], BeforeValidator(_folders)] = Field(
         (), description="The folders with service files; by default those that belong to the project and its state."
     )
@@ -147,6 +157,9 @@ class Settings(BaseSettings):
     airflow_url: str | None = Field(None, description="Airflow, for `nightferry release`.")
     airflow_user: str | None = Field(None, description="Who asks Airflow for a release.")
     airflow_password_file: Path | None = Field(None, description="A file that holds this user's password.")
+    airflow_token_file: Path | None = Field(
+        None, description="A file that holds a token of Airflow's, which is used instead of user and password."
+    )
     git_seconds: float = Field(
         300.0,
         gt=0,
@@ -156,26 +169,31 @@ class Settings(BaseSettings):
     )
 
     _environment: Mapping[str, str] = PrivateAttr(default_factory=dict)
-    _sandbox: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _kept: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _keeper: str = PrivateAttr("")
 
-    def __init__(self, root: Path, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, home: Path, environment: Mapping[str, str], profile: Profile | None = None) -> None:
         """Read the settings.
 
         Args:
             root: the project.
             home: the state folder, with the sandbox's file.
             environment: every NIGHTFERRY_… variable that is set.
+            profile: what counts instead of the sandbox's file.
 
         Raises:
-            Permanent: (setting_invalid) a value is none that its setting can have.
+            Permanent: (setting_invalid) a value is none that its setting can have, or others can read a file that the
+                profile names.
         """
-        sandbox = _written(home / SANDBOX_FILE)
+        file = profile.file if profile else home / SANDBOX_FILE
+        kept = profile.beside(environment) if profile else _written(file)
         try:
-            super().__init__(root=root, home=home, environment=environment, sandbox=sandbox)
+            super().__init__(root=root, home=home, environment=environment, kept=kept)
         except ValidationError as fault:
-            raise Permanent(Reason.SETTING_INVALID, _sentence(fault, environment, home / SANDBOX_FILE)) from None
+            raise Permanent(Reason.SETTING_INVALID, _sentence(fault, environment, file)) from None
         self._environment = dict(environment)
-        self._sandbox = sandbox
+        self._kept = kept
+        self._keeper = f"profile {profile.name}" if profile else "sandbox"
 
     @classmethod
     def settings_customise_sources(
@@ -186,9 +204,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment that was given, then the sandbox's file; nothing that lies about."""
+        """The environment that was given, then the profile or the sandbox's file; nothing that lies about."""
         given = init_settings()
-        return init_settings, _Given(settings_cls, given["environment"]), _Given(settings_cls, given["sandbox"])
+        return init_settings, _Given(settings_cls, given["environment"]), _Given(settings_cls, given["kept"])
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -198,12 +216,25 @@ class Settings(BaseSettings):
     @property
     def expandable(self) -> dict[str, str]:
         """Every NIGHTFERRY_… value that is known: what a service file may name as `${NIGHTFERRY_…}`."""
-        return {**self._sandbox, **{name: value for name, value in self._environment.items() if value}}
+        return {**self._kept, **{name: value for name, value in self._environment.items() if value}}
 
     def get(self, name: str) -> str | None:
-        """The setting NIGHTFERRY_<name> as it was written, else as the sandbox wrote it; its default does not count."""
+        """The setting NIGHTFERRY_<name> as it was written, else as profile or sandbox have it; its default does not
+        count."""
         key = _known(name)
-        return self._environment.get(key) or self._sandbox.get(key) or None
+        return self._environment.get(key) or self._kept.get(key) or None
+
+    def origin(self, name: str) -> str:
+        """Where the setting NIGHTFERRY_<name> comes from: `environment`, `profile NAME`, `sandbox`, or `default`."""
+        key = _known(name)
+        if self._environment.get(key):
+            return "environment"
+        return self._keeper if self._kept.get(key) else "default"
+
+    @property
+    def keeper(self) -> str:
+        """What counts beside the environment: `profile NAME` or `sandbox`."""
+        return self._keeper
 
     def own(self, name: str) -> str | None:
         """The setting only where the user gave it: then the sandbox must not start that part itself."""
@@ -245,8 +276,8 @@ class Settings(BaseSettings):
             return (of_state,)
         raise Permanent(
             Reason.SETTING_MISSING,
-            "No service files are known here: set NIGHTFERRY_SERVICES to their folder, or NIGHTFERRY_ROOT to the "
-            "folder of the project that has them in dags/services.",
+            "No service files are known here: set NIGHTFERRY_SERVICES to their folder (`nightferry login --services` "
+            "keeps it), or NIGHTFERRY_ROOT to the folder of the project that has them in dags/services.",
         )
 
 
@@ -270,7 +301,14 @@ class _Given(PydanticBaseSettingsSource):
 def load() -> Settings:
     """The settings as they are now. Raises Permanent (setting_invalid)."""
     given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    return Settings(root=project_root(), home=state_folder(), environment=given)
+    root, home = project_root(), state_folder()
+    chosen = given.get(f"{PREFIX}PROFILE") or (profiles.current() if current_profile_counts() else None)
+    return Settings(root, home, given, profiles.read(chosen) if chosen else None)
+
+
+def current_profile_counts() -> bool:
+    """Whether the current profile counts unasked: a sandbox's commands never leave it because somebody logged in."""
+    return installed() and not (state_folder() / SANDBOX_FILE).exists()
 
 
 def _known(name: str) -> str:

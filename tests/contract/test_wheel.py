@@ -28,7 +28,7 @@ MOST = 60_000_000
 ABSENT = ("airflow", "docker", "flask", "kubernetes", "numpy", "onnxruntime", "supervisor")
 COMMANDS = (
     *("", "models", "models publish", "models list", "release", "history", "show", "url"),
-    *("ledger", "ledger verify", "ledger export", "services", "services check"),
+    *("ledger", "ledger verify", "ledger export", "services", "services check", "services add", "init", "login"),
 )
 NOTHING = b"<?xml version='1.0'?><EnumerationResults><Blobs/><NextMarker/></EnumerationResults>"
 """A container without blobs: https://learn.microsoft.com/rest/api/storageservices/list-blobs"""
@@ -214,6 +214,25 @@ def test_publishing_says_which_extra_it_needs(laptop: Laptop, model: Path) -> No
 
 def test_asking_the_cluster_says_which_extra_it_needs(laptop: Laptop, service_files: dict[str, str]) -> None:
     assert "pip install 'nightferry[kubernetes]'" in sentence(laptop.nightferry("url", "digits", **service_files))
+
+
+def test_an_app_is_begun(laptop: Laptop, tmp_path: Path) -> None:
+    folder = tmp_path / "churn"
+    done = laptop.nightferry("init", "churn", "--from", "app", "--owner", "crm", "--out", str(folder), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["folder"] == str(folder)
+    template = ROOT / "plugins" / "nightferry" / "cli" / "templates" / "app"
+    wanted = {str(file.relative_to(template)) for file in template.rglob("*") if "__pycache__" not in file.parts}
+    made = {str(file.relative_to(folder)) for file in folder.rglob("*") if ".git" not in file.parts}
+    assert made == wanted - {"gitignore"} | {".gitignore", "churn.yaml"}
+
+
+def test_addresses_that_were_kept_are_used(with_onnx: Laptop, service_files: dict[str, str]) -> None:
+    words = ["--services", service_files["NIGHTFERRY_SERVICES"], "--registry", "acme.azurecr.io", "--offline"]
+    assert with_onnx.nightferry("login", *words).returncode == 0
+    assert "digits" in with_onnx.nightferry("services", "check").stdout
+    assert with_onnx.nightferry("login", "--remove", "default").returncode == 0
+    assert "NIGHTFERRY_SERVICES" in sentence(with_onnx.nightferry("services", "check"))
 
 
 # `up` and its like are asked in tests/unit/cli/test_installed.py, where a mistake touches no sandbox of this machine.

@@ -53,8 +53,8 @@ def test_a_model_without_an_app_is_released_from_nothing_but_its_file(desk: Stag
     if subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, check=False).returncode:
         # These files are no checkout: the app comes from a repository made of them.
         desk.make_repository()
-        own = f'repository: "{desk.repository}", ref: main, path: serving_app, tests: checks'
-        file.write_text(file.read_text().replace("repository: ., ref: HEAD, path: serving_app", own))
+        own = f'source: {{repository: "{desk.repository}", ref: main, path: serving_app, tests: checks}}\n'
+        file.write_text(file.read_text() + own)
     publish = ["models", "publish", SERVICE, str(model), "--metric", "auc=0.9", "--examples", str(examples)]
     for words in (
         ["services", "add", str(file)],

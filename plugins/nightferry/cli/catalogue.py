@@ -19,7 +19,10 @@ MODULES = {
         "ledger": "look after the record",
     },
     "nightferry.cli.init": {
-        "init": "write the file of a new service",
+        "init": "begin a service: its file, and with an app its repository",
+    },
+    "nightferry.cli.profile.login": {
+        "login": "keep the addresses of an installation, and show which ones count",
     },
     "nightferry.cli.apps.app": {
         "app": "look after an app: its contract, its lock, and how it runs on this machine",

@@ -25,6 +25,12 @@ def require_checkout() -> None:
             "This command is for a checkout of the project, where `make` installs what the sandbox needs; "
             "the installed package has not got it.",
         )
+    if chosen := settings_of.load().profile:
+        raise Permanent(
+            Reason.REQUEST_INVALID,
+            f"This command is for this checkout's sandbox, and NIGHTFERRY_PROFILE={chosen} names an installation; "
+            "leave it out.",
+        )
 
 
 def spec_of(settings: Settings, service: str) -> ServiceSpec:

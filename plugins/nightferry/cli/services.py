@@ -1,4 +1,4 @@
-"""`nightferry services check`: are the service files sound?"""
+"""`nightferry services add` and `check`: bring a service file to where they are, and look whether all are sound."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from nightferry.cli.arguments import Subparsers, command, group
 from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, table
+from nightferry.clients import connect
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.services.kept_connections import kept_connections_note
 from nightferry.steps.services.load_services import load_services
 from nightferry.steps.services.new_service import add_service
+from nightferry.steps.services.reach_source import reach_source
 
 CHECK_EXAMPLES = """\
   nightferry services check          exit code 0: every service file is sound
@@ -25,6 +27,7 @@ CHECK_EXAMPLES = """\
 
 ADD_EXAMPLES = """\
   nightferry init churn && nightferry services add churn.yaml
+  nightferry services add churn.yaml --no-check     its source is not looked at
 """
 
 
@@ -33,14 +36,21 @@ def add_parsers(subparsers: Subparsers) -> None:
     commands = group(subparsers, "services", HELP["services"])
     adding = command(commands, "add", add, "bring a service file to this machine's Airflow", ADD_EXAMPLES)
     adding.add_argument("file", metavar="FILE", type=Path, help="the service file; nightferry init writes one")
+    adding.add_argument("--no-check", action="store_true", help="do not look whether Airflow can reach its source")
     command(commands, "check", check, "check every service file and list the services", CHECK_EXAMPLES)
     left_over.add_parsers(commands)
 
 
 def add(arguments: argparse.Namespace) -> int:
-    """Copy the file to where the services are, if it is sound beside the others."""
+    """Copy the file to where the services are, if it is sound beside the others and its source can be reached."""
     settings = settings_of.load()
-    added = add_service(arguments.file, settings.services_folders, settings.expandable)
+
+    def look(spec: ServiceSpec) -> None:
+        reach_source(spec, settings.airflow_url, lambda source: connect.source(settings, source))
+
+    added = add_service(
+        arguments.file, settings.services_folders, settings.expandable, None if arguments.no_check else look
+    )
     service = added.path.stem
     if arguments.json:
         show_json({"service": service, "file": str(added.path), "changed": added.before != "same"})

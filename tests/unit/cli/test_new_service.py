@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+import yaml
 from nightferry.cli import main
 from nightferry.steps.services.load_services import load_services
 from nightferry.steps.services.new_service import add_service
@@ -177,3 +178,10 @@ def test_two_who_add_at_once_both_end_well_and_one_file_is_whole(desk: Path) -> 
         list(pool.map(add, range(8)))
     assert added(desk)["churn"] in ("crm", "sales")
     assert [path.name for path in (desk.parent / "own").iterdir()] == ["churn.yaml"]
+
+
+def test_the_stock_service_is_left_out_of_the_file(desk: Path) -> None:
+    main(["init", "churn"])
+    lines = (desk / "churn.yaml").read_text().splitlines()
+    assert "# source left out: the stock service, which serves any model in ONNX" in lines
+    assert "source" not in yaml.safe_load("\n".join(lines))

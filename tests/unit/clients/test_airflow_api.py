@@ -220,3 +220,33 @@ def test_connecting_reads_the_password_and_touches_no_network(tmp_path: Path):
 
     file.write_text("secret\n", encoding="utf-8")
     assert AirflowApi.connect(settings).address == "http://127.0.0.1:1"
+
+
+def test_a_token_of_a_file_is_used_instead_of_a_password_and_read_anew_when_it_ran_out(server, tmp_path: Path):
+    file = tmp_path / "token"
+    file.write_text("token-0\n")
+    given = {"NIGHTFERRY_AIRFLOW_URL": server.url, "NIGHTFERRY_AIRFLOW_TOKEN_FILE": str(file)}
+    airflow = AirflowApi.connect(Settings(root=tmp_path, home=tmp_path, environment=given))
+    server.refuse_login = True
+    server.answers["GET", "/api/v2/dags/d/dagRuns/r"] = (200, {"state": "running"})
+    assert airflow.run("d", "r") == Run("r", "running")
+    server.expire()
+    with pytest.raises(Permanent) as refused:
+        airflow.run("d", "r")
+    assert refused.value.reason == Reason.AIRFLOW_DENIED
+    assert str(file) in refused.value.sentence
+    assert "token-0" not in refused.value.sentence
+
+    file.write_text("token-1\n")
+    assert airflow.run("d", "r") == Run("r", "running")
+
+
+@pytest.mark.parametrize("content", [b"", b"two words", b"a\nb", "tökén".encode(), b"\xff"])
+def test_a_file_that_holds_no_token_is_refused_and_not_repeated(server, tmp_path: Path, content: bytes):
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    with pytest.raises(Permanent) as refused:
+        AirflowApi(server.url, "", "", file).paused("d")
+    assert refused.value.reason == Reason.AIRFLOW_DENIED
+    assert str(file) in refused.value.sentence
+    assert "two words" not in refused.value.sentence

@@ -87,12 +87,15 @@ class Airflow(Protocol):
 
 
 class AirflowApi:
-    """Airflow over HTTP, with a token got for a user and a password."""
+    """Airflow over HTTP, with a token got for a user and a password, or one that a file holds."""
 
-    def __init__(self, address: str, user: str, password: str) -> None:
+    def __init__(self, address: str, user: str, password: str, token_file: Path | None = None) -> None:
+        """Args: token_file: holds a token, which is used instead of user and password; read anew once it is refused."""
         self._address = address.rstrip("/")
         self._user = user
         self._password = password
+        self._token_file = token_file
+        self._who = f"the token in {token_file}" if token_file else f"the user {user}"
         self._session: requests.Session | None = None
 
     @classmethod
@@ -100,16 +103,13 @@ class AirflowApi:
         """Airflow as the settings name it; touches no network.
 
         Raises:
-            Permanent: (setting_missing, airflow_denied: the password file cannot be read)
+            Permanent: (setting_missing, airflow_denied: the file with token or password cannot be read)
         """
-        address, user = settings.require("AIRFLOW_URL"), settings.require("AIRFLOW_USER")
-        file = Path(settings.require("AIRFLOW_PASSWORD_FILE"))
-        try:
-            password = file.read_text(encoding="utf-8").strip()
-        except OSError as fault:
-            sentence = f"The file with Airflow's password cannot be read: {file}: {fault.strerror}."
-            raise Permanent(Reason.AIRFLOW_DENIED, sentence) from fault
-        return cls(address, user, password)
+        address = settings.require("AIRFLOW_URL")
+        if settings.airflow_token_file:
+            return cls(address, "", "", settings.airflow_token_file)
+        user, file = settings.require("AIRFLOW_USER"), Path(settings.require("AIRFLOW_PASSWORD_FILE"))
+        return cls(address, user, _secret(file, "password"))
 
     @property
     def address(self) -> str:
@@ -166,7 +166,9 @@ class AirflowApi:
             self._session = None
             answer = self._send(method, path, body)
         if answer.status_code in (401, 403):
-            what = f"the user {self._user} may not {method} {path}"
+            what = f"{self._who} may not {method} {path}"
+            if self._token_file and answer.status_code == 401:
+                what = f"{self._who} has run out, or is none; put a new one there"
             raise Permanent(Reason.AIRFLOW_DENIED, f"Airflow at {self._address} refuses: {what}.")
         if not answer.ok and answer.status_code not in accept:
             raise self._unavailable(f"it answers {answer.status_code} to {method} {path}: {_detail(answer)}")
@@ -187,6 +189,9 @@ class AirflowApi:
         session = requests.Session()
         # Airflow is named by a setting; a proxy of the environment has no part in it.
         session.trust_env = False
+        if self._token_file:
+            session.headers["Authorization"] = f"Bearer {_secret(self._token_file, 'token')}"
+            return session
         account = {"username": self._user, "password": self._password}
         answer = session.post(f"{self._address}/auth/token", json=account, timeout=TIMEOUT)
         if answer.status_code in (400, 401, 403, 422):
@@ -203,6 +208,18 @@ class AirflowApi:
     def _unavailable(self, what: str) -> Temporary:
         sentence = f"Airflow at {self._address} cannot be used: {what}; `nightferry status` shows the sandbox's."
         return Temporary(Reason.AIRFLOW_UNAVAILABLE, sentence)
+
+
+def _secret(file: Path, what: str) -> str:
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        why = getattr(fault, "strerror", None) or "it is not UTF-8 text"
+        sentence = f"The file with Airflow's {what} cannot be read: {file}: {why}."
+        raise Permanent(Reason.AIRFLOW_DENIED, sentence) from fault
+    if what == "token" and (not secret.isascii() or not secret.isprintable() or " " in secret or not secret):
+        raise Permanent(Reason.AIRFLOW_DENIED, f"{file} should hold one token of Airflow's, and nothing else.")
+    return secret
 
 
 def _pool(name: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from nightferry.clients.git.words import cause
@@ -54,8 +55,9 @@ class Git:
 
     def write(self, *arguments: str) -> str:
         """As `run`, for a command that locks files: when this process is killed, git dies too and leaves the folder to
-        the next one. Raises as `run`."""
-        return self._run(["setpriv", "--pdeathsig", "KILL", *self.words(*arguments)], arguments[0])
+        the next one, where the system can do that (Linux). Raises as `run`."""
+        dying_too = ["setpriv", "--pdeathsig", "KILL"] if sys.platform == "linux" else []
+        return self._run([*dying_too, *self.words(*arguments)], arguments[0])
 
     def quietly(self, *arguments: str) -> str | None:
         """What git prints, None when it fails."""
