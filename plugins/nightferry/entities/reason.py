@@ -17,6 +17,7 @@ class Reason(StrEnum):
     NEW_SOURCE = "new_source"
     NEW_MODEL_AND_SOURCE = "new_model_and_source"
     NEW_PLATFORM = "new_platform"
+    NEW_PACKAGES = "new_packages"
     FIRST_RELEASE = "first_release"
     FORCED = "forced"
     NEW_SETTINGS = "new_settings"
@@ -72,6 +73,11 @@ class Reason(StrEnum):
     SOURCE_REF_UNKNOWN = "source_ref_unknown"
     SOURCE_PATH_MISSING = "source_path_missing"
     SOURCE_INCOMPLETE = "source_incomplete"
+
+    # Apps
+    APP_CONTRACT_INVALID = "app_contract_invalid"
+    APP_REQUIREMENTS_WRONG = "app_requirements_wrong"
+    LOCK_MISSING = "lock_missing"
 
     # Image
     IMAGE_BUILD_FAILED = "image_build_failed"

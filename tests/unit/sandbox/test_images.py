@@ -25,7 +25,7 @@ from nightferry.sandbox.machine import packages
 from nightferry.sandbox.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[3]
-READER = ("__init__", "image", "manifest", "members", "reader", "signature")
+READER = ("__init__", "common", "files", "image", "manifest", "members", "onnx", "reader", "signature")
 BUILDCTL = """#!/bin/sh
 printf '%s\\n' "$@" "--end" >> {folder}/calls
 {first}
