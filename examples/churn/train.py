@@ -51,7 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, out / "model.joblib")
     (out / "metrics.json").write_text(json.dumps({"auc": auc}) + "\n", encoding="utf-8")
-    lines = [json.dumps(exchange) + "\n" for exchange in exchanges(model, unseen[:EXAMPLES])]
+    partly = [row for row in unseen if None in row.values()]
+    chosen = [*unseen[: EXAMPLES // 2], *partly[: EXAMPLES // 2]]
+    lines = [json.dumps(exchange) + "\n" for exchange in exchanges(model, chosen)]
     (out / "examples.jsonl").write_text("".join(lines), encoding="utf-8")
     print(f"churn: auc {auc:.4f} on {len(unseen)} customers")
     print(f"written to {out}")
