@@ -73,6 +73,10 @@ class Reason(StrEnum):
     SOURCE_PATH_MISSING = "source_path_missing"
     SOURCE_INCOMPLETE = "source_incomplete"
 
+    # App
+    APP_REQUIREMENTS_WRONG = "app_requirements_wrong"
+    LOCK_MISSING = "lock_missing"
+
     # Image
     IMAGE_BUILD_FAILED = "image_build_failed"
     IMAGE_TESTS_FAILED = "image_tests_failed"
