@@ -108,7 +108,9 @@ def release_dag(spec: ServiceSpec) -> DAG:
         params=PARAMETERS,
         tags=["nightferry", "release", spec.service],
     ) as dag:
-        decide = DecideOperator(task_id="decide", spec=spec)
+        # What an app asks for may have to be resolved, and its packages built, before it can be decided on.
+        resolving = {} if spec.is_stock else {"pool": BUILDER_POOL, "execution_timeout": dt.timedelta(minutes=60)}
+        decide = DecideOperator(task_id="decide", spec=spec, **resolving)
         tests, *image, publish = (_image_task(name, spec) for name in steps.IMAGE_STEPS)
         rollouts = [task for environment in spec.environments for task in _environment(spec, environment)]
         back = [_go_back(spec, environment) for environment in spec.environments[:-1]]

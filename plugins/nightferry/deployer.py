@@ -26,6 +26,7 @@ from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster
+from nightferry.entities.app.contract import AppContract
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
@@ -35,8 +36,8 @@ from nightferry.manifests import names
 from nightferry.manifests.service import candidate_name
 from nightferry.masking import mask
 from nightferry.settings import Settings
-from nightferry.steps.judging.probe_service import probe_service
-from nightferry.steps.judging.reach_release import REACH_SECONDS, Probe, ask_version
+from nightferry.steps.judging.probe_release import probe_of
+from nightferry.steps.judging.reach_release import REACH_SECONDS, AskVersion, Probe, ask_app, ask_version
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", required=True, type=Path, help="folder with model.json and golden examples")
     command.add_argument("--address", default="http://127.0.0.1:8080")
     command.add_argument("--ready-seconds", type=float, default=60.0)
+    command.add_argument("--app", default="", help="the contract of an app that is not the stock service, as JSON")
     command.add_argument("--passport", default="{}", help="NIGHTFERRY_… variables of the container, as JSON")
     return parser
 
@@ -154,7 +156,7 @@ class _Doors:
             cluster=self.cluster,
             address=partial(_address, self.cluster, self._service, self._reach),
             probe=probe,
-            ask=ask_version,
+            ask=_asker(plan),
             ledger=self.ledger,
             orders=self.orders,
             clock=self.clock,
@@ -178,7 +180,7 @@ def _roll_out(given: argparse.Namespace) -> int:
             cluster=doors.cluster,
             candidate=doors.candidate,
             prepare=prepare,
-            ask=ask_version,
+            ask=_asker(plan),
             ledger=doors.ledger,
             orders=doors.orders,
             clock=doors.clock,
@@ -242,7 +244,8 @@ def _retire_one(service: str, given: argparse.Namespace) -> None:
 def _probe(given: argparse.Namespace) -> int:
     manifest, _ = read_manifest(given.model)
     passport = json.loads(given.passport)
-    report = probe_service(given.address, manifest, given.model, passport, SystemClock(), given.ready_seconds)
+    app = AppContract.model_validate_json(given.app) if given.app else None
+    report = probe_of(app, manifest, given.model, passport, SystemClock(), given.ready_seconds)(given.address)
     print(json.dumps(report.to_json()))
     return report.exit_code
 
@@ -251,8 +254,11 @@ def _prober(settings: Settings, plan: RolloutPlan, folder: Path, clock: Clock) -
     """Fetch the golden examples into `folder`; what asks them."""
     models = connect.models(settings, ModelSource(repository=plan.model_repository))
     manifest = fetch_golden(plan.model, models, folder)
-    passport = names.passport(plan)
-    return lambda address: probe_service(address, manifest, folder, passport, clock, REACH_SECONDS)
+    return probe_of(plan.app, manifest, folder, names.passport(plan), clock, REACH_SECONDS)
+
+
+def _asker(plan: RolloutPlan) -> AskVersion:
+    return ask_app(plan.app) if plan.app else ask_version
 
 
 def _address(cluster: Cluster, service: str, reach: str) -> str:

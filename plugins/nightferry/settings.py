@@ -109,7 +109,12 @@ class Settings(BaseSettings):
     docker_host: str = Field(
         "unix:///var/run/docker.sock", description="The Docker engine; by default where Docker listens when installed."
     )
-    base_image: str | None = Field(None, description="The base image of every release, by digest.")
+    base_image: str | None = Field(
+        None, description="The base image of every release, by digest; an app's `debian-12` is this one too."
+    )
+    base_image_debian_13: str | None = Field(
+        None, description="The base image of apps whose contract says `base: debian-13`, by digest."
+    )
 
     kubeconfig: Path | None = Field(
         None, description="The kubeconfig of nightferry_cluster; without one, a pod's own service account."

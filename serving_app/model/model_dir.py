@@ -11,6 +11,7 @@ from typing import Any
 from serving_app.errors import StartError
 from serving_app.model_format import (
     DATATYPES,
+    FILES,
     MANIFEST,
     ImageSpec,
     ManifestFault,
@@ -63,6 +64,11 @@ def read(path: Path) -> ModelDir:
         raise StartError(_no_model(path, error)) from error
     try:
         manifest = parse_manifest(content)
+        if manifest.format == FILES:
+            raise ManifestFault(
+                f"the model is of the format {FILES}, which only an app of its own opens; this service serves onnx: "
+                "export it to ONNX, or start its own app"
+            )
         _check_files(path, manifest)
     except ManifestFault as fault:
         raise StartError(f"{place}: {fault}") from fault

@@ -6,9 +6,12 @@ then always the one that this app was tested with. ADR 9 says more.
 
 from __future__ import annotations
 
+from serving_app.model_format.files import FILES_FILE, LONGEST
 from serving_app.model_format.manifest import (
     DATATYPES,
+    FILES,
     MANIFEST,
+    WHOLE,
     ImageSpec,
     ModelFile,
     ModelManifest,
@@ -21,8 +24,12 @@ from serving_app.model_format.signature import ONNX_TYPES, element, shapes_agree
 
 __all__ = [
     "DATATYPES",
+    "FILES",
+    "FILES_FILE",
+    "LONGEST",
     "MANIFEST",
     "ONNX_TYPES",
+    "WHOLE",
     "ImageSpec",
     "LabelsFault",
     "ManifestFault",

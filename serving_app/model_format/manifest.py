@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MANIFEST = "model.json"
+ONNX, FILES = "onnx", "files"
+"""The formats: a model that the stock service opens; one that only an app of its own opens."""
+WHOLE = "."
+"""As `model` of the format files: everything in the version's folder."""
 DATATYPES = {
     "BOOL": "bool",
     "UINT8": "uint8",
@@ -120,7 +124,7 @@ class ModelManifest:
     """The training code's commit, when known."""
     files: tuple[ModelFile, ...]
     model: str
-    """The file that holds the model."""
+    """The file that holds the model; of the format files, the file or folder, or WHOLE."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     labels: tuple[str, ...] = ()
@@ -132,6 +136,8 @@ class ModelManifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     golden: tuple[Mapping[str, Any], ...] = ()
     """Requests with known answers."""
+    format: str = ONNX
+    """ONNX or FILES."""
 
     @property
     def scored(self) -> Tensor:
@@ -145,5 +151,7 @@ class ModelManifest:
 
     @property
     def golden_files(self) -> frozenset[str]:
-        """The files that golden examples name."""
+        """The files that golden examples name; those of the format files name none."""
+        if self.format == FILES:
+            return frozenset()
         return frozenset(str(example["image"]) for example in self.golden if "image" in example)

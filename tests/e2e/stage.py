@@ -244,7 +244,7 @@ class Stage:
         shutil.rmtree(work / "models" / self.service, ignore_errors=True)
         for log in (work / "logs").glob(f"{self.service}-*"):
             log.unlink()
-        if self.service_file.exists():
+        if self.service_file.exists() and self.spec.source:
             mirror = work / "sources" / hashlib.sha256(self.spec.source.repository.encode()).hexdigest()[:16]
             shutil.rmtree(mirror.with_suffix(".git"), ignore_errors=True)
             mirror.with_suffix(".git.lock").unlink(missing_ok=True)

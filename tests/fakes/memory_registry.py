@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
@@ -14,6 +16,8 @@ class MemoryRegistry:
         self.tags: dict[tuple[str, str], str] = {}
         self.images: dict[ImageRef, dict[str, str]] = {}
         """Every image with its labels."""
+        self.configs: dict[str, dict[str, Any]] = {}
+        """By digest, what an image's configuration says beside its labels."""
         self.fault: NightferryError | None = None
 
     def push(self, image: ImageRef, tags: tuple[str, ...], labels: dict[str, str] | None = None) -> None:
@@ -32,16 +36,16 @@ class MemoryRegistry:
         return None if digest is None else ImageRef(repository, digest)
 
     def copy(self, image: ImageRef, repository: str, tags: tuple[str, ...]) -> ImageRef:
-        labels = self.labels(image)
+        labels = self.config(image)["Labels"]
         copied = ImageRef(repository, image.digest)
         self.push(copied, tags, labels)
         return copied
 
-    def labels(self, image: ImageRef) -> dict[str, str]:
+    def config(self, image: ImageRef) -> dict[str, Any]:
         self._check()
         if image not in self.images:
             raise Permanent(Reason.IMAGE_UNKNOWN, f"There is no {image}.")
-        return self.images[image]
+        return {"Labels": self.images[image], **self.configs.get(image.digest, {})}
 
     def _check(self) -> None:
         if self.fault:

@@ -16,7 +16,7 @@ class MemoryRunner:
     """Containers of a registry's images.
 
     An image's label `behaviour` says what its containers do: `ready` (when it is missing), `never ready`,
-    `exit <code>`, or `not runnable`. Set `fault` to make every call fail with it.
+    `exit <code>`, `deaf` (SIGTERM does not end it), or `not runnable`. Set `fault` to make every call fail with it.
     """
 
     def __init__(self, registry: MemoryRegistry) -> None:
@@ -30,10 +30,17 @@ class MemoryRunner:
         """What each container runs."""
 
     def start(
-        self, image: ImageRef, name: str, environment: Mapping[str, str], memory: int, ready: tuple[str, ...]
+        self,
+        image: ImageRef,
+        name: str,
+        environment: Mapping[str, str],
+        memory: int,
+        ready: tuple[str, ...] = (),
+        scratch: int = 0,
+        ports: Mapping[int, int] | None = None,
     ) -> None:
         self._check()
-        behaviour = self._registry.labels(image).get("behaviour", "ready")
+        behaviour = self._registry.config(image)["Labels"].get("behaviour", "ready")
         if name in self.containers:
             raise Temporary(Reason.DOCKER_UNAVAILABLE, f"The name {name} is taken.")
         self.containers[name] = behaviour
@@ -51,6 +58,11 @@ class MemoryRunner:
         ended = behaviour.startswith("exit ")
         code = int(behaviour.removeprefix("exit ")) if ended else 0
         return ContainerState(running=not ended, healthy=behaviour == "ready", exit_code=code)
+
+    def stop(self, name: str) -> None:
+        self._check()
+        if name in self.containers and self.containers[name] != "deaf":
+            self.containers[name] = "exit 143"
 
     def logs(self, name: str, lines: int) -> str:
         self._check()

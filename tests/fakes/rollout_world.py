@@ -42,7 +42,7 @@ def plan(release: str = "digits-2026-11-21.1", order: int = 0, **environment: An
         model_repository="azure-blob://models/digits",
         source="c" * 40,
         actor="schedule",
-        stock=True,
+        app=None,
         environment=Environment.model_validate(given),
     )
 

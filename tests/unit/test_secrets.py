@@ -89,7 +89,7 @@ def git_says(scene: Scene, words: str) -> str:
 def registry_says(scene: Scene, status: int, words: str) -> str:
     with http_registry.running() as served:
         served.broken, served.says = status, words
-        return said_by(lambda: OciRegistry().labels(image(served.host)))
+        return said_by(lambda: OciRegistry().config(image(served.host)))
 
 
 def image(host: str) -> ImageRef:

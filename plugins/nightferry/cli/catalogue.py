@@ -21,6 +21,9 @@ MODULES = {
     "nightferry.cli.init": {
         "init": "write the file of a new service",
     },
+    "nightferry.cli.apps.app": {
+        "app": "look after an app: its contract, its lock, and how it runs on this machine",
+    },
     "nightferry.cli.models": {
         "models": "publish and list model versions",
     },

@@ -11,6 +11,8 @@ from nightferry.clients.clock import SystemClock
 from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.clients.patient_cluster import PatientCluster
+from nightferry.clients.source_repository import SourceRepository
+from nightferry.clients.stock_source import StockSource
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import CLUSTER, ModelSource, Source
 from nightferry.errors import Permanent
@@ -72,8 +74,10 @@ def ledger_store(settings: Settings) -> AzureLedger:
     return AzureLedger(storage(settings), settings.ledger)
 
 
-def source(settings: Settings, source: Source) -> GitSource:
-    """The repository of a service's code."""
+def source(settings: Settings, source: Source | None) -> SourceRepository:
+    """The repository of a service's code; none: the stock service that is installed with these settings."""
+    if source is None:
+        return StockSource(settings.root)
     return GitSource(source.repository, settings.work, settings.root, settings.git_seconds)
 
 

@@ -25,16 +25,28 @@ class ContainerRunner(Protocol):
     """Runs containers as production does: read-only root, the image's own user and entrypoint, no capabilities."""
 
     def start(
-        self, image: ImageRef, name: str, environment: Mapping[str, str], memory: int, ready: tuple[str, ...]
+        self,
+        image: ImageRef,
+        name: str,
+        environment: Mapping[str, str],
+        memory: int,
+        ready: tuple[str, ...] = (),
+        scratch: int = 0,
+        ports: Mapping[int, int] | None = None,
     ) -> None:
-        """Start a container without a network; the image is fetched first when the engine does not have it.
+        """Start a container, without a network unless it has ports.
+
+        The image is fetched first when the engine does not have it.
 
         Args:
             image: what to run.
             name: the container's name; must be free.
             environment: variables beside the image's own.
             memory: bytes it may use; no swap.
-            ready: a command run inside again and again until it succeeds; `state` then says healthy.
+            ready: a command run inside again and again until it succeeds; `state` then says healthy. None: it never
+                does.
+            scratch: bytes that it may write to /tmp; 0: it has none.
+            ports: by this machine's port of loopback, the container's.
 
         Raises:
             Permanent: (image_unknown, image_start_failed: the engine cannot run it, registry_denied, disk_full,
@@ -45,6 +57,13 @@ class ContainerRunner(Protocol):
 
     def state(self, name: str) -> ContainerState | None:
         """The container's state; None when there is none of that name. Raises as `start`."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """Send a container SIGTERM, as Kubernetes does; one that has ended, or is not there, is left.
+
+        Raises as `start`.
+        """
         ...
 
     def logs(self, name: str, lines: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from nightferry.entities.image_ref import ImageRef
 
@@ -25,6 +25,9 @@ class ImageRegistry(Protocol):
         """
         ...
 
-    def labels(self, image: ImageRef) -> dict[str, str]:
-        """The OCI labels of an image. Raises as `copy`."""
+    def config(self, image: ImageRef) -> dict[str, Any]:
+        """How a container of the image is run (OCI image configuration, `config`): User, Entrypoint, Cmd, Labels.
+
+        Raises as `copy`.
+        """
         ...

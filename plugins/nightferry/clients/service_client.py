@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import requests
 
 TIMEOUT = (3.0, 30.0)
 """Seconds to connect, and to wait for an answer."""
+MOST_BYTES = 64 * 1024 * 1024
+MOST_SECONDS = 60.0
+"""Of one answer: an app may send one that never ends."""
+PIECE = 64 * 1024
 
 
 class Unanswered(Exception):
@@ -28,7 +37,7 @@ class Answer:
         """The body as JSON; None when it is none."""
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def said(self) -> str:
@@ -48,25 +57,52 @@ class ServiceClient:
 
     def get(self, path: str) -> Answer:
         """GET a path. Raises Unanswered."""
-        return self._request("GET", path, None, None)
+        return self._request("GET", path, None, {})
 
     def post(self, path: str, document: object, content_type: str = "application/json") -> Answer:
         """POST a value as JSON. Raises Unanswered."""
-        return self._request("POST", path, json.dumps(document).encode(), content_type)
+        return self._request("POST", path, json.dumps(document).encode(), {"Content-Type": content_type})
 
-    def _request(self, method: str, path: str, body: bytes | None, content_type: str | None) -> Answer:
+    def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """Ask anything. A redirect is the answer, and is not followed. Raises Unanswered."""
+        return self._request(method.upper(), path, body, headers)
+
+    def connect(self) -> None:
+        """Open a connection, and close it. Raises Unanswered."""
+        place = urlsplit(self.address)
+        try:
+            socket.create_connection((place.hostname or "", place.port or 80), TIMEOUT[0]).close()
+        except TimeoutError as error:
+            raise Unanswered("no answer in time") from error
+        except OSError as error:
+            raise Unanswered("the connection was refused or broken") from error
+
+    def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         import requests
 
         if self._opened is None:
             self._opened = requests.Session()
             self._opened.trust_env = False
-        headers = {"Content-Type": content_type} if content_type else {}
+            self._opened.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no request knows another
+        url = self.address + path
         try:
-            answer = self._opened.request(
-                method, self.address + path, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
-            )
-            return Answer(answer.status_code, answer.content.decode("utf-8", "replace"))
+            with self._opened.request(
+                method, url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+            ) as answer:
+                return Answer(answer.status_code, _content(answer).decode("utf-8", "replace"))
         except requests.Timeout as error:
             raise Unanswered("no answer in time") from error
         except requests.RequestException as error:
             raise Unanswered("the connection was refused or broken") from error
+
+
+def _content(answer: requests.Response) -> bytes:
+    content = bytearray()
+    end = time.monotonic() + MOST_SECONDS
+    for piece in answer.iter_content(PIECE):
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise Unanswered(f"the answer is longer than {MOST_BYTES // 1024**2} MiB")
+        if time.monotonic() > end:
+            raise Unanswered(f"the answer did not end within {MOST_SECONDS:g} s")
+    return bytes(content)

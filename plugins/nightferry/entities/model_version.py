@@ -14,8 +14,12 @@ from pydantic import StringConstraints
 from nightferry.entities.frozen import Recorded
 from serving_app.model_format import (
     DATATYPES,
+    FILES,
+    FILES_FILE,
+    LONGEST,
     MANIFEST,
     ONNX_TYPES,
+    WHOLE,
     ImageSpec,
     LabelsFault,
     ManifestFault,
@@ -30,8 +34,12 @@ from serving_app.model_format import (
 
 __all__ = [
     "DATATYPES",
+    "FILES",
+    "FILES_FILE",
+    "LONGEST",
     "MANIFEST",
     "ONNX_TYPES",
+    "WHOLE",
     "ImageSpec",
     "LabelsFault",
     "ManifestFault",

@@ -63,6 +63,8 @@ class PodState:
     """Why no node takes the pod."""
     container: str
     """The container's name."""
+    port: int
+    """Where it takes requests."""
     requests: str
     """What the whole pod asks of a node: `cpu 100m, memory 256Mi`."""
     evicted: str
@@ -100,6 +102,7 @@ class PodState:
             container_ready=bool(container.get("ready")),
             unschedulable=_line(scheduled.get("message")) if scheduled.get("reason") == "Unschedulable" else "",
             container=name,
+            port=_port(ours),
             requests=_requests(containers),
             evicted=_line(f"{status.get('reason') or ''} {status.get('message') or ''}") if phase == "Failed" else "",
             beside=tuple(_beside(status, name)),
@@ -134,6 +137,11 @@ class PodState:
     def begun(self) -> bool:
         """Whether the container was started once: before that nothing says that the release is wrong."""
         return bool(self.running or self.ended or self.waiting not in _NOT_BEGUN)
+
+
+def _port(container: Mapping[str, Any]) -> int:
+    found = _named(container.get("ports") or [], "http") or {}
+    return int(found.get("containerPort", 8080))
 
 
 def _named(found: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     NEW_SOURCE = "new_source"
     NEW_MODEL_AND_SOURCE = "new_model_and_source"
     NEW_PLATFORM = "new_platform"
+    NEW_PACKAGES = "new_packages"
     FIRST_RELEASE = "first_release"
     FORCED = "forced"
     NEW_SETTINGS = "new_settings"
@@ -73,7 +74,8 @@ class Reason(StrEnum):
     SOURCE_PATH_MISSING = "source_path_missing"
     SOURCE_INCOMPLETE = "source_incomplete"
 
-    # App
+    # Apps
+    APP_CONTRACT_INVALID = "app_contract_invalid"
     APP_REQUIREMENTS_WRONG = "app_requirements_wrong"
     LOCK_MISSING = "lock_missing"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightferry.entities.app.contract import AppContract
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.service_spec import Environment
@@ -22,6 +23,7 @@ class RolloutPlan(Frozen):
     source: str
     """The commit."""
     actor: str
-    stock: bool
-    """Whether the app is the stock service, which answers probes and scrapers on a port of their own."""
+    app: AppContract | None
+    """How the app is started and asked; None: it is the stock service, which answers probes and scrapers on a port of
+    their own."""
     environment: Environment

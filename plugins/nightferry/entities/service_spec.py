@@ -29,6 +29,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 STOCK = "serving_app"
 """The stock service's folder."""
+STOCK_TESTS = "tests/serving_app"
+"""That of its unit tests."""
 CLUSTER = "nightferry_cluster"
 """The Airflow connection of the cluster where a service file names none."""
 
@@ -49,10 +51,18 @@ class Source(Frozen):
     """`.` for the project's own repository, or an address that git understands."""
     ref: str = "main"
     """A branch, a tag or a commit."""
-    path: str = "serving_app"
-    """The folder of the app in the repository; it becomes /app/<last part> in the image."""
-    tests: str | None = "tests/serving_app"
-    """The folder of the app's unit tests, run in the image's test stage; null for none."""
+    path: str = STOCK
+    """The folder of the app in the repository; its nightferry.yaml says how it is made and started."""
+    tests: str | None = None
+    """The folder of the app's unit tests, run in the image's test stage; none: there are none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tests_of_the_stock_service(cls, value: object) -> object:
+        """Where a copy of the stock service has its tests is known."""
+        if isinstance(value, dict) and "tests" not in value and value.get("path", STOCK) == STOCK:
+            return {**value, "tests": STOCK_TESTS}
+        return value
 
     @property
     def is_stock(self) -> bool:
@@ -157,7 +167,7 @@ class Environment(Frozen):
     source_ranges: tuple[str, ...] = Field(default=(), max_length=100)
     """Networks in CIDR notation that the load balancer lets in; none named: everybody."""
     settings: dict[str, str] = Field(default_factory=dict)
-    """Variables of the release's containers: the stock service's own, `SERVING_…`, and no secrets."""
+    """Variables of the release's containers, and no secrets; of the stock service its own, `SERVING_…`."""
     secrets: tuple[str, ...] = Field(default=(), max_length=100)
     """Secrets of the namespace whose keys are variables of the release's containers."""
     egress: tuple[Egress, ...] = Field(default=(), max_length=100)
@@ -184,7 +194,8 @@ class ServiceSpec(Frozen):
     description: str = ""
     schedule: Schedule | None = None
     """None: released on request only."""
-    source: Source = Source()
+    source: Source | None = None
+    """None: the stock service, as this installation has it."""
     model: ModelSource
     image: ImageTarget
     gates: dict[str, Gate] = Field(default_factory=dict)
@@ -217,6 +228,11 @@ class ServiceSpec(Frozen):
             if environment.name == name:
                 return environment
         raise KeyError(name)
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether the service is the stock service: the installation's, or a copy of it in a repository."""
+        return self.source is None or self.source.is_stock
 
     @property
     def timezone(self) -> ZoneInfo:

@@ -9,6 +9,7 @@ from airflow.sdk import BaseHook
 
 from nightferry import settings
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.lock_store import LockStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.entities.service_spec import ModelSource
 from nightferry.hooks.connections import connection
@@ -50,6 +51,12 @@ class StorageHook(BaseHook):
         from nightferry.clients.azure.models import AzureModels
 
         return AzureModels(self.service_client, source.container, source.prefix)
+
+    def locks(self, source: ModelSource) -> LockStore:
+        """The locks of one service's app. Raises as `service_client`."""
+        from nightferry.clients.azure.locks import AzureLocks
+
+        return AzureLocks(self.service_client, source.container, source.prefix)
 
     def ledger_store(self) -> LedgerStore:
         """Where the ledger is kept. Raises as `service_client`."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from nightferry.entities.app.variables import HOME, variables
 from nightferry.entities.pod_state import CONTAINER
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_file.pod_needs import OS, Placement
+from nightferry.entities.service_file.quantity import memory
 from nightferry.entities.service_spec import Environment
 from nightferry.manifests import names
 
 USER = 65532
+SCRATCH = "scratch"
 DRAIN_SECONDS = 5
 """A pod that ends goes on answering this long, until every node knows not to send it more."""
 
@@ -64,8 +67,8 @@ def _pod(plan: RolloutPlan) -> dict[str, Any]:
         "terminationGracePeriodSeconds": 30,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
+            # An image of its own Dockerfile names its user by number, which is not root.
+            **({} if plan.app and plan.app.dockerfile else {"runAsUser": USER, "runAsGroup": USER}),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "topologySpreadConstraints": [
@@ -78,6 +81,7 @@ def _pod(plan: RolloutPlan) -> dict[str, Any]:
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ],
         "containers": [_container(plan)],
+        **_scratch(plan),
         **_placement(plan.environment.placement),
     }
 
@@ -99,18 +103,21 @@ def _container(plan: RolloutPlan) -> dict[str, Any]:
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": name, "containerPort": port} for name, port in names.ports(plan).items()],
-        "env": [{"name": name, "value": value} for name, value in _variables(plan).items()],
+        "env": [
+            {"name": name, "value": value}
+            for name, value in (variables(plan.app, plan.environment) | names.passport(plan)).items()
+        ],
         **({"envFrom": [{"secretRef": {"name": name}} for name in secrets]} if secrets else {}),
         "resources": {
             "requests": {
                 "cpu": resources.cpu,
                 "memory": resources.memory,
-                "ephemeral-storage": resources.ephemeral_storage,
+                "ephemeral-storage": _storage(resources.ephemeral_storage, plan),
             },
             "limits": {
                 "cpu": resources.cpu_limit,
                 "memory": resources.memory_limit,
-                "ephemeral-storage": resources.ephemeral_storage_limit,
+                "ephemeral-storage": _storage(resources.ephemeral_storage_limit, plan),
             },
         },
         "securityContext": {
@@ -118,25 +125,47 @@ def _container(plan: RolloutPlan) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        # Who waits for a start that takes too long is the rollout, by `ready_seconds`. On a node whose processors are
-        # taken, ending what is slow makes it slower: every start takes more of them than any answer.
-        "startupProbe": _probe(plan, "/readyz", period=1, failures=max(START_SECONDS, plan.environment.ready_seconds)),
-        "readinessProbe": _probe(plan, "/readyz", period=2, failures=2),
-        "livenessProbe": _probe(plan, "/livez", period=10, failures=LIVE_FAILURES, timeout=10),
+        **_probes(plan),
+        **({"volumeMounts": [{"name": SCRATCH, "mountPath": HOME}]} if plan.app else {}),
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         # A crashed pod's status then holds its last words.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 
-def _variables(plan: RolloutPlan) -> dict[str, str]:
-    return dict(sorted(plan.environment.settings.items())) | names.passport(plan)
+def _probes(plan: RolloutPlan) -> dict[str, Any]:
+    # Who waits for a start that takes too long is the rollout, by `ready_seconds`. On a node whose processors are
+    # taken, ending what is slow makes it slower: every start takes more of them than any answer.
+    starting = max(START_SECONDS, plan.environment.ready_seconds)
+    if plan.app:
+        ready, live, port = plan.app.ready, plan.app.live, names.HTTP
+    else:
+        ready, live, port = "/readyz", "/livez", names.STATUS
+    probes = {
+        "startupProbe": _probe(ready, port, period=1, failures=starting),
+        "readinessProbe": _probe(ready, port, period=2, failures=2),
+    }
+    if live:
+        probes["livenessProbe"] = _probe(live, port, period=10, failures=LIVE_FAILURES, timeout=10)
+    return probes
 
 
-def _probe(plan: RolloutPlan, path: str, period: int, failures: int, timeout: int = 2) -> dict[str, Any]:
+def _probe(path: str | None, port: str, period: int, failures: int, timeout: int = 2) -> dict[str, Any]:
     return {
-        "httpGet": {"path": path, "port": names.STATUS if plan.stock else names.HTTP},
+        **({"httpGet": {"path": path, "port": port}} if path else {"tcpSocket": {"port": port}}),
         "periodSeconds": period,
         "timeoutSeconds": timeout,
         "failureThreshold": failures,
     }
+
+
+def _scratch(plan: RolloutPlan) -> dict[str, Any]:
+    """The one folder that an app may write to; the stock service needs none."""
+    if plan.app is None:
+        return {}
+    return {"volumes": [{"name": SCRATCH, "emptyDir": {"sizeLimit": plan.app.scratch}}]}
+
+
+def _storage(quantity: str, plan: RolloutPlan) -> str:
+    """What a pod's log may take, and beside it what an app may write."""
+    return str(memory(quantity) + memory(plan.app.scratch)) if plan.app else quantity

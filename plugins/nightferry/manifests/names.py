@@ -41,7 +41,7 @@ REPLICAS = "nightferry.dev/replicas"
 """On a Deployment that was scaled to zero: how many pods it had."""
 
 HTTP, PORT = "http", 8080
-"""The container's port, which users reach."""
+"""The stock service's port, which users reach; an app may have another, under the same name."""
 STATUS, STATUS_PORT = "status", 8081
 """The stock service's port for probes and scrapers, which no Service leads to; its image sets SERVING_STATUS_PORT."""
 SCRAPES = "nightferry.dev/scrapes"
@@ -81,12 +81,12 @@ def annotations_of(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 def ports(plan: RolloutPlan) -> dict[str, int]:
     """The container's ports by their names."""
-    return {HTTP: PORT} | ({STATUS: STATUS_PORT} if plan.stock else {})
+    return {HTTP: plan.app.port} if plan.app else {HTTP: PORT, STATUS: STATUS_PORT}
 
 
 def scraping(plan: RolloutPlan) -> dict[str, str]:
     """The annotations of pods that Prometheus' usual configuration for pods reads."""
-    if not plan.stock:
+    if plan.app:
         return {}
     return {
         "prometheus.io/scrape": "true",

@@ -13,9 +13,9 @@ Manifest = dict[str, Any]
 
 
 def network_policy(service: str) -> Manifest:
-    """Requests come in on the service's port, from anywhere; metrics are read from namespaces that carry the label for
-    it, and probes come from the node, which no policy keeps out. Nothing goes out, but for what `egress` opens to a
-    release: a service needs nobody to answer."""
+    """Requests come in from anywhere, on the port that each release's pods name for them; metrics are read from
+    namespaces that carry the label for it, and probes come from the node, which no policy keeps out. Nothing goes out,
+    but for what `egress` opens to a release: a service needs nobody to answer."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -24,9 +24,9 @@ def network_policy(service: str) -> Manifest:
             "podSelector": {"matchLabels": names.selector(service)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
-                {"ports": [{"port": names.PORT, "protocol": "TCP"}]},
+                {"ports": [{"port": names.HTTP, "protocol": "TCP"}]},
                 {
-                    "ports": [{"port": names.STATUS_PORT, "protocol": "TCP"}],
+                    "ports": [{"port": names.STATUS, "protocol": "TCP"}],
                     "from": [{"namespaceSelector": {"matchLabels": {names.SCRAPES: "true"}}}],
                 },
             ],

@@ -13,12 +13,15 @@ from nightferry.clients.clock import SystemClock
 from nightferry.clients.connect import source
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.hooks.buildkit import BUILDKIT, BuildKitHook
 from nightferry.hooks.cluster import open_cluster
+from nightferry.hooks.registry import REGISTRY, RegistryHook
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import actor, decision_key, is_scheduled, release_request
+from nightferry.steps.app.pin_app import AppPinner, bases_of
+from nightferry.steps.app.recipe import recipe_digest
 from nightferry.steps.deciding.decide import decide
-from nightferry.steps.image.build_image import recipe_digest
 from nightferry.steps.record.close_release import close_left_open
 from nightferry.steps.rollout.refuse_new_record import refuse_new_record
 from nightferry.steps.services.fill_settings import fill_settings
@@ -32,10 +35,20 @@ class DecideOperator(BaseOperator, SkipMixin):
 
     template_fields: Sequence[str] = ()
 
-    def __init__(self, *, spec: ServiceSpec, storage_conn_id: str = STORAGE, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        spec: ServiceSpec,
+        storage_conn_id: str = STORAGE,
+        buildkit_conn_id: str = BUILDKIT,
+        registry_conn_id: str = REGISTRY,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.spec = spec
         self.storage_conn_id = storage_conn_id
+        self.buildkit_conn_id = buildkit_conn_id
+        self.registry_conn_id = registry_conn_id
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Decide, and return the decision as JSON."""
@@ -68,6 +81,11 @@ class DecideOperator(BaseOperator, SkipMixin):
             base_image=now.require("BASE_IMAGE"),
             recipe=recipe_digest(now.root),
             clock=clock,
+            apps=None if self.spec.is_stock else self._apps(now, storage),
             asked=run.run_after,
             slot=run.logical_date if is_scheduled(run) else None,
         )
+
+    def _apps(self, now: settings.Settings, storage: StorageHook) -> AppPinner:
+        builder = BuildKitHook(self.buildkit_conn_id).builder(RegistryHook(self.registry_conn_id))
+        return AppPinner(now.root, now.work, bases_of(now), storage.locks(self.spec.model), builder)

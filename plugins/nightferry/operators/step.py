@@ -11,12 +11,14 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from nightferry import settings
+from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import DECISION, read_decision
+from nightferry.steps.image.request import Sources
 from nightferry.steps.model.fetch_model import fetch_model
 from nightferry.steps.record.record import record_step
 
@@ -70,6 +72,12 @@ class StepOperator(BaseOperator):
     @abstractmethod
     def step(self, decision: Decision) -> Outcome:
         """Do the work. Raises `nightferry.errors`."""
+
+
+def sources(now: settings.Settings, spec: ServiceSpec, storage_conn_id: str) -> Sources:
+    """Where the parts of a service's image come from."""
+    locks = StorageHook(storage_conn_id).locks(spec.model)
+    return Sources(connect.source(now, spec.source), locks, now.root, now.work)
 
 
 def present_model(folder: str, decision: Decision, spec: ServiceSpec, storage_conn_id: str) -> Path:

@@ -17,7 +17,7 @@ from nightferry.sandbox import choices, secrets_files, state
 from nightferry.sandbox.airflow import database, pools
 from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
-from nightferry.sandbox.build import base_image, binaries, cache, images, toolchain
+from nightferry.sandbox.build import base_image, binaries, cache, debian_13, images, toolchain
 from nightferry.sandbox.build.buildkit import Buildkit
 from nightferry.sandbox.graph import Step, run_all
 from nightferry.sandbox.kubernetes import cluster_objects, pki
@@ -63,6 +63,7 @@ class _Up:
         self.environment = base_environment(layout)
         self.programs: dict[str, Path] = {}
         self.pause_image = ""
+        self.no_debian_13: str | None = None
 
     def run(self) -> State:
         """Do every step."""
@@ -79,6 +80,7 @@ class _Up:
         secrets_files.write_connections(self.layout, self.state.settings)
         ownership.claim(self.layout, own_docker=self.choices.docker)
         self.had_images = "NIGHTFERRY_DEPLOYER_IMAGE" in kept.settings
+        self.had_debian_13 = "NIGHTFERRY_BASE_IMAGE_DEBIAN_13" in kept.settings
         self._keep({name: kept.settings[name] for name in KEPT if name in kept.settings})
         binaries.announce(self.progress, self.root, self._compiled())
         run_all(self.steps(), self.stop)
@@ -97,6 +99,7 @@ class _Up:
             Step("buildctl", self._buildctl),
             Step("images", self._images, ("registry", "buildkitd", "buildctl", "pause image")),
             *self._store_steps(),
+            *self._debian_13_steps(),
             *self._airflow_steps(),
         ]
         if self.choices.cluster:
@@ -121,6 +124,15 @@ class _Up:
         if not self.had_images and not self.settings.own("BASE_IMAGE"):
             needs = ("packages",)
             steps.append(Step("base image", lambda: base_image.prefetch(self.progress, self.logs), needs))
+        return steps
+
+    def _debian_13_steps(self) -> list[Step]:
+        """After those of the usual base, which everything waits for."""
+        if self.settings.own("BASE_IMAGE_DEBIAN_13"):
+            return []
+        steps = [Step("image of debian 13", self._debian_13, ("images", "packages of debian 13"))]
+        if not self.had_debian_13:
+            steps.append(Step("packages of debian 13", self._debian_13_packages, ("packages", "base image")))
         return steps
 
     def _cluster_steps(self) -> list[Step]:
@@ -231,6 +243,13 @@ class _Up:
         )
         self._keep({"NIGHTFERRY_BASE_IMAGE": base, "NIGHTFERRY_DEPLOYER_IMAGE": deployer})
 
+    def _debian_13_packages(self) -> None:
+        self.no_debian_13 = debian_13.prefetch(self.progress, self.logs)
+
+    def _debian_13(self) -> None:
+        made = debian_13.ensure(self.progress, self.root, self.logs, self._builder(), self.no_debian_13)
+        self._keep({"NIGHTFERRY_BASE_IMAGE_DEBIAN_13": made} if made else {})
+
     def _cluster_files(self) -> None:
         parts = kubernetes_parts.all_parts(
             self.layout,
@@ -285,6 +304,6 @@ class _Up:
             raise Permanent(Reason.SANDBOX_FAILED, sentence)
 
 
-KEPT = ("NIGHTFERRY_BUILDCTL", "NIGHTFERRY_BASE_IMAGE", "NIGHTFERRY_DEPLOYER_IMAGE")
+KEPT = tuple(PREFIX + name for name in ("BUILDCTL", "BASE_IMAGE", "BASE_IMAGE_DEBIAN_13", "DEPLOYER_IMAGE"))
 """Settings found while `up` works: those of the last time hold until then."""
 _STATE_LOCK = threading.Lock()

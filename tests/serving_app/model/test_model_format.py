@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import serving_app
+from serving_app.errors import StartError
+from serving_app.model.model_dir import read
 from serving_app.model_format import LabelsFault, ManifestFault, parse_manifest
 
 ROOT = Path(serving_app.__file__).parents[1]
@@ -67,3 +69,76 @@ def document(last: str) -> bytes:
         last,
     ]
     return f"{{{', '.join(members)}}}".encode()
+
+
+def files(last: str, *names: str) -> bytes:
+    """A small model.json of the format files whose last members, which count, are these."""
+    listed = ", ".join(f'{{"name": "{name}", "size": 1, "sha256": "{"0" * 64}"}}' for name in names or ("m.joblib",))
+    members = [
+        '"format": "files", "service": "s", "version": "v", "author": "a", "created": "2026-01-01T00:00:00Z"',
+        f'"files": [{listed}]',
+        *([last] if last else []),
+    ]
+    return f"{{{', '.join(members)}}}".encode()
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "model"),
+    [
+        (("m.joblib",), "", "m.joblib"),
+        (("m.joblib",), '"model": null', "m.joblib"),
+        (("a/b/m.pt", "tokenizer.json"), '"model": "a/b/m.pt"', "a/b/m.pt"),
+        (("a/b/m.pt", "tokenizer.json"), '"model": "a/b"', "a/b"),
+        (("a/b/m.pt", "tokenizer.json"), '"model": "a/"', "a"),
+        (("a/__init__.py", "m.pt"), '"model": "."', "."),
+    ],
+)
+def test_a_model_that_only_its_app_opens_is_a_file_a_folder_or_all_of_them(
+    names: tuple[str, ...], said: str, model: str
+) -> None:
+    manifest = parse_manifest(files(said, *names))
+    assert (manifest.format, manifest.model, manifest.inputs, manifest.outputs) == ("files", model, (), ())
+
+
+def test_the_examples_of_such_a_model_are_kept_as_they_are_and_name_no_files() -> None:
+    exchange = '{"request": {"post": "/predict", "json": [1]}, "answer": {"json": [2]}, "image": 3}'
+    manifest = parse_manifest(files(f'"golden": [{exchange}], "metrics": {{"auc": 0.9}}'))
+    assert manifest.golden[0]["answer"] == {"json": [2]}
+    assert manifest.golden_files == frozenset()
+    assert manifest.metrics == {"auc": 0.9}
+
+
+@pytest.mark.parametrize("member", ["inputs", "outputs", "labels", "scores", "rows", "image"])
+def test_what_only_onnx_has_is_named(member: str) -> None:
+    with pytest.raises(ManifestFault, match=f"^{member} is not a member of the format files"):
+        parse_manifest(files(f'"{member}": []'))
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (files("", "a.pt", "b.pt"), "model is missing"),
+        (files('"model": "a"', "ab/m.pt", "b.pt"), "model is 'a', which is neither"),
+        (files('"model": "/"'), "model is ''"),
+        (files('"golden": [3]'), "golden.0. is not an object"),
+        (files('"modle": "m"'), "modle is not a member; did you mean model"),
+        (files("", "für.pt"), "files.0..name"),
+        (files("", "a b.pt"), "files.0..name"),
+        (files("", "a/.b.pt"), "files.0..name"),
+        (files("", "../b.pt"), "files.0..name"),
+        (files("", "a" * 101), "files.0..name"),
+        (files('"format": "pickle"'), "format is 'pickle'; there are onnx and files"),
+        (files('"format": ["files"]'), "format is"),
+        (files('"format": null'), "format is missing"),
+        (b"[]", "not a JSON object"),
+    ],
+)
+def test_what_is_wrong_in_such_a_model_is_said(content: bytes, named: str) -> None:
+    with pytest.raises(ManifestFault, match=named):
+        parse_manifest(content)
+
+
+def test_the_stock_service_refuses_it_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_bytes(files(""))
+    with pytest.raises(StartError, match="is of the format files, which only an app of its own opens"):
+        read(tmp_path)

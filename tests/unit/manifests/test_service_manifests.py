@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client
+from nightferry.entities.app.contract import AppContract
 from nightferry.manifests import names, policies, service
 from nightferry.manifests.deployment import deployment
 
@@ -163,18 +164,55 @@ def test_the_image_listens_where_the_objects_say() -> None:
     assert f"SERVING_STATUS_PORT={names.STATUS_PORT}" in recipe
 
 
-def test_an_app_of_its_own_is_probed_where_users_are() -> None:
-    own = container(stock=False)
-    assert [port["containerPort"] for port in own["ports"]] == [8080]
-    assert {own[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {"http"}
-    made = deployment(plan().model_copy(update={"stock": False}))
+APP = AppContract(port=5000, ready="/health", live="/live", scratch="32Mi", environment={"OMP_NUM_THREADS": "7"})
+
+
+def test_an_app_of_its_own_is_probed_where_it_says() -> None:
+    own = container(app=APP)
+    assert own["ports"] == [{"name": "http", "containerPort": 5000}]
+    paths = {own[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe")}
+    assert (paths, own["livenessProbe"]["httpGet"]) == ({"/health"}, {"path": "/live", "port": "http"})
+    made = deployment(plan().model_copy(update={"app": APP}))
     assert not any(name.startswith("prometheus.io/") for name in made["spec"]["template"]["metadata"]["annotations"])
+
+
+def test_of_an_app_that_says_nothing_only_the_port_is_looked_at() -> None:
+    own = container(app=AppContract())
+    assert own["readinessProbe"]["tcpSocket"] == {"port": "http"}
+    assert "livenessProbe" not in own
+
+
+def test_an_app_may_write_to_its_scratch_and_nowhere_else() -> None:
+    pod = deployment(plan().model_copy(update={"app": APP}))["spec"]["template"]["spec"]
+    [own] = pod["containers"]
+    assert pod["volumes"] == [{"name": "scratch", "emptyDir": {"sizeLimit": "32Mi"}}]
+    assert own["volumeMounts"] == [{"name": "scratch", "mountPath": "/tmp"}]
+    assert own["securityContext"]["readOnlyRootFilesystem"] is True
+    assert own["resources"]["limits"]["ephemeral-storage"] == str((256 + 32) << 20)
+    given = {one["name"]: one["value"] for one in own["env"]}
+    assert given["HOME"] == "/tmp"
+    assert "volumes" not in deployment(plan())["spec"]["template"]["spec"]
+
+
+def test_libraries_of_an_app_start_as_many_threads_as_the_pod_has_processors() -> None:
+    given = {one["name"]: one["value"] for one in container(app=AppContract())["env"]}
+    assert {given[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {"1"}
+    # What the app's image says itself stays.
+    assert "OMP_NUM_THREADS" not in {one["name"] for one in container(app=APP)["env"]}
+
+
+def test_an_image_of_its_own_dockerfile_runs_as_its_own_user() -> None:
+    own = plan().model_copy(update={"app": AppContract(dockerfile="Dockerfile")})
+    context = deployment(own)["spec"]["template"]["spec"]["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert "runAsUser" not in context
 
 
 def test_who_may_come_in() -> None:
     users, scrapers = policies.network_policy("digits")["spec"]["ingress"]
-    assert users == {"ports": [{"port": 8080, "protocol": "TCP"}]}
-    assert [port["port"] for port in scrapers["ports"]] == [8081]
+    # By their names: the release before and the one to come may have different ports.
+    assert users == {"ports": [{"port": "http", "protocol": "TCP"}]}
+    assert [port["port"] for port in scrapers["ports"]] == ["status"]
     assert scrapers["from"] == [{"namespaceSelector": {"matchLabels": {"nightferry.dev/scrapes": "true"}}}]
 
 

@@ -19,12 +19,13 @@ from pathlib import Path
 
 import pytest
 from nightferry.errors import NightferryError
-from nightferry.sandbox.build import base_image, images
+from nightferry.sandbox.build import base_image, bootstrap, images
 from nightferry.sandbox.build.buildkit import Buildkit
+from nightferry.sandbox.machine import packages
 from nightferry.sandbox.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[3]
-READER = ("__init__", "image", "manifest", "members", "reader", "signature")
+READER = ("__init__", "common", "files", "image", "manifest", "members", "onnx", "reader", "signature")
 BUILDCTL = """#!/bin/sh
 printf '%s\\n' "$@" "--end" >> {folder}/calls
 {first}
@@ -197,8 +198,8 @@ def test_the_public_base_is_copied_where_it_can_be_pulled(sandbox: Sandbox, monk
 
 def test_a_base_is_made_where_none_can_be_pulled(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_image, "PUBLIC_REGISTRY", f"http://{sandbox.builder.registry}/403")
-    monkeypatch.setattr(base_image, "_bootstrap", lambda log, folder: (folder / "base.tar").write_text("made"))
-    monkeypatch.setattr(base_image.packages, "missing", lambda names: [])
+    monkeypatch.setattr(bootstrap, "_bootstrap", lambda *words: (words[-1] / "base.tar").write_text("made"))
+    monkeypatch.setattr(packages, "missing", lambda names: [])
     sandbox.buildctl(
         f'for word; do case $word in context=*) cp "${{word#*=}}/base.tar" {sandbox.root}/seen ;; esac; done'
     )
@@ -208,8 +209,8 @@ def test_a_base_is_made_where_none_can_be_pulled(sandbox: Sandbox, monkeypatch: 
 
 def test_a_base_is_made_when_pulling_breaks_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_image, "PUBLIC_REGISTRY", f"http://{sandbox.builder.registry}/401")
-    monkeypatch.setattr(base_image, "_bootstrap", lambda log, folder: (folder / "base.tar").write_text("made"))
-    monkeypatch.setattr(base_image.packages, "missing", lambda names: [])
+    monkeypatch.setattr(bootstrap, "_bootstrap", lambda *words: (words[-1] / "base.tar").write_text("made"))
+    monkeypatch.setattr(packages, "missing", lambda names: [])
     sandbox.buildctl(f'case "$*" in *{base_image.PUBLIC_TAG}*) exit 1 ;; esac')
     sandbox.base()
     assert base_image.PUBLIC_TAG not in " ".join(sandbox.builds()[-1])
@@ -218,10 +219,10 @@ def test_a_base_is_made_when_pulling_breaks_off(sandbox: Sandbox, monkeypatch: p
 
 def test_another_recipe_makes_another_base(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_image, "PUBLIC_REGISTRY", f"http://{sandbox.builder.registry}/403")
-    monkeypatch.setattr(base_image, "_bootstrap", lambda log, folder: (folder / "base.tar").write_text("made"))
-    monkeypatch.setattr(base_image.packages, "missing", lambda names: [])
+    monkeypatch.setattr(bootstrap, "_bootstrap", lambda *words: (words[-1] / "base.tar").write_text("made"))
+    monkeypatch.setattr(packages, "missing", lambda names: [])
     first = sandbox.base()
-    monkeypatch.setattr(base_image, "LEFT_OUT", ())
+    monkeypatch.setattr(bootstrap, "LEFT_OUT", ())
     assert sandbox.base() != first
 
 

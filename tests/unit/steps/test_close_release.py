@@ -93,7 +93,7 @@ def test_what_the_deployer_wrote_is_not_written_twice(store: MemoryLedger) -> No
         model_repository=spec.model.repository,
         source=decision.candidate.source.commit,
         actor=decision.actor,
-        stock=True,
+        app=None,
         environment=spec.environments[0],
     )
     record_trouble(store, StillClock(), plan, ROLL_OUT, Permanent(Reason.ROLLOUT_NOT_READY, "A crash loop."), {})

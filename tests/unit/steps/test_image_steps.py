@@ -12,8 +12,10 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.probe_report import Fault, ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.steps.image.build_image import BuiltImage, build_image, inputs_tag, recipe_digest
+from nightferry.steps.app.recipe import STOCK_RECIPE, recipe_digest
+from nightferry.steps.image.build_image import BuiltImage, build_image, inputs_tag
 from nightferry.steps.image.publish_image import publish_image
+from nightferry.steps.image.request import Sources
 from nightferry.steps.image.test_image import (
     LOG_LINES,
     TestedImage,
@@ -26,6 +28,7 @@ from nightferry.steps.image.test_image import (
 )
 from nightferry.steps.image.test_source import Tested
 from nightferry.steps.image.test_source import test_source as check_source
+from tests.fakes.memory_locks import MemoryLocks
 
 from tests.fakes.a_release import a_decision, a_spec
 from tests.fakes.memory_builder import MemoryBuilder
@@ -60,7 +63,13 @@ class World:
         self.dockerfile("", "")
 
     def dockerfile(self, test: str, serving: str) -> None:
-        (self.folder / "Dockerfile").write_text(DOCKERFILE.format(test=test, serving=serving))
+        place = self.folder / STOCK_RECIPE[0]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(DOCKERFILE.format(test=test, serving=serving))
+
+    @property
+    def sources(self) -> Sources:
+        return Sources(self.source, MemoryLocks(), self.folder, self.folder / "work")
 
     def decision(self, tests: str | None = "tests/serving_app") -> Decision:
         decision = a_decision()
@@ -74,9 +83,7 @@ class World:
             model_folder=self.folder / "model",
             builder=self.builder,
             registry=self.registry,
-            source=self.source,
-            work=self.folder / "work",
-            dockerfile=self.folder / "Dockerfile",
+            sources=self.sources,
             clock=self.clock,
         )
 
@@ -86,9 +93,8 @@ class World:
             spec=self.spec,
             builder=self.builder,
             registry=self.registry,
-            source=self.source,
-            work=self.folder / "work",
-            dockerfile=self.folder / "Dockerfile",
+            sources=self.sources,
+            model=lambda: self.folder / "model",
         )
 
     def test(self, built: BuiltImage, probed: ProbeReport, passport: Mapping[str, str] | None = None) -> TestedImage:
@@ -136,15 +142,7 @@ def test_the_unit_tests_know_nothing_of_the_model(world: World):
     assert world.test_source() == "ran"
     [tests] = world.builder.requests
     assert (tests.target, tests.tests, tests.push, set(tests.contexts)) == ("test", True, (), {"app", "tests"})
-    assert tests.arguments == {"BASE_IMAGE": world.decision().candidate.base_image, "RUNTIME": "bare"}
-
-
-def test_apps_of_others_keep_the_whole_base(world: World):
-    source = world.spec.source.model_copy(update={"path": "app"})
-    decision = world.decision()
-    world.spec = world.spec.model_copy(update={"source": source})
-    world.build(decision)
-    assert world.builder.requests[-1].arguments["RUNTIME"] == "base"
+    assert tests.arguments == {"BASE_IMAGE": world.decision().candidate.base_image}
 
 
 def test_the_image_is_built_of_app_and_model(world: World):

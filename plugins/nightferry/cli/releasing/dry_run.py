@@ -11,8 +11,9 @@ from nightferry.clients.clock import Clock
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
+from nightferry.steps.app.pin_app import AppPinner, bases_of
+from nightferry.steps.app.recipe import recipe_digest
 from nightferry.steps.deciding.decide import Weighed, pin, weigh
-from nightferry.steps.image.build_image import recipe_digest
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.services.fill_settings import fill_settings
 
@@ -28,6 +29,7 @@ def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, cloc
         settings.require("BASE_IMAGE"),
         recipe_digest(settings.root),
         clock,
+        None if spec.is_stock else app_pinner(settings, spec),
     )
     chain = Chain(connect.ledger_store(settings), spec.service)
     weighed = weigh(spec, request, pinned, chain, clock, key="dry-run", actor="dry-run")
@@ -41,12 +43,17 @@ def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, cloc
         model, source = decision.candidate.model, decision.candidate.source
         print(f"{decision.release} would be released [{decision.reason}]: {decision.sentence}")
         print(f"model   {model.version}  sha256:{model.sha256}")
-        print(f"source  {source.commit}  {source.ref} of {source.repository}")
+        print(f"source  {source.commit}  {source.where}")
     print()
     said = [(rule["rule"], rule["reason"] or "-", rule["sentence"] or "has no word") for rule in _rules(weighed)]
     table(("RULE", "SAYS", "BECAUSE"), said)
     print("\nThe first rule that says something decides.")
     return OK
+
+
+def app_pinner(settings: Settings, spec: ServiceSpec) -> AppPinner:
+    """What pins an app without a builder: what was never resolved stays open."""
+    return AppPinner(settings.root, settings.work, bases_of(settings), connect.locks(settings, spec.model))
 
 
 def _rules(weighed: Weighed) -> list[dict[str, Any]]:

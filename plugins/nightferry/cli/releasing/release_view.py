@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from nightferry.cli.output import local_time, seconds, table
+from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
@@ -105,7 +106,8 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         ("because", decision.sentence),
         ("asked", decision.request.reason),
         ("model", f"{candidate.model.version}  sha256:{candidate.model.sha256}"),
-        ("source", f"{candidate.source.commit}  {candidate.source.ref} of {candidate.source.repository}"),
+        ("source", f"{candidate.source.commit}  {candidate.source.where}"),
+        ("lock", _lock(candidate)),
         ("image", view.image or ""),
         ("before", decision.in_use or ""),
     ]
@@ -121,6 +123,11 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")
     for name, now in view.traffic.items():
         print(f"{name:<11}{traffic_line(now)}")
+
+
+def _lock(candidate: Candidate) -> str:
+    lock = candidate.lock
+    return f"{lock.number}  sha256:{lock.sha256}, {len(lock.packages)} packages" if lock else ""
 
 
 def traffic_line(now: Traffic) -> str:

@@ -41,7 +41,14 @@ class DockerRunner:
         self._api = api
 
     def start(
-        self, image: ImageRef, name: str, environment: Mapping[str, str], memory: int, ready: tuple[str, ...]
+        self,
+        image: ImageRef,
+        name: str,
+        environment: Mapping[str, str],
+        memory: int,
+        ready: tuple[str, ...] = (),
+        scratch: int = 0,
+        ports: Mapping[int, int] | None = None,
     ) -> None:
         """Start a container as production does. Raises as the protocol says."""
         from docker.errors import ImageNotFound
@@ -54,17 +61,21 @@ class DockerRunner:
             created = self._api.create_container(
                 str(image),
                 name=name,
+                ports=list((ports or {}).values()),
                 environment=dict(environment),
                 labels={LABEL: name},
-                healthcheck={"test": ["CMD", *ready], "interval": READY_EVERY, "timeout": READY_TIMEOUT, "retries": 1},
+                # Kubernetes knows nothing of an image's own HEALTHCHECK.
+                healthcheck=_healthcheck(ready) if ready else {"test": ["NONE"]},
                 host_config=self._api.create_host_config(
-                    network_mode="none",
+                    network_mode="bridge" if ports else "none",
+                    port_bindings={inside: ("127.0.0.1", here) for here, inside in (ports or {}).items()},
                     read_only=True,
                     cap_drop=["ALL"],
                     security_opt=["no-new-privileges"],
                     mem_limit=memory,
                     memswap_limit=memory,
                     pids_limit=512,
+                    **({"tmpfs": {"/tmp": f"size={scratch},mode=1777"}} if scratch else {}),  # noqa: S108
                 ),
             )
         with _explained(_where(self._api), image, starting=True):
@@ -82,6 +93,19 @@ class DockerRunner:
             exit_code=int(state.get("ExitCode", 0)),
             out_of_memory=bool(state.get("OOMKilled")),
         )
+
+    def stop(self, name: str) -> None:
+        """Send it SIGTERM."""
+        from docker.errors import APIError, NotFound
+
+        with _explained(_where(self._api)):
+            try:
+                self._api.kill(name, "SIGTERM")
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409:  # it has ended
+                    raise
 
     def logs(self, name: str, lines: int) -> str:
         """The last lines that it wrote, on both streams."""
@@ -141,6 +165,10 @@ class DockerRunner:
         for event in self._api.pull(image.repository, tag=image.digest, stream=True, decode=True):
             if "error" in event:
                 raise _pull_error(str(event["error"]), image)
+
+
+def _healthcheck(command: tuple[str, ...]) -> dict[str, Any]:
+    return {"test": ["CMD", *command], "interval": READY_EVERY, "timeout": READY_TIMEOUT, "retries": 1}
 
 
 def _pull_error(message: str, image: ImageRef) -> NightferryError:

@@ -88,8 +88,8 @@ class OciRegistry:
             self._put(session, target, manifest, tag)
         return copied
 
-    def labels(self, image: ImageRef) -> dict[str, str]:
-        """The OCI labels of an image; of an index, those of its first platform."""
+    def config(self, image: ImageRef) -> dict[str, Any]:
+        """How a container of the image is run; of an index, that of its first platform."""
         session, path = self._at(image.repository)
         manifest = self._require(session, path, image)
         if manifest.media_type in INDEXES:
@@ -105,8 +105,8 @@ class OciRegistry:
         config = manifest.document["config"]["digest"]
         answer = session.request("GET", f"{path}/blobs/{config}", pull=path)
         session.expect(answer, 200)
-        labels = json.loads(answer.content).get("config", {}).get("Labels") or {}
-        return {str(name): str(value) for name, value in labels.items()}
+        found: dict[str, Any] = json.loads(answer.content).get("config") or {}
+        return found
 
     def _at(self, repository: str) -> tuple[RegistrySession, str]:
         host, path = split(repository)

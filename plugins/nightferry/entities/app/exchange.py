@@ -1,6 +1,6 @@
 """An HTTP exchange with a known answer: a check of an app, or a golden example of its model.
 
-    {request: {post: /predict, json: {rows: [[1, 2]]}}, answer: {status: 200, json: {churn: [0.11]}, tolerance: 0.01}}
+{request: {post: /predict, json: {rows: [[1, 2]]}}, answer: {status: 200, json: {churn: [0.11]}, tolerance: 0.01}}
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from nightferry.entities.frozen import Frozen
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 TOLERANCE = 1e-3
 """Relative and absolute: another CPU rounds otherwise, another model differs by more."""
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=100)]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^([!-~]([ -~]*[!-~])?)?$", max_length=8000)]
 Path = Annotated[str, StringConstraints(pattern=r"^/[^\s#]*$", max_length=2000)]
 
 
@@ -29,7 +31,7 @@ class Request(_ByAlias):
     method: str
     path: Path
     """With its query, as `/score?top=3`."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     json_: Any = Field(default=None, alias="json")
     """The body as a JSON value; None: there is none, or it is `text`."""
     text: str | None = None

@@ -42,13 +42,14 @@ def faults(spec: ServiceSpec) -> list[str]:
 
 def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     # Of a value that holds a secret nothing else is said, since that could repeat a part of it.
-    yield from _checked("source.repository", check_git_address, spec.source.repository)
+    source = spec.source or Source()
+    yield from _checked("source.repository", check_git_address, source.repository)
     yield from _secrets(spec.to_json())
     if not spec.owner.strip():
         yield "owner", "nobody is named"
     if spec.schedule:
         yield from _schedule(spec.schedule)
-    yield from _source(spec.source)
+    yield from _source(source)
     yield from _checked("model.repository", _check_model_repository, spec.model)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.repository)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.candidates)
@@ -60,7 +61,7 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     if "accuracy" in spec.gates:
         yield from _checked("gates.accuracy", _check_share, spec.gates["accuracy"])
     for number, environment in enumerate(spec.environments):
-        for key, what in (*_environment(spec.service, environment), *settings_faults(spec.source, environment)):
+        for key, what in (*_environment(spec.service, environment), *settings_faults(environment, stock=spec.is_stock)):
             yield f"environments.{number}.{key}", what
 
 

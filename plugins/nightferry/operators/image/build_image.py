@@ -7,13 +7,12 @@ from typing import Any
 
 from nightferry import settings
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.connect import source
 from nightferry.entities.decision import Decision
 from nightferry.hooks.buildkit import BUILDKIT, BuildKitHook
 from nightferry.hooks.registry import REGISTRY, RegistryHook
 from nightferry.operators.model.check_model import MODEL_FOLDER
-from nightferry.operators.step import Outcome, StepOperator, present_model
-from nightferry.steps.image.build_image import RECIPE, build_image
+from nightferry.operators.step import Outcome, StepOperator, present_model, sources
+from nightferry.steps.image.build_image import build_image
 
 
 class BuildImageOperator(StepOperator):
@@ -43,9 +42,7 @@ class BuildImageOperator(StepOperator):
             model_folder=present_model(self.model_folder, decision, self.spec, self.storage_conn_id),
             builder=BuildKitHook(self.buildkit_conn_id).builder(registry),
             registry=registry.registry(),
-            source=source(now, self.spec.source),
-            work=now.work,
-            dockerfile=now.root / RECIPE[0],
+            sources=sources(now, self.spec, self.storage_conn_id),
             clock=SystemClock(),
         )
         did = "An image of the same inputs was there already" if built.reused else "Image built"

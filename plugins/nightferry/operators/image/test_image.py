@@ -13,16 +13,18 @@ from airflow.providers.docker.operators.docker import DockerOperator
 
 from nightferry import settings
 from nightferry.clients.clock import Clock, SystemClock
-from nightferry.clients.docker_engine.runner import DockerRunner
+from nightferry.clients.docker_engine.runner import DockerRunner, connect_docker
+from nightferry.entities.app.contract import AppContract
 from nightferry.entities.decision import Decision
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.errors import NightferryError, Temporary
+from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.connections import connection
 from nightferry.hooks.registry import REGISTRY
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
+from nightferry.operators.image.candidate_watch import ending_with
 from nightferry.operators.model.check_model import MODEL_FOLDER
 from nightferry.operators.run_facts import DECISION, left_nothing, read_decision
 from nightferry.operators.step import present_model
@@ -98,12 +100,22 @@ class TestImageOperator(DockerOperator):
         self._candidate_name = tests.candidate_name(str(decision.release))
         self._connect()
         runner = DockerRunner(self.cli)
-        passport = self._passport(decision)
+        passport, app = self._passport(decision), decision.candidate.app
         try:
-            tests.start_candidate(runner, image, self._candidate_name, self.spec.environments[-1], passport)
-            tests.wait_ready(runner, self._candidate_name, clock, tests.ready_seconds(self.spec))
-            code, output = self._probe(context, folder, passport)
-            return tests.explain_probe(image, code, output, runner.logs(self._candidate_name, tests.LOG_LINES))
+            tests.start_candidate(runner, image, self._candidate_name, self.spec.environments[-1], passport, app)
+            if app is None:
+                tests.wait_ready(runner, self._candidate_name, clock, tests.ready_seconds(self.spec))
+                code, output = self._probe(context, folder, passport, [])
+            else:
+                code, output = self._probe_app(context, folder, passport, app)
+            said = runner.logs(self._candidate_name, tests.LOG_LINES)
+            ended = tests.has_ended(runner, self._candidate_name)
+            if ended:
+                raise tests.start_failed(f"it {ended}", said)
+            tested = tests.explain_probe(image, code, output, said, late=Temporary if app else Permanent)
+            if app is not None:
+                tests.check_end(runner, self._candidate_name, clock)
+            return tested
         finally:
             tests.remove(runner, self._candidate_name)
             with suppress(NightferryError):  # the next test clears up more
@@ -121,10 +133,18 @@ class TestImageOperator(DockerOperator):
                 self.cli.reload_config(str(now.registry_auth_file))
             self.cli.ping()
 
-    def _probe(self, context: Any, folder: Path, passport: dict[str, str]) -> tuple[int, str]:
+    def _probe_app(self, context: Any, folder: Path, passport: dict[str, str], app: AppContract) -> tuple[int, str]:
+        """Have the prober wait itself until the app is ready: nothing is known of what is in its image."""
+        words = ["--app", json.dumps(app.to_json()), "--ready-seconds", str(tests.ready_seconds(self.spec))]
+        words += ["--address", f"http://127.0.0.1:{app.port}"]
+        runner = DockerRunner(connect_docker(str(self.docker_url)))
+        with ending_with(self._candidate_name, runner, lambda: self.container["Id"] if self.container else ""):
+            return self._probe(context, folder, passport, words)
+
+    def _probe(self, context: Any, folder: Path, passport: dict[str, str], words: list[str]) -> tuple[int, str]:
         """Run the operator's own container; its exit code and output."""
         self.network_mode = f"container:{self._candidate_name}"
-        self.command = ["probe", "--model", MODEL, "--passport", json.dumps(passport)]
+        self.command = ["probe", "--model", MODEL, "--passport", json.dumps(passport), *words]
         self.mounts = [{"type": "bind", "source": str(folder), "target": MODEL, "read_only": True}]
         owner = folder.stat()
         if owner.st_uid:

@@ -1,17 +1,16 @@
-"""The task that runs the app's unit tests, while the model is fetched and the image is built."""
+"""The task that runs the app's unit tests, while the model is fetched and the image is built. Tests that need the model
+wait for it: whoever comes first fetches it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from nightferry import settings
-from nightferry.clients.connect import source
 from nightferry.entities.decision import Decision
 from nightferry.hooks.buildkit import BUILDKIT, BuildKitHook
 from nightferry.hooks.registry import REGISTRY, RegistryHook
-from nightferry.operators.step import Outcome, StepOperator
+from nightferry.operators.step import Outcome, StepOperator, present_model, sources
 from nightferry.steps.image import test_source as tests
-from nightferry.steps.image.build_image import RECIPE
 
 SAID = {
     "ran": "The app's unit tests passed.",
@@ -38,8 +37,7 @@ class TestSourceOperator(StepOperator):
             spec=self.spec,
             builder=BuildKitHook(self.buildkit_conn_id).builder(registry),
             registry=registry.registry(),
-            source=source(now, self.spec.source),
-            work=now.work,
-            dockerfile=now.root / RECIPE[0],
+            sources=sources(now, self.spec, self.storage_conn_id),
+            model=lambda: present_model("", decision, self.spec, self.storage_conn_id),
         )
         return Outcome(SAID[tested], {"tests": tested})

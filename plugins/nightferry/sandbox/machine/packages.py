@@ -29,7 +29,10 @@ DOCKER = ("docker.io",)
 BUILDKIT = ("runc",)
 KUBERNETES = ("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "conntrack")
 BASE_IMAGE = ("mmdebstrap",)
-"""Only where the public base image cannot be pulled."""
+"""Only where the public base image cannot be pulled, and for the base of Debian 13."""
+DEBIAN_KEYRING = ("debian-archive-keyring",)
+DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+"""What that package holds: the keys that sign Debian's package lists."""
 BROWSER = ("chromium", "chromium-driver")
 """Only for `make test`, and only where they are packages: Ubuntu's of that name fetch a snap, which sees no /tmp."""
 PROXY = ("nginx",)
@@ -121,6 +124,8 @@ def missing(names: Iterable[str]) -> list[str]:
 def _present(name: str) -> object:
     if name == "containernetworking-plugins":
         return cni_folder()
+    if name == "debian-archive-keyring":
+        return DEBIAN_KEYS.exists()
     return postgresql() if name == "postgresql" else which(PROGRAMS[name])
 
 

@@ -14,10 +14,12 @@ from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.model_version import ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
-from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.service_spec import STOCK, ServiceSpec, Source
 from nightferry.errors import Permanent
+from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.deciding.newest_model import newest_model
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
@@ -55,6 +57,7 @@ def decide(
     base_image: str,
     recipe: str,
     clock: Clock,
+    apps: AppPinner | None = None,
     asked: dt.datetime | None = None,
     slot: dt.datetime | None = None,
 ) -> Decision:
@@ -72,22 +75,24 @@ def decide(
         models: the service's model repository.
         source: the app's source repository.
         ledger: where decisions are written.
-        base_image: the image that the service's image stands on, by digest.
-        recipe: sha256 of the Dockerfile and the test requirements.
+        base_image: the image that the stock service's image stands on, by digest.
+        recipe: sha256 of the stock service's Dockerfile and test requirements.
         clock: the time.
+        apps: pins what an app of its own says about itself; needed where the service is not the stock service.
         asked: when the run was asked for. Its decision is not older, so the record is not searched further back.
         slot: the moment of the schedule that asks; None where a person does.
 
     Raises:
-        Permanent: (model_…, source_…, source_repository_denied, storage_denied, ledger_broken, ledger_missing)
-        Temporary: (storage_unavailable, source_repository_unavailable)
+        Permanent: (model_…, source_…, app_…, image_build_failed, source_repository_denied, storage_denied,
+            ledger_broken, ledger_missing)
+        Temporary: (storage_unavailable, source_repository_unavailable, builder_unavailable)
     """
     since = asked or slot
     made = _made(ledgers.Chain(ledger, spec.service), key, since)
     if made:
         return Decision.model_validate(made.data)
     try:
-        pinned = pin(spec, request, models, source, base_image, recipe, clock)
+        pinned = pin(spec, request, models, source, base_image, recipe, clock, apps)
     except Permanent as error:
         _write_failure(spec, request, key, actor, error, ledger, clock)
         raise
@@ -179,6 +184,7 @@ def pin(
     base_image: str,
     recipe: str,
     clock: Clock,
+    apps: AppPinner | None = None,
 ) -> Pinned:
     """The newest model and commit, or those that were asked for. Raises as `decide`."""
     newest = None if request.model else newest_model(models, spec.model.repository, clock.now())
@@ -189,9 +195,27 @@ def pin(
             f"Model {model.version} in {spec.model.repository} says in model.json that it is for the service "
             f"{manifest.service}, not {spec.service}; publish it where it belongs.",
         )
-    pinned = source.pin(request.commit or spec.source.ref, spec.source.path, spec.source.tests)
-    candidate = Candidate(service=spec.service, model=model, source=pinned, base_image=base_image, recipe=recipe)
-    return Pinned(candidate, newest.waiting if newest else "")
+    waiting = newest.waiting if newest else ""
+    wanted = spec.source or Source(repository=STOCK, ref="")
+    pinned = source.pin(request.commit or wanted.ref, wanted.path, wanted.tests)
+    whole = {"service": spec.service, "model": model, "source": pinned}
+    if spec.is_stock:
+        _refuse_files(spec, manifest)
+        return Pinned(Candidate(**whole, base_image=base_image, recipe=recipe), waiting)
+    if apps is None:
+        raise ValueError("an app of its own is pinned by an AppPinner")
+    app = apps.pin(pinned, source)
+    candidate = Candidate(**whole, base_image=app.base_image, recipe=app.recipe, app=app.contract, lock=app.lock)
+    return Pinned(candidate, f"{waiting} {app.waiting}".strip())
+
+
+def _refuse_files(spec: ServiceSpec, manifest: ModelManifest) -> None:
+    if manifest.format != "onnx":
+        raise Permanent(
+            Reason.MODEL_NOT_ONNX,
+            f"Model {manifest.version} of {spec.service} has the format {manifest.format}, and the stock service "
+            "serves ONNX alone; give the service an app of its own (source), or export the model.",
+        )
 
 
 def _write_failure(

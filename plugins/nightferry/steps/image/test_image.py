@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.container_runner import ContainerRunner
+from nightferry.entities.app.contract import AppContract
+from nightferry.entities.app.variables import variables
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.probe_report import EXIT_CONTRACT, EXIT_NOT_STARTED, EXIT_OK, ProbeReport
@@ -24,6 +26,8 @@ from nightferry.errors import NightferryError, Permanent, Temporary
 log = logging.getLogger(__name__)
 
 PORT = 8080
+END_SECONDS = 20
+"""What is left of a pod's 30 s when it has answered on for 5, and something for a node with much to do."""
 LOG_LINES = 12
 """How much of a failed candidate's output goes into the sentence."""
 READY = (
@@ -57,7 +61,12 @@ def ready_seconds(spec: ServiceSpec) -> int:
 
 
 def start_candidate(
-    runner: ContainerRunner, image: ImageRef, name: str, environment: Environment, passport: Mapping[str, str]
+    runner: ContainerRunner,
+    image: ImageRef,
+    name: str,
+    environment: Environment,
+    passport: Mapping[str, str],
+    app: AppContract | None = None,
 ) -> None:
     """Start the candidate as the environment would; one that an earlier try left behind under this name is removed
     first.
@@ -68,6 +77,7 @@ def start_candidate(
         name: from `candidate_name`.
         environment: the last of the service's, whose settings and limit of memory the candidate gets.
         passport: its variables.
+        app: its contract; None: it is the stock service, of which the engine itself can see whether it is ready.
 
     Raises:
         Permanent: (image_start_failed: the engine cannot run it, image_unknown, registry_denied, disk_full)
@@ -75,8 +85,12 @@ def start_candidate(
     """
     if remove(runner, name):
         log.info("Removed %s, which an earlier try left behind", name)
-    variables = environment.settings | dict(passport)
-    runner.start(image, name, variables, memory_bytes(environment.resources.memory_limit), READY)
+    given = variables(app, environment) | dict(passport)
+    memory = memory_bytes(environment.resources.memory_limit)
+    if app is None:
+        runner.start(image, name, given, memory, READY)
+    else:
+        runner.start(image, name, given, memory, scratch=memory_bytes(app.scratch))
 
 
 def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float) -> None:
@@ -95,12 +109,38 @@ def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float)
         if state.running and state.healthy:
             return
         if not state.running:
-            how = "ran out of memory" if state.out_of_memory else f"ended with exit code {state.exit_code}"
-            raise start_failed(f"it {how}", runner.logs(name, LOG_LINES))
+            raise start_failed(f"it {has_ended(runner, name)}", runner.logs(name, LOG_LINES))
         if clock.monotonic() > deadline:
             late = f"/readyz was not ready within {seconds:g} s"
             raise start_failed(late, runner.logs(name, LOG_LINES), Temporary)
         clock.sleep(0.2)
+
+
+def has_ended(runner: ContainerRunner, name: str) -> str:
+    """How a candidate ended by itself; empty while it runs. Raises Temporary (docker_unavailable)."""
+    state = runner.state(name)
+    if state is None or state.running:
+        return ""
+    return "ran out of memory" if state.out_of_memory else f"ended with exit code {state.exit_code}"
+
+
+def check_end(runner: ContainerRunner, name: str, clock: Clock) -> None:
+    """Ask an app's candidate to end, as Kubernetes does with each pod of a release before.
+
+    Raises:
+        Permanent: (image_contract_broken) it goes on.
+        Temporary: (docker_unavailable)
+    """
+    runner.stop(name)
+    deadline = clock.monotonic() + END_SECONDS
+    while not has_ended(runner, name):
+        if clock.monotonic() > deadline:
+            raise Permanent(
+                Reason.IMAGE_CONTRACT_BROKEN,
+                f"The app goes on for {END_SECONDS} s after SIGTERM, so each release would break off its last answers. "
+                "A shell that starts it keeps the signal to itself unless its last line begins with exec.",
+            )
+        clock.sleep(0.1)
 
 
 def remove(runner: ContainerRunner, name: str) -> bool:
@@ -108,7 +148,13 @@ def remove(runner: ContainerRunner, name: str) -> bool:
     return runner.remove(name)
 
 
-def explain_probe(image: ImageRef, exit_code: int, stdout: str, candidate_logs: str) -> TestedImage:
+def explain_probe(
+    image: ImageRef,
+    exit_code: int,
+    stdout: str,
+    candidate_logs: str,
+    late: type[NightferryError] = Permanent,
+) -> TestedImage:
     """Turn what the prober reported into a result.
 
     Args:
@@ -116,10 +162,11 @@ def explain_probe(image: ImageRef, exit_code: int, stdout: str, candidate_logs: 
         exit_code: the prober's.
         stdout: its last line is the report as JSON.
         candidate_logs: the candidate's last lines.
+        late: what an image is called that the prober did not find ready: Temporary where nobody waited before.
 
     Raises:
         Permanent: (image_start_failed, image_contract_broken, image_golden_wrong)
-        Temporary: (docker_unavailable: the prober itself did not work)
+        Temporary: (docker_unavailable: the prober itself did not work; image_start_failed)
     """
     report = _report(stdout)
     if report is not None and exit_code == report.exit_code:
@@ -127,7 +174,7 @@ def explain_probe(image: ImageRef, exit_code: int, stdout: str, candidate_logs: 
             return TestedImage(image=str(image), checked=report.checked, seconds=report.seconds)
         said = _some([fault.sentence for fault in report.faults])
         if exit_code == EXIT_NOT_STARTED:
-            raise start_failed(said, candidate_logs)
+            raise start_failed(said, candidate_logs, late)
         if exit_code == EXIT_CONTRACT:
             sentence = f"The image does not keep the service's HTTP contract: {said} Mend the app."
             raise Permanent(Reason.IMAGE_CONTRACT_BROKEN, sentence)

@@ -1,17 +1,18 @@
-"""Test the source: the app's unit tests, in the image's test stage. They need no model."""
+"""Test the source: the app's unit tests, in the image's test stage."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from nightferry.clients.image_builder import BuildRequest, ImageBuilder
+from nightferry.clients.image_builder import ImageBuilder
 from nightferry.clients.image_registry import ImageRegistry
-from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.steps.image.build_image import exported, inputs_tag, platform
+from nightferry.steps.image.build_image import inputs_tag
+from nightferry.steps.image.request import Sources, build_request
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,8 @@ def test_source(
     spec: ServiceSpec,
     builder: ImageBuilder,
     registry: ImageRegistry,
-    source: SourceRepository,
-    work: Path,
-    dockerfile: Path,
+    sources: Sources,
+    model: Callable[[], Path],
 ) -> Tested:
     """Run the unit tests of the decision's source. BuildKit knows those that passed on the same files before.
 
@@ -37,13 +37,13 @@ def test_source(
         spec: the service file.
         builder: BuildKit.
         registry: where released images are.
-        source: the repository that the commit is in.
-        work: the releases' work folder; the tests' output goes to `logs/<release>-tests.log` in it.
-        dockerfile: docker/serving/Dockerfile; its folder is the main build context.
+        sources: where the parts come from; the tests' output goes to `logs/<release>-tests.log` of the work folder.
+        model: gives the fetched model's folder; asked where the app's tests need one.
 
     Raises:
         Permanent: (image_tests_failed, image_build_failed, image_unknown: the base image, registry_denied, disk_full,
-            source_path_missing, source_incomplete, source_repository_denied)
+            source_path_missing, source_incomplete, source_repository_denied, lock_missing; model_… where the tests need
+            the model)
         Temporary: (builder_unavailable, registry_unavailable, source_repository_unavailable)
     """
     candidate = decision.candidate
@@ -51,10 +51,11 @@ def test_source(
         return "none"
     if registry.find(spec.image.repository, inputs_tag(candidate)):
         return "released"
-    record = work / "logs" / f"{decision.release or decision.service}-tests.log"
-    with exported(candidate, source, work) as contexts:
+    record = sources.work / "logs" / f"{decision.release or decision.service}-tests.log"
+    needed = model() if candidate.app and candidate.app.tests_need_model else None
+    with build_request(candidate, sources, tests=True, model=needed) as request:
         log.info("Running the app's unit tests; all output goes to %s", record)
-        builder.build(BuildRequest(dockerfile, "test", contexts, platform(decision, spec), tests=True), record)
+        builder.build(request, record)
     return "ran"
 
 

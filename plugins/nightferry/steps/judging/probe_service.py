@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.service_client import ServiceClient, Unanswered
+from nightferry.clients.service_client import ServiceClient
 from nightferry.entities.model_version import MANIFEST, ModelManifest, Tensor, manifest_sha256
 from nightferry.entities.probe_report import (
     EXIT_CONTRACT,
@@ -22,15 +22,9 @@ from nightferry.entities.probe_report import (
     ProbeReport,
 )
 from nightferry.steps.judging.golden_examples import ask_golden
+from nightferry.steps.judging.patient_asking import ask_patiently, await_answer
 
 __all__ = ["EXIT_CONTRACT", "EXIT_GOLDEN", "EXIT_NOT_STARTED", "EXIT_OK", "Fault", "ProbeReport", "probe_service"]
-
-TRIES = 3
-"""A connection that is lost on the way to a healthy service (a cluster's network still settling) is no broken
-contract; a service that stops answering loses them all."""
-PAUSE_SECONDS = 1.0
-MOST_FAULTS = 50
-"""Faults after which nothing more is asked: a report travels as one line, and golden examples may be thousands."""
 
 PASSPORT = {
     "NIGHTFERRY_SERVICE": ("service",),
@@ -65,52 +59,23 @@ def probe_service(
     Raises:
         OSError: model.json or a golden example's file cannot be read.
     """
-    start = clock.monotonic()
     client = ServiceClient(address)
-    faults: list[Fault] = []
-    checked = 1
-    for left in reversed(range(TRIES)):
-        waited = _wait_ready(client, clock, ready_seconds)
-        if waited is not None:
-            faults, checked = [waited], 1
-            break
-        try:
-            faults, checked = _found(_checks(client, manifest, model_folder, passport or {}))
-            break
-        except Unanswered as error:
-            sentence = f"The service stopped answering, {TRIES} times: {error}."
-            faults = [Fault(kind="silent", sentence=sentence)]
-            if left:
-                clock.sleep(PAUSE_SECONDS)
-    return ProbeReport(faults=tuple(faults), checked=checked, seconds=round(clock.monotonic() - start, 3))
-
-
-def _found(checks: Iterator[Fault | None]) -> tuple[list[Fault], int]:
-    """The faults, and how much was compared with the wait for the start."""
-    faults: list[Fault] = []
-    checked = 1
-    for fault in checks:
-        checked += 1
-        if fault is not None:
-            faults.append(fault)
-            if len(faults) == MOST_FAULTS:
-                break
-    return faults, checked
+    return ask_patiently(
+        lambda: _wait_ready(client, clock, ready_seconds),
+        lambda: _checks(client, manifest, model_folder, passport or {}),
+        clock,
+    )
 
 
 def _wait_ready(client: ServiceClient, clock: Clock, seconds: float) -> Fault | None:
-    deadline = clock.monotonic() + seconds
-    while True:
-        try:
-            answer = client.get("/readyz")
-            if answer.status == 200:
-                return None
-            said = f"/readyz says {answer.status}"
-        except Unanswered as error:
-            said = str(error)
-        if clock.monotonic() >= deadline:
-            return Fault(kind="start", sentence=f"{client.address} was not ready within {seconds:g} s: {said}.")
-        clock.sleep(0.1)
+    def look() -> str:
+        status = client.get("/readyz").status
+        return "" if status == 200 else f"/readyz says {status}"
+
+    said = await_answer(look, clock, seconds)
+    if not said:
+        return None
+    return Fault(kind="start", sentence=f"{client.address} was not ready within {seconds:g} s: {said}.")
 
 
 def _checks(

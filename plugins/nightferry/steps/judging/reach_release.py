@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.service_client import ServiceClient, Unanswered
+from nightferry.entities.app.contract import AppContract
 from nightferry.entities.probe_report import ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
@@ -15,6 +17,8 @@ from nightferry.steps.judging.probe_service import PASSPORT
 REACH_SECONDS = 30.0
 """How long the cluster may take until a changed Service answers from its new pods everywhere."""
 POLL_SECONDS = 0.2
+RELEASE = "NIGHTFERRY_RELEASE"
+RELEASE_ID = re.compile(r"[a-z][-a-z0-9]*-\d{4}-\d\d-\d\d\.\d+")
 Probe = Callable[[str], ProbeReport]
 """Asks everything of the service at an address."""
 Address = Callable[[], str]
@@ -37,6 +41,30 @@ def ask_version(address: str) -> Any:
     except Unanswered:
         return None
     return answer.document() if answer.status == 200 else None
+
+
+def ask_app(contract: AppContract) -> AskVersion:
+    """What asks an app: of one with a `version`, which release it says that it is; of any other, whether it answers."""
+
+    def ask(address: str) -> Any:
+        try:
+            answer = ServiceClient(address).get(contract.version or contract.ready or "/")
+        except Unanswered:
+            return None
+        if answer.status >= 500:
+            return None
+        named = RELEASE_ID.search(answer.text) if contract.version else None
+        return {"release": named[0]} if named else {}
+
+    return ask
+
+
+def proof(contract: AppContract | None, passport: Mapping[str, str]) -> dict[str, str]:
+    """What of the passport has to come back in an answer. Where an app does not say it, the digest of its pods' image
+    proves who answers."""
+    if contract is None:
+        return dict(passport)
+    return {RELEASE: passport[RELEASE]} if contract.version else {}
 
 
 def await_release(

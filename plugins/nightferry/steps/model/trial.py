@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +64,8 @@ class InProcess(ServiceClient):
         self._app = app.test_client()
         self.parts = app.extensions["serving"]
 
-    def _request(self, method: str, path: str, body: bytes | None, content_type: str | None) -> Answer:
-        answer = self._app.open(path, method=method, data=body, content_type=content_type)
+    def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        answer = self._app.open(path, method=method, data=body, headers=dict(headers))
         return Answer(answer.status_code, answer.get_data(as_text=True))
 
 

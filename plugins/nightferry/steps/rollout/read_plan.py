@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nightferry.entities.app.contract import AppContract
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import FactKey
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
@@ -13,6 +14,8 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
 
 PUBLISH = "publish_image"
+AS_THE_STOCK_SERVICE = AppContract(ready="/readyz", live="/livez", version="/version")
+"""How an app of its own had to be before there were contracts."""
 
 
 def read_plan(entries: Sequence[LedgerEntry], environment: str) -> RolloutPlan:
@@ -44,7 +47,7 @@ def read_plan(entries: Sequence[LedgerEntry], environment: str) -> RolloutPlan:
         model_repository=spec.model.repository,
         source=decision.candidate.source.commit,
         actor=decision.actor,
-        stock=spec.source.is_stock,
+        app=None if spec.is_stock else decision.candidate.app or AS_THE_STOCK_SERVICE,
         environment=spec.environment(environment),
     )
 

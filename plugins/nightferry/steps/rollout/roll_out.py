@@ -23,7 +23,7 @@ from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
 from nightferry.manifests.deployment import wanted_replicas
-from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, refuse_faults
+from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, proof, refuse_faults
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import await_ready, counted
 from nightferry.steps.rollout.check_quota import await_quota
@@ -154,7 +154,7 @@ class _Attempt:
 
     def check(self, address: str, probe: Probe, ask: AskVersion) -> None:
         """Ask the new pods, which nobody uses yet, through their candidate Service."""
-        await_release(address, names.passport(self._plan), ask, self._clock)
+        await_release(address, proof(self._plan.app, names.passport(self._plan)), ask, self._clock)
         report = probe(address)
         refuse_faults(address, report)
         log.info("%s answers %d checks rightly at %s.", self._plan.release, report.checked, address)

@@ -27,6 +27,7 @@ from nightferry.steps.judging.reach_release import (
     Probe,
     await_release,
     difference,
+    proof,
     refuse_faults,
 )
 from nightferry.steps.record.rollout_record import VERIFY, record_seen, record_success, record_trouble
@@ -147,7 +148,7 @@ def _one_before_answers(plan: RolloutPlan, cluster: Cluster, ask: AskVersion) ->
     if not previous:
         return False
     answers = (ask(_address(pod)) for pod in pods_of(cluster, plan.service, previous) if pod.ready)
-    return any(isinstance(answer, dict) and answer.get("release") == previous for answer in answers)
+    return any(isinstance(answer, dict) and answer.get("release", previous) == previous for answer in answers)
 
 
 def _check(
@@ -159,7 +160,7 @@ def _check(
     orders: Orders,
     clock: Clock,
 ) -> tuple[list[PodState], int]:
-    passport = names.passport(plan)
+    passport = proof(plan.app, names.passport(plan))
     pods = _await_pods(plan, cluster, ask, orders, clock, passport)
     called = address()
     await_release(called, passport, ask, clock, REACH_SECONDS)
@@ -250,4 +251,4 @@ def _check_pod(plan: RolloutPlan, pod: PodState, passport: Mapping[str, str], as
 
 def _address(pod: PodState) -> str:
     host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
-    return f"http://{host}:{names.PORT}"
+    return f"http://{host}:{pod.port}"

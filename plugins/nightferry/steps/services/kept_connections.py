@@ -11,7 +11,7 @@ def kept_connections_note(spec: ServiceSpec) -> str | None:
     A Kubernetes Service chooses a pod for each connection once, so only the app can send a user with a kept
     connection to the release in use.
     """
-    if spec.source.is_stock:  # it ends its connections by itself (docs/serving.md)
+    if spec.source is None or spec.is_stock:  # it ends its connections by itself (docs/serving.md)
         return None
     return (
         f"{spec.service}: its app {spec.source.path} is not the stock service ({STOCK}). Unless it ends its kept "

@@ -15,7 +15,8 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.masking import mask
 from nightferry.steps.services.claims import Claims, ServiceFile
-from nightferry.steps.services.service_yaml import ServiceFileFault, read_service_yaml
+from nightferry.steps.services.service_yaml import read_service_yaml
+from nightferry.steps.services.strict_yaml import YamlFault
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -54,7 +55,7 @@ def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]
     ):
         try:
             files.append(ServiceFile(path, read_service_yaml(path, environment)))
-        except ServiceFileFault as fault:
+        except YamlFault as fault:
             loaded.problems.append(_invalid(path, path.stem, str(fault)))
     claims = Claims(files)
     for file in files:

@@ -7,6 +7,7 @@ from nightferry.steps.deciding.rules.changes import (
     first_release,
     forced,
     new_inputs,
+    new_packages,
     new_platform,
     unchanged,
 )
@@ -20,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     moved_schedule,
     first_release,
     new_inputs,
+    new_packages,
     new_platform,
     new_settings,
     forced,

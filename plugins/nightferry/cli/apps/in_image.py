@@ -1,0 +1,71 @@
+"""Serve an app in its image, as production does: built by BuildKit, read-only, not root, on a port of loopback."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from nightferry import settings as settings_of
+from nightferry.cli.apps.served import Served
+from nightferry.clients import connect
+from nightferry.entities.app.contract import AppContract
+from nightferry.entities.app.variables import variables
+from nightferry.entities.image_ref import ImageRef
+from nightferry.entities.service_file.quantity import memory
+from nightferry.entities.service_spec import Environment
+from nightferry.settings import Settings
+from nightferry.steps.app.pin_app import resolved_app
+from nightferry.steps.image.check_image import check_start
+from nightferry.steps.image.request import app_request
+
+LAST_LINES = 40
+
+
+@contextmanager
+def served_in_image(contract: AppContract, folder: Path, files: tuple[str, ...], port: int) -> Iterator[Served]:
+    """The app of `folder/app` with the model of `folder/model`, until the block ends.
+
+    Raises:
+        Permanent, Temporary: as `build_image` and `start_candidate`.
+    """
+    settings = settings_of.load()
+    print("Building the image…", file=sys.stderr)
+    image = _built(settings, contract, folder, files)
+    production = Environment(name="production", namespace="production")
+    runner, name = connect.container_runner(settings), f"nf-run-{uuid.uuid4().hex[:12]}"
+    limit = memory(production.resources.memory_limit)
+    given = variables(contract, production)
+    try:
+        runner.start(image, name, given, limit, scratch=memory(contract.scratch), ports={port: contract.port})
+        yield Served(f"http://127.0.0.1:{port}", lambda: runner.logs(name, LAST_LINES), lambda: _wait(runner, name))
+    finally:
+        runner.remove(name)
+
+
+def _wait(runner: connect.DockerRunner, name: str) -> None:
+    while (state := runner.state(name)) and state.running:
+        time.sleep(1)
+
+
+def _built(settings: Settings, contract: AppContract, folder: Path, files: tuple[str, ...]) -> ImageRef:
+    repository = f"{settings.require('REGISTRY')}/app-run/{_plain(folder.name)}"
+    builder, log = connect.builder(settings), settings.work / "logs" / "app-run.log"
+    base = resolved_app(settings, contract, folder / "app", folder / "lock", builder, log)
+    contexts = {name: folder / name for name in ("app", "model", "tests")}
+    contexts["tests"].mkdir()
+    request = app_request(contract, base, contexts, folder, settings.root, files[0] if len(files) == 1 else "", files)
+    image = builder.build(replace(request, push=(f"{repository}:latest",)), log)
+    if image is None:
+        raise RuntimeError("the builder pushed an image and did not say which")
+    check_start(image, contract, connect.registry(settings))
+    return image
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "app"

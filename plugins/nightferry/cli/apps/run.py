@@ -1,0 +1,88 @@
+"""`nightferry app run`: an app served on this machine, and asked its checks."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from nightferry.cli.apps.in_image import served_in_image
+from nightferry.cli.apps.in_python import served_in_python
+from nightferry.cli.apps.served import Served
+from nightferry.cli.exit_codes import NOT_WELL, OK
+from nightferry.cli.output import show_json
+from nightferry.clients.clock import SystemClock
+from nightferry.clients.scratch import scratch
+from nightferry.entities.app.contract import AppContract
+from nightferry.entities.app.exchange import Exchange
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.steps.app.read_contract import read_contract
+from nightferry.steps.judging.probe_app import probe_app
+from nightferry.steps.model.describing.files import read_exchanges
+
+READY_SECONDS = 120
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve it until it is told to end, or with `--once` until its checks are done."""
+    if not arguments.folder.is_dir():
+        raise Permanent(Reason.APP_CONTRACT_INVALID, f"There is no folder {arguments.folder}; give the app's.")
+    contract = read_contract(arguments.folder)
+    golden = read_exchanges(arguments.examples) if arguments.examples else ()
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch("nightferry-app-"))
+        _copy(arguments.folder, folder / "app")
+        files = _model(arguments.model, folder / "model")
+        serve = served_in_python if arguments.no_image else served_in_image
+        served = stack.enter_context(serve(contract, folder, files, arguments.port or contract.port))
+        right = _ask(served, contract, golden, as_json=arguments.json)
+        if not (arguments.once or arguments.json) and right:
+            print(f"Serving at {served.address} until Ctrl-C.")
+            served.wait()
+    return OK if right else NOT_WELL
+
+
+def _ask(served: Served, contract: AppContract, golden: Sequence[Exchange], *, as_json: bool) -> bool:
+    report = probe_app(served.address, contract, golden, None, SystemClock(), READY_SECONDS, proc=None)
+    if as_json:
+        show_json({"address": served.address, **report.to_json()})
+    elif report.faults:
+        for fault in report.faults:
+            print(fault.sentence)
+        print(f"\nThe app's last lines:\n{served.said()}", file=sys.stderr)
+    else:
+        print(f"The app is ready, and {report.checked} answers are right.")
+    return not report.faults
+
+
+def _copy(app: Path, target: Path) -> None:
+    """What git would commit of the folder; without git, what is not hidden."""
+    words = ["git", "-C", str(app), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        names = [name for name in done.stdout.split("\0") if name and (app / name).is_file()]
+    else:
+        names = [path.relative_to(app).as_posix() for path in app.rglob("*") if path.is_file()]
+        names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(app / name, target / name)
+
+
+def _model(path: Path | None, target: Path) -> tuple[str, ...]:
+    """Put the model's files into the folder; their names."""
+    target.mkdir(mode=0o755)
+    if path is None:
+        return ()
+    if path.is_file():
+        shutil.copy(path, target / path.name)
+    elif path.is_dir():
+        shutil.copytree(path, target, dirs_exist_ok=True)
+    else:
+        raise Permanent(Reason.MODEL_NOT_FOUND, f"{path} does not exist; give a model's file or folder.")
+    return tuple(sorted(file.relative_to(target).as_posix() for file in target.rglob("*") if file.is_file()))

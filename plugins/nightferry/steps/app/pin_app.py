@@ -1,0 +1,112 @@
+"""Pin what an app says about itself: its contract, what its image stands on, and what its requirements resolve to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightferry.clients.image_builder import ImageBuilder
+from nightferry.clients.lock_store import LockStore
+from nightferry.clients.scratch import scratch
+from nightferry.clients.source_repository import SourceRepository
+from nightferry.entities.app.contract import CONTRACT, DEBIAN_12, DEBIAN_13, AppContract
+from nightferry.entities.app.lock import PinnedLock
+from nightferry.entities.candidate import PinnedSource
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.settings import Settings
+from nightferry.steps.app.dockerfile import dockerfile
+from nightferry.steps.app.flask_app import SERVER
+from nightferry.steps.app.lock_app import find_lock, lock_app, lock_key
+from nightferry.steps.app.read_contract import read_contract
+from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
+
+SETTING = {DEBIAN_12: "BASE_IMAGE", DEBIAN_13: "BASE_IMAGE_DEBIAN_13"}
+"""Which setting names the image of a base."""
+
+
+@dataclass(frozen=True)
+class PinnedApp:
+    """All that decides an app's image, beside its code and its model."""
+
+    contract: AppContract
+    base_image: str
+    recipe: str
+    lock: PinnedLock | None
+    waiting: str = ""
+    """A sentence about what could not be pinned without a builder."""
+
+
+@dataclass(frozen=True)
+class AppPinner:
+    """Pins apps with what the installation has."""
+
+    root: Path
+    """The project, with docker/app."""
+    work: Path
+    bases: Mapping[str, str]
+    """By the contract's word, the image by digest."""
+    locks: LockStore
+    builder: ImageBuilder | None = None
+    """Resolves what was never resolved; None: it is left open, as a dry run does."""
+
+    def pin(self, source: PinnedSource, repository: SourceRepository) -> PinnedApp:
+        """Read the app's contract at its commit, and find or make its lock.
+
+        Raises:
+            Permanent: (app_contract_invalid, app_requirements_wrong, setting_missing: the base's image; source_…,
+                image_build_failed, disk_full, storage_denied)
+            Temporary: (builder_unavailable, storage_unavailable, source_repository_unavailable)
+        """
+        with scratch("app-", self.work / "builds") as folder:
+            app = folder / "app"
+            repository.export(source.commit, source.path, app)
+            return self.pin_folder(app)
+
+    def pin_folder(self, app: Path) -> PinnedApp:
+        """The same of an app's folder. Raises as `pin`."""
+        contract = read_contract(app)
+        base = self._base(contract)
+        text = dockerfile(contract, app, self.root)
+        digest = hashlib.sha256(text.encode())
+        if contract.dockerfile is not None:
+            return PinnedApp(contract, base, digest.hexdigest(), None)
+        for name in APP_RECIPE[1:]:
+            digest.update(recipe_file(self.root, name))
+        lock = self._lock(app, contract, base)
+        waiting = "" if lock else "Its packages were never resolved; the release does that first."
+        return PinnedApp(contract, base, digest.hexdigest(), lock, waiting)
+
+    def _base(self, contract: AppContract) -> str:
+        if contract.base not in SETTING:
+            return contract.base
+        found = self.bases.get(contract.base)
+        if not found:
+            raise Permanent(
+                Reason.SETTING_MISSING,
+                f"{CONTRACT} asks for the base {contract.base}, and this installation has none: set NIGHTFERRY_"
+                f"{SETTING[contract.base]} to its image by digest, or take another base.",
+            )
+        return found
+
+    def _lock(self, app: Path, contract: AppContract, base: str) -> PinnedLock | None:
+        extra = extra_packages(contract)
+        key = lock_key(app, contract, base, extra)
+        if self.builder is None:
+            return find_lock(key, self.locks)
+        log = self.work / "logs" / f"lock-{key[:12]}.log"
+        return lock_app(
+            key, app, contract, base, extra=extra, root=self.root, builder=self.builder, store=self.locks, log=log
+        )
+
+
+def extra_packages(contract: AppContract) -> tuple[str, ...]:
+    """What is installed for an app beside what it asks for: the server, where it names no start."""
+    return (SERVER,) if contract.start[:1] == (SERVER,) else ()
+
+
+def bases_of(settings: Settings) -> dict[str, str]:
+    """The base images of the installation, by the contract's word."""
+    return {base: image for base, name in SETTING.items() if (image := settings.get(name))}
