@@ -11,17 +11,19 @@ TEST_REQUIREMENTS      the contract's `test_requirements`
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 from locking import build, system
 from locking.fault import Fault
 from locking.install import install, install_tests
-from locking.pyproject import is_pyproject
-from locking.requirements_text import Line
+from locking.pyproject import LOCKS, is_pyproject
+from locking.requirements_text import Line, deciding_files, read
 from locking.resolve import Request, Resolved, requirement_lines, resolve
 
 APP = Path("/app")
+GATHERED = Path("/requirements")
 LOCK = Path("/lock")
 OUT = Path("/out")
 STATE = Path("/state/resolved.json")
@@ -30,7 +32,14 @@ RECIPE = Path(__file__).parents[1]
 
 def main() -> None:
     """Run the mode that is named. What is wrong is printed as one line with a mark."""
-    modes = {"resolve": _resolve, "build": _build, "install": _install, "system": _system, "tests": _tests}
+    modes = {
+        "gather": _gather,
+        "resolve": _resolve,
+        "build": _build,
+        "install": _install,
+        "system": _system,
+        "tests": _tests,
+    }
     try:
         modes[sys.argv[1]]()
     except Fault as fault:
@@ -39,14 +48,30 @@ def main() -> None:
         sys.exit(1)
 
 
-def _request() -> Request:
+def _request(*, optional: bool = False) -> Request:
     return Request(
         app=APP,
         requirements=_variable("REQUIREMENTS") or "requirements.txt",
-        optional=bool(_variable("REQUIREMENTS_OPTIONAL")),
+        optional=optional or bool(_variable("REQUIREMENTS_OPTIONAL")),
         extra=tuple(_variable("EXTRA").split()),
         python=f"{sys.version_info[0]}.{sys.version_info[1]}",
     )
+
+
+def _gather() -> None:
+    """/app -> /requirements: the files that decide its packages, and none that changes with each commit."""
+    names = {name for name in (_variable("REQUIREMENTS") or "requirements.txt", _variable("TEST_REQUIREMENTS")) if name}
+    found: set[str] = set()
+    for name in sorted(names):
+        if is_pyproject(name):
+            found |= {str(Path(name).with_name(file)) for file in (Path(name).name, *LOCKS)}
+        elif (APP / name).is_file():
+            found |= set(deciding_files(APP, read(APP, name)))
+    GATHERED.mkdir()
+    for name in sorted(found):
+        if (APP / name).is_file():
+            (GATHERED / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(APP / name, GATHERED / name)
 
 
 def _resolve() -> None:
@@ -74,7 +99,7 @@ def _build() -> None:
 
 def _install() -> None:
     """/lock -> /opt/venv."""
-    request = _request()
+    request = _request(optional=True)  # the lock says what there is
     install(LOCK, request, _lines(request))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tempfile
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from locking.build import read_lock
 from locking.fault import RENEW, Fault
 from locking.pip_words import explain
-from locking.requirements_text import Line, index_options, read
+from locking.requirements_text import Line, index_options, normalised, read
 from locking.resolve import Request
 from locking.run import EPOCH, Done, pip
 
@@ -67,30 +69,42 @@ def compile_all(folder: Path) -> None:
 
 
 def install_tests(lock: Path, app: Path, name: str, pinned: Path, target: Path) -> None:
-    """Put what unit tests need into `target`: what the app's file names, else the pinned pytest. What the app has
-    itself is found first, so tests run with what serves.
+    """Put into `target` what unit tests need and the app does not have itself: what the app's file names, else the
+    pinned pytest. So tests run with the packages that serve.
 
     Raises:
         Fault: as pip finds it.
     """
     content = read_lock(lock)
-    if name:
-        lines = read(app, name)
-        with tempfile.TemporaryDirectory() as private:
-            held = Path(private) / "constraints.txt"
-            held.write_text("".join(f"{one['name']}=={one['version']}\n" for one in content["packages"]))
-            words = ["--find-links", str(lock / "wheels")] if (lock / "wheels").is_dir() else []
-            words += ["-c", str(held), "--progress-bar", "off", "--no-warn-script-location"]
-            done = pip(["install", *words, "--target", str(target), "-r", name], app, PYTHON)
-        if done.code != 0:
-            raise explain(done.output, done.log, lines, content["python"])
-    if not (target / "pytest").is_dir():
-        words = [*ONLY_THIS, "--require-hashes", "--only-binary", ":all:", "--target", str(target)]
-        done = pip(["install", *words, "-r", str(pinned)], Path("/"), PYTHON)
-        if done.code != 0:
-            raise explain(done.output, done.log, [], content["python"])
-    site = next(Path("/opt/venv/lib").glob("python3*/site-packages"))
-    (site / "nightferry_tests.pth").write_text(f"{target}\n")
+    has = {package["name"]: package["version"] for package in content["packages"]}
+    with tempfile.TemporaryDirectory() as private:
+        held, prefix = Path(private) / "constraints.txt", Path(private) / "prefix"
+        held.write_text("".join(f"{package}=={version}\n" for package, version in has.items()))
+        if name:
+            _into(prefix, ["-c", str(held), "-r", name], app, read(app, name), content["python"])
+        if "pytest" not in has and not list(prefix.rglob("pytest/__init__.py")):
+            asked = Path(private) / "asked.txt"
+            asked.write_text(without(pinned.read_text(encoding="utf-8"), has))
+            _into(prefix, ["--no-deps", "--require-hashes", "-r", str(asked)], app, [], content["python"])
+        target.mkdir()
+        for packages in (*prefix.glob("**/site-packages"), *prefix.glob("**/dist-packages")):
+            shutil.copytree(packages, target, dirs_exist_ok=True, symlinks=True)
+        for scripts in prefix.glob("**/bin"):
+            shutil.copytree(scripts, target / "bin", dirs_exist_ok=True, symlinks=True)
+
+
+def without(pinned: str, has: Container[str]) -> str:
+    """The text of a requirements file with hashes, without the packages that are there already."""
+    blocks = re.split(r"^(?=[A-Za-z0-9])", pinned, flags=re.MULTILINE)
+    return "".join(block for block in blocks if normalised(re.split(r"[=\s]", block)[0]) not in has)
+
+
+def _into(prefix: Path, words: list[str], app: Path, lines: list[Line], python: str) -> None:
+    """What is in /opt/venv counts as installed."""
+    options = ["--no-compile", "--progress-bar", "off", "--no-warn-script-location", "--prefix", str(prefix)]
+    done = pip(["install", *options, *words], app, PYTHON)
+    if done.code != 0:
+        raise explain(done.output, done.log, lines, python)
 
 
 def _install(packages: list[dict[str, Any]], lock: Path, request: Request, lines: list[Line]) -> None:

@@ -41,12 +41,15 @@ def read_project(app: Path, name: str) -> Project:
         Fault: one is missing or cannot be read, or asks for what cannot be locked.
     """
     text, content = _toml(app, name)
+    asks = dependencies(content)
+    if not asks:
+        return Project([], [], frozenset(), name)
     beside = [lock for lock in LOCKS if (app / name).with_name(lock).is_file()]
     if not beside:
         raise Fault(f"{name} has neither uv.lock nor poetry.lock beside it: add it (`uv lock` or `poetry lock`).")
     lock = str(Path(name).with_name(beside[0]))
     locked, parsed = _toml(app, lock)
-    lines = [Line(name, _number(text, asked), asked) for asked in dependencies(content)]
+    lines = [Line(name, _number(text, asked), asked) for asked in asks]
     _refuse(lines)
     own = normalised(
         str(content.get("project", {}).get("name") or content.get("tool", {}).get("poetry", {}).get("name"))
@@ -59,7 +62,7 @@ def read_project(app: Path, name: str) -> Project:
 def dependencies(content: Mapping[str, Any]) -> list[str]:
     """What a pyproject.toml asks for, one requirement each."""
     project = content.get("project", {})
-    if "dependencies" in project:
+    if project.get("dependencies"):
         return [str(asked) for asked in project["dependencies"]]
     poetry = content.get("tool", {}).get("poetry", {}).get("dependencies", {})
     return [asked for name, value in poetry.items() if name != "python" for asked in _poetry(name, value)]

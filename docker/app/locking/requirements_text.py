@@ -5,6 +5,7 @@ What pip would fetch from elsewhere than an index, and what no lock could repeat
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ _INDEX = re.compile(
     r"(?P<option>-i|--index-url|--pypi-url|--extra-index-url|--no-index|-f|--find-links|--trusted-host)"
     r"(?:\s*=\s*|\s+|(?<=-[if])|$)(?P<value>\S*)"
 )
+_FIND = ("-f", "--find-links")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION_CONTROL = re.compile(r"(^|@\s*)(git|hg|svn|bzr)\+")
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
@@ -76,11 +78,25 @@ def index_options(app: Path, lines: list[Line]) -> list[str]:
         if not found:
             continue
         value = found["value"]
-        if found["option"] in ("-f", "--find-links") and "://" not in value:
+        if found["option"] in _FIND and "://" not in value:
             beside = app / Path(line.file).parent / value
             value = str(beside if beside.exists() else app / value)
         words += [found["option"], value] if value else [found["option"]]
     return words
+
+
+def deciding_files(app: Path, lines: list[Line]) -> list[str]:
+    """The files of the app's folder that these lines are, name, or look for packages in."""
+    found = {line.file for line in lines}
+    options = index_options(app, lines)
+    folders = [Path(value) for option, value in itertools.pairwise(options) if option in _FIND]
+    paths = [app / _path(line.text) for line in lines if not line.text.startswith("-") and is_path(line.text)]
+    for place in (*folders, *paths):
+        inside = place.resolve()
+        if inside.is_relative_to(app.resolve()):
+            files = [inside] if inside.is_file() else [path for path in sorted(inside.glob("*")) if path.is_file()]
+            found |= {str(path.relative_to(app.resolve())) for path in files}
+    return sorted(found)
 
 
 def is_path(text: str) -> bool:
@@ -148,7 +164,11 @@ def _check(app: Path, line: Line) -> None:
     if re.search(r"(^|@\s*)file:", text):
         raise Fault(f"{line.where}: {text}: name a file by its path in the app's folder, as ./wheels/NAME.whl.")
     if not text.startswith("-") and is_path(text):
-        _check_path(app, line, re.split(r"[\s;\[]", text)[0])
+        _check_path(app, line, _path(text))
+
+
+def _path(text: str) -> str:
+    return re.split(r"[\s;\[]", text)[0]
 
 
 def _check_path(app: Path, line: Line, name: str) -> None:
