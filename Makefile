@@ -90,6 +90,7 @@ lock: $(READY) ## Resolve every *.in into its lock file, with hashes
 	$(COMPILE) --universal $(LOCKED) serving_app/requirements.in -o serving_app/requirements.txt
 	$(COMPILE) --universal $(LOCKED) requirements.in -o requirements.txt
 	$(COMPILE) --universal $(LOCKED) docker/serving/requirements-test.in -o docker/serving/requirements-test.txt
+	$(COMPILE) --universal $(LOCKED) docker/app/requirements-test.in -o docker/app/requirements-test.txt
 	$(COMPILE) --universal $(LOCKED) --override docker/deployer/overrides.txt docker/deployer/requirements.in -o docker/deployer/requirements.txt
 	$(COMPILE) --universal $(LOCKED) benchmarks/requirements-serving.in -o benchmarks/requirements-serving.txt
 	$(COMPILE) --universal $(LOCKED) requirements-dev.in -o requirements-dev.txt

@@ -108,6 +108,16 @@ def test_equal_inputs_give_an_equal_digest_and_others_another(door: Door):
     assert door.build(push=push) != first
 
 
+def test_the_targets_files_are_written_into_a_folder(door: Door):
+    assert door.build(out=door.folder / "out, of the target") is None
+    assert (door.folder / "out, of the target" / "model" / "file.txt").read_text() == "model\n"
+
+
+def test_a_dockerfile_may_stand_outside_its_context(door: Door):
+    door.build("FROM scratch AS serving\nCOPY file.txt /copied\n", context=door.folder / "app", out=door.folder / "out")
+    assert (door.folder / "out" / "copied").read_text() == "app\n"
+
+
 def test_the_log_has_the_output(door: Door):
     door.build(target="test")
     assert "test" in (door.folder / "logs" / "build.log").read_text()
@@ -151,6 +161,40 @@ def test_the_sentence_has_the_steps_last_words_and_the_log(real: Door):
     assert "assert 1 == 2" in error.sentence
     assert str(real.folder / "logs" / "build.log") in error.sentence
     assert "preparing" in (real.folder / "logs" / "build.log").read_text()
+
+
+@pytest.mark.sandbox
+def test_what_was_built_before_is_built_again_where_that_is_asked_for(real: Door):
+    dockerfile = (
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS made\nRUN date +%s.%N > /now\n"
+        "FROM scratch AS serving\nCOPY --from=made /now /now\n"
+    )
+
+    def now(name: str, *, no_cache: bool) -> str:
+        real.build(dockerfile, out=real.folder / name, no_cache=no_cache)
+        return (real.folder / name / "now").read_text()
+
+    first = now("first", no_cache=False)
+    assert now("second", no_cache=False) == first
+    assert now("third", no_cache=True) != first
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("target", "temporary", "kind", "reason"),
+    [
+        ("lock", "false", Permanent, Reason.APP_REQUIREMENTS_WRONG),
+        ("serving", "false", Permanent, Reason.IMAGE_BUILD_FAILED),
+        ("lock", "true", Temporary, Reason.IMAGE_BUILD_FAILED),
+    ],
+)
+def test_a_recipe_says_itself_what_is_wrong(real: Door, target: str, temporary: str, kind: type, reason: Reason):
+    said = f'NIGHTFERRY-FAULT {{"sentence": "a.txt:3 is wrong.", "temporary": {temporary}}}'
+    dockerfile = f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}} AS {target}\nRUN echo '{said}'; exit 1\n"
+    error = real.failure(dockerfile, target=target)
+    assert (type(error), error.reason) == (kind, reason)
+    assert error.sentence.startswith("a.txt:3 is wrong.")
+    assert str(real.folder / "logs" / "build.log") in error.sentence
 
 
 @pytest.mark.sandbox

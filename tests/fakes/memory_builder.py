@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 from nightferry.clients.image_builder import BuildRequest
@@ -14,7 +15,8 @@ from tests.fakes.memory_registry import MemoryRegistry
 
 
 class MemoryBuilder:
-    """Understands of a Dockerfile: FROM, the stage's name, and a RUN that says `exit 1`, which fails.
+    """Understands of a Dockerfile: FROM, the stage's name, a RUN that says `exit 1`, which fails, and where the target's
+    files are wanted, COPY from a context.
 
     Set `fault` to make every build fail with it.
     """
@@ -32,6 +34,9 @@ class MemoryBuilder:
         with log.open("a") as file:
             file.write(f"building {request.target}\n")
         self._run(request)
+        if request.out is not None:
+            self._write(request, request.out)
+            return None
         if not request.push:
             return None
         digest = hashlib.sha256(request.dockerfile.read_bytes())
@@ -44,8 +49,22 @@ class MemoryBuilder:
         self._registry.push(image, tuple(pushed.rpartition(":")[2] for pushed in request.push), dict(request.arguments))
         return image
 
+    def _write(self, request: BuildRequest, out: Path) -> None:
+        for step in self._steps(request):
+            words = step.split()
+            if words[0] != "COPY":
+                continue
+            named = words[1].removeprefix("--from=") if words[1].startswith("--from=") else None
+            context = request.contexts[named] if named else request.context or request.dockerfile.parent
+            source, target = context / words[-2], out / words[-1].lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(source, target)
+
     @staticmethod
-    def _run(request: BuildRequest) -> None:
+    def _steps(request: BuildRequest) -> list[str]:
         stage, steps = "", []
         for line in request.dockerfile.read_text().splitlines():
             word = line.partition(" ")[0]
@@ -57,6 +76,11 @@ class MemoryBuilder:
                 steps.append(line)
         if not steps:
             raise Permanent(Reason.IMAGE_BUILD_FAILED, f"no stage {request.target}")
+        return steps
+
+    @classmethod
+    def _run(cls, request: BuildRequest) -> None:
+        steps = cls._steps(request)
         for number, step in enumerate(steps):
             if step.startswith("RUN") and "exit 1" in step:
                 tests = request.tests and number == len(steps) - 1

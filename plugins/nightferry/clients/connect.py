@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.azure.ledger import AzureLedger
+from nightferry.clients.azure.locks import AzureLocks
 from nightferry.clients.azure.models import AzureModels
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.git.source import GitSource
@@ -67,6 +68,11 @@ def storage_options() -> dict[str, Any]:
 def models(settings: Settings, source: ModelSource) -> AzureModels:
     """The repository of one service's models. Raises as `storage`."""
     return AzureModels(storage(settings), source.container, source.prefix)
+
+
+def locks(settings: Settings, source: ModelSource) -> AzureLocks:
+    """The locks of one service's app, beside its models. Raises as `storage`."""
+    return AzureLocks(storage(settings), source.container, source.prefix)
 
 
 def ledger_store(settings: Settings) -> AzureLedger:

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from nightferry.entities.image_ref import ImageRef
 
+LOCK_TARGET = "lock"
+"""The target of docker/app/Dockerfile that resolves an app's requirements."""
+
 
 @dataclass(frozen=True)
 class BuildRequest:
@@ -23,6 +26,12 @@ class BuildRequest:
     """`repository:tag` names to push the result to; none: nothing leaves the builder."""
     tests: bool = False
     """The target's last step runs tests: when that step fails, the reason is image_tests_failed."""
+    context: Path | None = None
+    """The main build context; None: the Dockerfile's folder."""
+    out: Path | None = None
+    """A folder that the target's file system is written into; with it, nothing is pushed."""
+    no_cache: bool = False
+    """Every step is run, whatever the builder knows of earlier builds."""
 
 
 class ImageBuilder(Protocol):
@@ -33,8 +42,9 @@ class ImageBuilder(Protocol):
 
         Raises:
             Permanent: (image_build_failed, image_tests_failed: the sentence holds the step that failed and its last
-                lines; image_unknown: the base image; registry_denied, disk_full)
-            Temporary: (builder_unavailable, registry_unavailable; image_build_failed when a package index did not
-                answer)
+                lines; app_requirements_wrong: of the target LOCK_TARGET, what its recipe found; image_unknown: the base
+                image; registry_denied, disk_full)
+            Temporary: (builder_unavailable, registry_unavailable; image_build_failed when a package index or archive
+                did not answer)
         """
         ...

@@ -23,14 +23,14 @@ class LockStore(Protocol):
         ...
 
     def create(self, key: str, number: int, folder: Path) -> bool:
-        """Keep `folder/lock.json` and, before it, `folder/wheels/*`; False where another was first, and nothing was
-        changed. Raises as `newest`."""
+        """Keep `folder/lock.json` and, before it, `folder/wheels/*`; False where another was first with another
+        lock.json, and nothing was changed. Raises as `newest`."""
         ...
 
     def fetch(self, key: str, number: int, folder: Path) -> None:
         """Write lock.json and the kept wheels into `folder` (which is there), as `create` took them.
 
         Raises as `newest`, and:
-            Permanent: (lock_missing) there is none.
+            Permanent: (lock_missing) there is none, or it lacks a wheel; (disk_full)
         """
         ...

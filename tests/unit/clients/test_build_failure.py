@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,27 @@ def test_lines_that_are_not_progress_do_no_harm(line: str):
     progress = BuildProgress(io.StringIO())
     progress.feed(line)
     assert progress.failed is None
+
+
+def fault(text: str, target: str = "lock") -> NightferryError:
+    progress = told("failed to solve: " + FAILED, "[resolved 1/1] RUN lock", text)
+    return explain(progress, replace(REQUEST, target=target, tests=False), "unix:///b.sock", LOG)
+
+
+def test_a_recipes_own_sentence_is_told():
+    error = fault('NIGHTFERRY-FAULT {"sentence": "a.txt:3 is wrong.", "temporary": false}')
+    assert (type(error), error.reason) == (Permanent, Reason.APP_REQUIREMENTS_WRONG)
+    assert error.sentence == "a.txt:3 is wrong. All of it is in build.log."
+
+
+@pytest.mark.parametrize(
+    "text", ["NIGHTFERRY-FAULT {}", "NIGHTFERRY-FAULT {no JSON}", "said NIGHTFERRY-FAULT {}", "NIGHTFERRY-FAULT {[]}"]
+)
+def test_what_only_looks_like_such_a_sentence_is_a_line_as_any(text: str):
+    assert fault(text).reason is Reason.IMAGE_BUILD_FAILED
+
+
+def test_an_apps_tests_cannot_have_themselves_run_again():
+    line = 'NIGHTFERRY-FAULT {"sentence": "Try it again.", "temporary": true}'
+    progress = told("failed to solve: " + FAILED, "[test 3/3] RUN pytest", line)
+    assert explained(progress).reason is Reason.IMAGE_TESTS_FAILED

@@ -71,7 +71,7 @@ class BuildKit:
                 code = self._run(command, self._environment(private), progress)
             if code != 0:
                 raise explain(progress, request, self._address, log)
-            if not request.push:
+            if request.out is not None or not request.push:
                 return None
             digest = json.loads(metadata.read_text(encoding="utf-8"))["containerimage.digest"]
             return ImageRef(_repository(request.push[0]), digest)
@@ -157,14 +157,18 @@ def build_words(request: BuildRequest, metadata: Path) -> list[str]:
     """What `buildctl build` is told for a request; what was built is written to `metadata`."""
     words = ["--progress=rawjson", "--frontend=dockerfile.v0", f"--metadata-file={metadata}"]
     folder = request.dockerfile.parent
-    words += ["--local", f"context={folder}", "--local", f"dockerfile={folder}"]
+    words += ["--local", f"context={request.context or folder}", "--local", f"dockerfile={folder}"]
     words += ["--opt", f"filename={request.dockerfile.name}", "--opt", f"target={request.target}"]
     words += ["--opt", f"build-arg:SOURCE_DATE_EPOCH={EPOCH}"]
     for name, path in request.contexts.items():
         words += ["--local", f"{name}={path}", "--opt", f"context:{name}=local:{name}"]
     for name, value in request.arguments.items():
         words += ["--opt", f"build-arg:{name}={value}"]
-    if request.push:
+    if request.no_cache:
+        words.append("--no-cache")
+    if request.out is not None:
+        words += ["--output", f'type=local,"dest={request.out}"']
+    elif request.push:
         words += ["--output", _output(request.push)]
     return words
 

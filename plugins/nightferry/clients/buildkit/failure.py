@@ -6,11 +6,12 @@ containerd's resolver, Distribution 2.8 and pip 23 to 25; tests/contract/test_im
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 from nightferry.clients.buildkit.progress import BuildProgress, Step
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.image_builder import LOCK_TARGET, BuildRequest
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 
@@ -38,6 +39,8 @@ _INDEX_DOWN = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|Temporary failure in name resolution"
     r"|Max retries exceeded|Connection broken|ProtocolError\('Connection aborted"
 )
+_FAULT = re.compile(r"^NIGHTFERRY-FAULT (?P<said>\{.*\})\s*$")
+"""A step of our own recipes that knows what is wrong says so on such a line: docker/app/locking/fault.py."""
 _STEP = re.compile(r"^\[(?P<stage>\S+) +(?P<number>\d+)/(?P<of>\d+)\] ")
 
 
@@ -100,6 +103,14 @@ def _step_error(step: Step, request: BuildRequest, log: Path) -> NightferryError
     where = _STEP.match(step.name)
     if request.tests and where and where["stage"] == request.target and where["number"] == where["of"]:
         return Permanent(Reason.IMAGE_TESTS_FAILED, f"The app's unit tests fail in the image; {said}. {_more(log)}")
+    fault = _fault(step)
+    if fault is not None:
+        sentence, temporary = fault
+        if temporary:
+            return Temporary(Reason.IMAGE_BUILD_FAILED, f"{sentence} {_more(log)}")
+        wrong = request.target == LOCK_TARGET
+        reason = Reason.APP_REQUIREMENTS_WRONG if wrong else Reason.IMAGE_BUILD_FAILED
+        return Permanent(reason, f"{sentence} {_more(log)}")
     if any(_INDEX_DOWN.search(line) for line in step.lines):
         return Temporary(
             Reason.IMAGE_BUILD_FAILED,
@@ -109,6 +120,20 @@ def _step_error(step: Step, request: BuildRequest, log: Path) -> NightferryError
         Reason.IMAGE_BUILD_FAILED,
         f"The image does not build: the step {_short(step.name)!r} failed; {said}. {_more(log)}",
     )
+
+
+def _fault(step: Step) -> tuple[str, bool] | None:
+    """What the step itself says is wrong, and whether trying again may help."""
+    for line in reversed(step.lines):
+        found = _FAULT.match(line)
+        if not found:
+            continue
+        try:
+            said = json.loads(found["said"])
+            return str(said["sentence"]), said["temporary"] is True
+        except (ValueError, KeyError):  # another program's line that looks like it
+            continue
+    return None
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,16 @@ from nightferry.errors import Permanent
 
 STOCK_RECIPE = ("docker/serving/Dockerfile", "docker/serving/bare.py", "docker/serving/requirements-test.txt")
 """Of the stock service."""
-APP_RECIPE = ("docker/app/Dockerfile", "docker/app/lock.py", "docker/app/requirements-test.txt")
+APP_RECIPE = (
+    "docker/app/Dockerfile",
+    "docker/app/lock.py",
+    "docker/app/requirements-test.txt",
+    *(
+        f"docker/app/locking/{name}.py"
+        for name in ("__init__", "build", "command", "fault", "install", "pip_words", "pyproject")
+    ),
+    *(f"docker/app/locking/{name}.py" for name in ("requirements_text", "resolve", "run", "system")),
+)
 """Of the recipe `python`."""
 
 

@@ -1,0 +1,172 @@
+"""Lock an app: find what its requirements were resolved to, or resolve them, once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nightferry.clients.image_builder import LOCK_TARGET, BuildRequest, ImageBuilder
+from nightferry.clients.lock_store import LockStore
+from nightferry.clients.scratch import scratch
+from nightferry.entities.app.contract import AppContract
+from nightferry.entities.app.lock import LOCK, Lock, PinnedLock
+from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
+from nightferry.steps.app.read_contract import REQUIREMENTS
+from nightferry.steps.app.recipe import APP_RECIPE
+from nightferry.steps.app.requirements_files import copy_requirements, lock_key
+
+__all__ = ["find_lock", "lock_app", "lock_key", "renew_lock", "resolve_lock"]
+FIRST = 1
+log_of = logging.getLogger(__name__)
+
+
+def find_lock(key: str, store: LockStore) -> PinnedLock | None:
+    """The newest lock of these requirements; None where they were never resolved.
+
+    Raises:
+        Permanent: (lock_missing: it cannot be read; model_repository_missing, storage_denied)
+        Temporary: (storage_unavailable)
+    """
+    newest = store.newest(key)
+    return None if newest is None else _pinned(key, *newest)
+
+
+def lock_app(
+    key: str,
+    app: Path,
+    contract: AppContract,
+    base_image: str,
+    *,
+    extra: Sequence[str],
+    root: Path,
+    builder: ImageBuilder,
+    store: LockStore,
+    log: Path,
+) -> PinnedLock:
+    """The newest lock of these requirements; the first one is made here. Where another was faster, that is taken.
+
+    Args:
+        key: `lock_key` of the next four.
+        app: the app's folder.
+        contract: the app's.
+        base_image: by digest.
+        extra: requirements beside those of the app.
+        root: the project, with docker/app.
+        builder: resolves.
+        store: keeps locks.
+        log: for the builder's output.
+
+    Raises:
+        Permanent: (app_requirements_wrong, image_build_failed, image_unknown: the base, disk_full; as `find_lock`)
+        Temporary: (builder_unavailable, registry_unavailable, image_build_failed, storage_unavailable)
+    """
+    found = find_lock(key, store)
+    if found is not None:
+        return found
+    with _resolved(app, contract, base_image, extra, root, builder, log) as folder:
+        return _kept(key, FIRST, folder, store)
+
+
+def renew_lock(
+    key: str,
+    app: Path,
+    contract: AppContract,
+    base_image: str,
+    *,
+    extra: Sequence[str],
+    root: Path,
+    builder: ImageBuilder,
+    store: LockStore,
+    log: Path,
+) -> PinnedLock:
+    """Resolve anew, and keep the result as the next lock. Where nothing moved, the newest one stays and is returned.
+
+    Arguments and errors are those of `lock_app`.
+    """
+    with _resolved(app, contract, base_image, extra, root, builder, log) as folder:
+        newest = find_lock(key, store)
+        if newest is not None and newest.sha256 == _sha256((folder / LOCK).read_bytes()):
+            return newest
+        return _kept(key, newest.number + 1 if newest else FIRST, folder, store)
+
+
+def resolve_lock(
+    app: Path,
+    contract: AppContract,
+    base_image: str,
+    *,
+    extra: Sequence[str],
+    root: Path,
+    builder: ImageBuilder,
+    out: Path,
+    log: Path,
+) -> Lock:
+    """Resolve an app's requirements into `out`: lock.json and wheels/. Nothing is kept elsewhere.
+
+    Arguments and errors are those of `lock_app`.
+    """
+    with scratch("nightferry-requirements-") as staged:
+        copy_requirements(app, contract, staged)
+        arguments = {
+            "BASE_IMAGE": base_image,
+            "REQUIREMENTS": contract.requirements,
+            "EXTRA": " ".join(extra),
+            "SYSTEM": " ".join(contract.system),
+        }
+        if contract.requirements == REQUIREMENTS:  # as it is where the contract names none
+            arguments["REQUIREMENTS_OPTIONAL"] = "yes"
+        # What the builder remembers is what an index said some day.
+        request = BuildRequest(root / APP_RECIPE[0], LOCK_TARGET, {"app": staged}, arguments, out=out, no_cache=True)
+        log_of.info("Resolving the app's requirements; all output goes to %s", log)
+        builder.build(request, log)
+    return _parsed((out / LOCK).read_bytes(), "The lock that was just made")
+
+
+@contextmanager
+def _resolved(
+    app: Path,
+    contract: AppContract,
+    base_image: str,
+    extra: Sequence[str],
+    root: Path,
+    builder: ImageBuilder,
+    log: Path,
+) -> Iterator[Path]:
+    with scratch("nightferry-lock-") as folder:
+        resolve_lock(app, contract, base_image, extra=extra, root=root, builder=builder, out=folder, log=log)
+        yield folder
+
+
+def _kept(key: str, number: int, folder: Path, store: LockStore) -> PinnedLock:
+    content: bytes | None = (folder / LOCK).read_bytes()
+    if not store.create(key, number, folder):
+        content = store.read(key, number)
+    if content is None:
+        raise Permanent(
+            Reason.LOCK_MISSING, f"Lock {number} of {key[:12]} was there a moment ago, and is not now: who removes it?"
+        )
+    return _pinned(key, number, content)
+
+
+def _pinned(key: str, number: int, content: bytes) -> PinnedLock:
+    lock = _parsed(content, f"Lock {number} of the requirements {key[:12]}")
+    return PinnedLock(key=key, number=number, sha256=_sha256(content), packages=lock.versions)
+
+
+def _parsed(content: bytes, what: str) -> Lock:
+    try:
+        return Lock.model_validate_json(content)
+    except ValidationError as error:
+        raise Permanent(
+            Reason.LOCK_MISSING, f"{what} cannot be read: `nightferry app lock SERVICE --upgrade` makes another."
+        ) from error
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
