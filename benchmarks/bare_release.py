@@ -20,7 +20,7 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_spec import Environment
+from nightferry.entities.service_spec import STOCK, STOCK_TESTS, Environment
 from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment
@@ -74,7 +74,7 @@ class BareRelease:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
                 container.download_blob(name).readinto(file)
-        for context, path in (("app", self.spec.source.path), ("tests", str(self.spec.source.tests))):
+        for context, path in (("app", STOCK), ("tests", STOCK_TESTS)):
             (self.folder / context).mkdir()
             archive = subprocess.run(
                 ["git", "-C", str(ROOT), "-c", "tar.umask=0022", "archive", f"HEAD:{path}"],
@@ -181,7 +181,7 @@ class BareRelease:
             model_repository=self.spec.model.repository,
             source="0" * 40,
             actor="benchmarks",
-            stock=True,
+            app=None,
             environment=environment.model_copy(update={"service_type": "NodePort"}),
         )
 

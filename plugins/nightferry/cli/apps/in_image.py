@@ -14,13 +14,15 @@ from pathlib import Path
 from nightferry import settings as settings_of
 from nightferry.cli.apps.served import Served
 from nightferry.clients import connect
+from nightferry.clients.container_runner import ContainerRunner
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.variables import variables
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.service_file.quantity import memory
 from nightferry.entities.service_spec import Environment
 from nightferry.settings import Settings
-from nightferry.steps.app.pin_app import resolved_app
+from nightferry.steps.app.lock_app import resolve_lock
+from nightferry.steps.app.pin_app import base_image, bases_of, extra_packages
 from nightferry.steps.image.check_image import check_start
 from nightferry.steps.image.request import app_request
 
@@ -48,7 +50,7 @@ def served_in_image(contract: AppContract, folder: Path, files: tuple[str, ...],
         runner.remove(name)
 
 
-def _wait(runner: connect.DockerRunner, name: str) -> None:
+def _wait(runner: ContainerRunner, name: str) -> None:
     while (state := runner.state(name)) and state.running:
         time.sleep(1)
 
@@ -56,7 +58,19 @@ def _wait(runner: connect.DockerRunner, name: str) -> None:
 def _built(settings: Settings, contract: AppContract, folder: Path, files: tuple[str, ...]) -> ImageRef:
     repository = f"{settings.require('REGISTRY')}/app-run/{_plain(folder.name)}"
     builder, log = connect.builder(settings), settings.work / "logs" / "app-run.log"
-    base = resolved_app(settings, contract, folder / "app", folder / "lock", builder, log)
+    base = base_image(contract, bases_of(settings))
+    (folder / "lock").mkdir()
+    if contract.dockerfile is None:
+        resolve_lock(
+            folder / "app",
+            contract,
+            base,
+            extra=extra_packages(contract),
+            root=settings.root,
+            builder=builder,
+            out=folder / "lock",
+            log=log,
+        )
     contexts = {name: folder / name for name in ("app", "model", "tests")}
     contexts["tests"].mkdir()
     request = app_request(contract, base, contexts, folder, settings.root, files[0] if len(files) == 1 else "", files)

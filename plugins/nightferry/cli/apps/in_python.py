@@ -57,7 +57,7 @@ def served_in_python(contract: AppContract, folder: Path, files: tuple[str, ...]
         yield Served(
             f"http://127.0.0.1:{port}",
             lambda: log.read_text(encoding="utf-8", errors="replace")[-LAST:],
-            lambda: [process.wait(), None][1],
+            process.wait,
         )
     finally:
         process.terminate()

@@ -23,7 +23,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.app.read_contract import read_contract
 from nightferry.steps.judging.probe_app import probe_app
-from nightferry.steps.model.describing.files import read_exchanges
+from nightferry.steps.model.describing.exchange_lines import read_exchange_lines
 
 READY_SECONDS = 120
 
@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.folder.is_dir():
         raise Permanent(Reason.APP_CONTRACT_INVALID, f"There is no folder {arguments.folder}; give the app's.")
     contract = read_contract(arguments.folder)
-    golden = read_exchanges(arguments.examples) if arguments.examples else ()
+    lines = read_exchange_lines(arguments.examples) if arguments.examples else []
+    golden = [Exchange.model_validate(line) for line in lines]
     with ExitStack() as stack:
         folder = stack.enter_context(scratch("nightferry-app-"))
         _copy(arguments.folder, folder / "app")

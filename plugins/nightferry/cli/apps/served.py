@@ -14,5 +14,5 @@ class Served:
     """`http://127.0.0.1:port`."""
     said: Callable[[], str]
     """Its last lines."""
-    wait: Callable[[], None]
+    wait: Callable[[], object]
     """Returns when it has ended."""

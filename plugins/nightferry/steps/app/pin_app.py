@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nightferry.clients.image_builder import ImageBuilder
 from nightferry.clients.lock_store import LockStore
@@ -19,7 +21,7 @@ from nightferry.errors import Permanent
 from nightferry.settings import Settings
 from nightferry.steps.app.dockerfile import dockerfile
 from nightferry.steps.app.flask_app import SERVER
-from nightferry.steps.app.lock_app import find_lock, lock_app, lock_key
+from nightferry.steps.app.lock_app import find_lock, lock_app, lock_key, renew_lock
 from nightferry.steps.app.read_contract import read_contract
 from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
 
@@ -60,15 +62,27 @@ class AppPinner:
                 image_build_failed, disk_full, storage_denied)
             Temporary: (builder_unavailable, storage_unavailable, source_repository_unavailable)
         """
-        with scratch("app-", self.work / "builds") as folder:
-            app = folder / "app"
-            repository.export(source.commit, source.path, app)
+        with self._exported(source, repository) as app:
             return self.pin_folder(app)
+
+    def renew(self, source: PinnedSource, repository: SourceRepository) -> PinnedLock:
+        """Resolve the app's requirements anew, and keep that as their newest lock. Raises as `pin`, and
+
+        Permanent: (request_invalid) the app's own Dockerfile says what is installed.
+        """
+        if self.builder is None:
+            raise ValueError("a lock is renewed with a builder")
+        with self._exported(source, repository) as app:
+            contract = read_contract(app)
+            if contract.dockerfile is not None:
+                raise Permanent(Reason.REQUEST_INVALID, f"The app's own {contract.dockerfile} says what is installed.")
+            asked = self._asked(app, contract, base_image(contract, self.bases))
+            return renew_lock(**asked, builder=self.builder, store=self.locks)
 
     def pin_folder(self, app: Path) -> PinnedApp:
         """The same of an app's folder. Raises as `pin`."""
         contract = read_contract(app)
-        base = self._base(contract)
+        base = base_image(contract, self.bases)
         text = dockerfile(contract, app, self.root)
         digest = hashlib.sha256(text.encode())
         if contract.dockerfile is not None:
@@ -79,27 +93,50 @@ class AppPinner:
         waiting = "" if lock else "Its packages were never resolved; the release does that first."
         return PinnedApp(contract, base, digest.hexdigest(), lock, waiting)
 
-    def _base(self, contract: AppContract) -> str:
-        if contract.base not in SETTING:
-            return contract.base
-        found = self.bases.get(contract.base)
-        if not found:
-            raise Permanent(
-                Reason.SETTING_MISSING,
-                f"{CONTRACT} asks for the base {contract.base}, and this installation has none: set NIGHTFERRY_"
-                f"{SETTING[contract.base]} to its image by digest, or take another base.",
-            )
-        return found
+    @contextmanager
+    def _exported(self, source: PinnedSource, repository: SourceRepository) -> Iterator[Path]:
+        with scratch("app-", self.work / "builds") as folder:
+            repository.export(source.commit, source.path, folder / "app")
+            yield folder / "app"
 
     def _lock(self, app: Path, contract: AppContract, base: str) -> PinnedLock | None:
+        asked = self._asked(app, contract, base)
+        if self.builder is None:
+            return find_lock(asked["key"], self.locks)
+        return lock_app(**asked, builder=self.builder, store=self.locks)
+
+    def _asked(self, app: Path, contract: AppContract, base: str) -> dict[str, Any]:
+        """What is resolved, as `lock_app` and `renew_lock` take it."""
         extra = extra_packages(contract)
         key = lock_key(app, contract, base, extra)
-        if self.builder is None:
-            return find_lock(key, self.locks)
         log = self.work / "logs" / f"lock-{key[:12]}.log"
-        return lock_app(
-            key, app, contract, base, extra=extra, root=self.root, builder=self.builder, store=self.locks, log=log
+        return {
+            "key": key,
+            "app": app,
+            "contract": contract,
+            "base_image": base,
+            "extra": extra,
+            "root": self.root,
+            "log": log,
+        }
+
+
+def base_image(contract: AppContract, bases: Mapping[str, str]) -> str:
+    """The image that the app's stands on, by digest.
+
+    Raises:
+        Permanent: (setting_missing) the installation has no such base.
+    """
+    if contract.base not in SETTING:
+        return contract.base
+    found = bases.get(contract.base)
+    if not found:
+        raise Permanent(
+            Reason.SETTING_MISSING,
+            f"{CONTRACT} asks for the base {contract.base}, and this installation has none: set NIGHTFERRY_"
+            f"{SETTING[contract.base]} to its image by digest, or take another base.",
         )
+    return found
 
 
 def extra_packages(contract: AppContract) -> tuple[str, ...]:

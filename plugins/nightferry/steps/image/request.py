@@ -17,6 +17,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Source
 from nightferry.errors import Permanent
 from nightferry.steps.app import dockerfile as apps
+from nightferry.steps.app.read_contract import REQUIREMENTS
 from nightferry.steps.app.recipe import STOCK_RECIPE
 from nightferry.steps.model.model_folder import read_manifest
 
@@ -105,7 +106,8 @@ def _of_app(
     (folder / "lock").mkdir()
     if candidate.lock:
         sources.locks.fetch(candidate.lock.key, candidate.lock.number, folder / "lock")
-    model, files = "", ()
+    model = ""
+    files: tuple[str, ...] = ()
     if "model" in contexts:
         manifest, _ = read_manifest(contexts["model"])
         model, files = manifest.model, tuple(file.name for file in manifest.files)
@@ -154,6 +156,8 @@ def _arguments(base_image: str, contract: AppContract) -> dict[str, str]:
     arguments = {"BASE_IMAGE": base_image}
     if contract.dockerfile is None:
         arguments["REQUIREMENTS"] = contract.requirements
+        if contract.requirements == REQUIREMENTS:  # as it is where the contract names none
+            arguments["REQUIREMENTS_OPTIONAL"] = "yes"
         if contract.test_requirements:
             arguments["TEST_REQUIREMENTS"] = contract.test_requirements
     return arguments
