@@ -129,7 +129,8 @@ WRONG = [
     (setting(SERVING_HOST="::"), "environments.0.settings.SERVING_HOST"),
     (setting(NIGHTFERRY_RELEASE="x"), "environments.0.settings.NIGHTFERRY_RELEASE"),
     (setting(PYTHONPATH="/tmp"), "environments.0.settings.PYTHONPATH"),
-    ({"source": {"path": "app"}, **setting(SERVING_MAX_PIXELS="5")}, "environments.0.settings"),
+    ({"source": {"path": "app"}, **setting(MODEL_DIR="/x")}, "environments.0.settings.MODEL_DIR"),
+    ({"source": {"path": "app"}, **setting(**{"A B": "x"})}, "environments.0.settings.A B"),
     (asking(cpu="1001m"), "environments.0.resources.cpu"),  # the limit left out is 1
     (asking(memory="2Gi", memory_limit="2G"), "environments.0.resources.memory"),
     ({"description": "see https://a.example/c?sig=hunter2"}, "description"),
