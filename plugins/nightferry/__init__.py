@@ -10,10 +10,12 @@ def publish(service: str, model: Any, **said: Any) -> str:
 
     Args:
         service: the service, as in its service file.
-        model: an estimator of scikit-learn, which is converted to ONNX and compared with the original on the examples;
-            an ONNX model; or the path of a file or folder, as `nightferry models publish` takes it.
-        said: `examples`, of an estimator `(rows, answers)` or `rows`, else a path; `metrics={"auc": 0.91}`; `labels`;
-            `scores`; `version`; `author`.
+        model: an estimator of scikit-learn, which is converted to ONNX and compared with the original on the examples,
+            or, where the service has an app of its own, kept as `model.joblib`; an ONNX model; or the path of a file or
+            folder, as `nightferry models publish` takes it.
+        said: `examples`, of an estimator `(rows, answers)` or `rows`, else a path, or, for an app of its own, a list of
+            exchanges `{"request": {"post": "/predict", "json": …}, "answer": {"json": …}}`; `metrics={"auc": 0.91}`;
+            `labels`; `scores`; `version`; `author`.
 
     Raises:
         NightferryError: it is not published; the sentence says why.

@@ -19,12 +19,13 @@ from nightferry.cli.output import console, local_time, redrawn, seconds, show_js
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.model_repository import ModelListing
-from nightferry.entities.model_version import MANIFEST
+from nightferry.entities.model_version import FILES, MANIFEST
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
 from nightferry.steps.model.check_model import is_number
 from nightferry.steps.model.describing.describe import describe
 from nightferry.steps.model.describing.publish import publish_described
+from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.model.publish_model import PublishedModel, publish_model
 from nightferry.steps.model.try_model import check_installed
 
@@ -32,6 +33,7 @@ PUBLISH_EXAMPLES = """\
   nightferry models publish churn model.onnx --metric auc=0.91 --examples test.csv
   nightferry models publish churn model.onnx --dry-run
   nightferry models publish digits /tmp/model       a folder with model.json, or one of MLflow
+  nightferry models publish fraud model.joblib --examples examples.jsonl    for a service with an app of its own
 """
 LIST_EXAMPLES = """\
   nightferry models list digits
@@ -45,7 +47,10 @@ def add_parsers(subparsers: Subparsers) -> None:
     add = command(commands, "publish", publish, "check a model folder and upload it as a new version", PUBLISH_EXAMPLES)
     service_argument(add)
     add.add_argument(
-        "path", metavar="PATH", type=Path, help="an ONNX file, a folder of MLflow, or a folder with model.json"
+        "path",
+        metavar="PATH",
+        type=Path,
+        help="an ONNX file, a folder of MLflow, or a folder with model.json; any file or folder for an app of its own",
     )
     said.add_arguments(add)
     listed = command(commands, "list", list_, "list the versions that are complete, newest first", LIST_EXAMPLES)
@@ -54,21 +59,32 @@ def add_parsers(subparsers: Subparsers) -> None:
 
 def publish(arguments: argparse.Namespace) -> int:
     """Upload a version; done again it goes on where it stopped."""
-    check_installed()
     settings = settings_of.load()
     spec = spec_of(settings, arguments.service)
-    if (arguments.path / MANIFEST).is_file():
+    stock = spec.source.is_stock
+    described_already = (arguments.path / MANIFEST).is_file()
+    if stock or (described_already and read_manifest(arguments.path)[0].format != FILES):
+        check_installed()
+    if described_already:
         said.refuse_beside_manifest(arguments)
         return _published(arguments, spec, upload(settings, spec, arguments.path))
     given, models = said.said(arguments), connect.models(settings, spec.model)
     if arguments.dry_run:
         with tempfile.TemporaryDirectory(prefix="nightferry-model-") as scratch:
-            described = describe(arguments.path, spec.service, given, models.listings(), SystemClock(), Path(scratch))
+            described = describe(
+                arguments.path, spec.service, given, models.listings(), SystemClock(), Path(scratch), stock=stock
+            )
         _note(described.notes)
         show_json(described.document)
         return OK
     described, published = publish_described(
-        arguments.path, spec.service, given, models, SystemClock(), lambda folder: upload(settings, spec, folder)
+        arguments.path,
+        spec.service,
+        given,
+        models,
+        SystemClock(),
+        lambda folder: upload(settings, spec, folder),
+        stock=stock,
     )
     _note(described.notes)
     return _published(arguments, spec, published)
@@ -87,8 +103,9 @@ def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: Publ
         print(
             f"Published {published.version} for {spec.service}: {count} files uploaded, {size(published.size)} in all."
         )
-        tried = f"The service started with it in {seconds(published.start_seconds)}, with {size(published.memory)}."
-        print(tried, file=sys.stderr)
+        if published.start_seconds is not None and published.memory is not None:
+            tried = f"The service started with it in {seconds(published.start_seconds)}, with {size(published.memory)}."
+            print(tried, file=sys.stderr)
         if published.newest:
             print(f"Release it: nightferry release {spec.service} --wait", file=sys.stderr)
     else:
@@ -99,10 +116,10 @@ def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: Publ
 
 def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedModel:
     """Check and upload, with progress where it can be drawn. Raises as `publish_model`."""
-    models, clock = connect.models(settings, spec.model), SystemClock()
+    models, clock, stock = connect.models(settings, spec.model), SystemClock(), spec.source.is_stock
     ready = max(environment.ready_seconds for environment in spec.environments)
     if not redrawn(sys.stderr):
-        return publish_model(folder, spec.service, models, clock, ready_seconds=ready)
+        return publish_model(folder, spec.service, models, clock, ready_seconds=ready, stock=stock)
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -115,6 +132,7 @@ def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedMode
             models,
             clock,
             ready_seconds=ready,
+            stock=stock,
             on_bytes=lambda count: progress.advance(task, count),
         )
 

@@ -12,7 +12,7 @@ from nightferry.cli.arguments import Parser
 from nightferry.entities.model_version import MANIFEST
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.model.describing.describe import Said, checked_labels, checked_metrics
+from nightferry.steps.model.describing.said import Said, checked_labels, checked_metrics
 
 OPTIONS = ("metric", "metrics", "labels", "scores", "image", "examples", "answer", "version", "author", "dry_run")
 

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.model.describing.describe import Described, Said, describe
+from nightferry.steps.model.describing.describe import describe
 from nightferry.steps.model.describing.examples import read_examples
 from nightferry.steps.model.describing.publish import publish_described
+from nightferry.steps.model.describing.said import Said
+from nightferry.steps.model.describing.version_folder import Described
 from nightferry.steps.model.publish_model import publish_model
 from onnx import ModelProto, TensorProto, external_data_helper, helper, load_from_string, save_model
 from PIL import Image

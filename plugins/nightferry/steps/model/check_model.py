@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from nightferry.entities.model_version import ModelManifest
+from nightferry.entities.model_version import FILES, ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Gate, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.steps.model.check_signature import check_signature
+from nightferry.steps.model.golden_exchanges import golden_exchanges
 from nightferry.steps.model.model_folder import read_manifest
+from nightferry.steps.model.refuse_files import refuse_files
 
 
 @dataclass(frozen=True)
@@ -25,27 +27,28 @@ class CheckedModel:
 
 
 def check_model(folder: Path, spec: ServiceSpec) -> CheckedModel:
-    """Open the model as the service will, hold it against its manifest, and apply the gates.
+    """Open the model as the service will, hold it against its manifest, and apply the gates. A model of the format
+    files is opened by nobody but its app: its examples are read, and the gates applied.
 
     Args:
         folder: the version's folder, its files already verified.
         spec: the service, with its gates.
 
     Raises:
-        Permanent: (model_manifest_invalid, model_not_onnx, model_signature_wrong, model_labels_wrong, gate_failed)
+        Permanent: (model_manifest_invalid, model_not_onnx, model_signature_wrong, model_labels_wrong,
+            model_examples_wrong, gate_failed)
     """
     manifest, _ = read_manifest(folder)
-    signature = check_signature(folder, manifest)
-    return CheckedModel(
-        {
-            "version": manifest.version,
-            "author": manifest.author,
-            "size": manifest.size,
-            "labels": len(manifest.labels),
-            **signature,
-            **_check_gates(manifest, spec),
-        }
-    )
+    facts = {"version": manifest.version, "author": manifest.author, "size": manifest.size}
+    return CheckedModel(facts | _opened(folder, manifest, spec) | _check_gates(manifest, spec))
+
+
+def _opened(folder: Path, manifest: ModelManifest, spec: ServiceSpec) -> dict[str, Any]:
+    if manifest.format == FILES:
+        refuse_files(manifest, spec.service, stock=spec.source.is_stock)
+        golden_exchanges(manifest)
+        return {"format": FILES}
+    return {"labels": len(manifest.labels), **check_signature(folder, manifest)}
 
 
 def _check_gates(manifest: ModelManifest, spec: ServiceSpec) -> dict[str, Any]:

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.model_repository import ModelRepository, OnBytes
-from nightferry.entities.model_version import ModelManifest, manifest_sha256, pinned_files
+from nightferry.entities.model_version import FILES, ModelManifest, manifest_sha256, pinned_files
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.check_signature import check_signature
+from nightferry.steps.model.golden_exchanges import golden_exchanges
 from nightferry.steps.model.model_folder import MOST_GOLDEN, check_files, read_manifest
+from nightferry.steps.model.refuse_files import refuse_files
 from nightferry.steps.model.trial import TrialReport
 from nightferry.steps.model.try_model import try_model
 
 READY_SECONDS = 120.0
 """What an environment waits for a start if its service file does not say."""
+NOT_TRIED = "The app opens the model first when its image is tested; `nightferry app run` tries it here."
 MOST_PINNED = 200
 """Other files of a version: each one's ETag is in every decision of the record, for ever."""
 
@@ -36,9 +39,9 @@ class PublishedModel:
     """Whether a release takes it without being told to."""
     notes: tuple[str, ...]
     """Sentences about what its author may not have meant."""
-    start_seconds: float
-    """That the service took to start with it, here."""
-    memory: int
+    start_seconds: float | None
+    """That the service took to start with it, here; None: only an app of its own opens the model, so it was not tried."""
+    memory: int | None
     """Bytes that the service had at the most, here."""
 
 
@@ -49,12 +52,14 @@ def publish_model(
     clock: Clock,
     *,
     ready_seconds: float = READY_SECONDS,
+    stock: bool = True,
     on_bytes: OnBytes | None = None,
 ) -> PublishedModel:
     """Upload a model version, model.json last; a version that is not whole does not exist for anyone.
 
     Everything is checked before the first byte leaves: the manifest, that it is for this service, every file's size
-    and sha256, that the model opens with the declared signature, and that the service starts with it and answers. Done
+    and sha256, that the model opens with the declared signature, and that the service starts with it and answers. Of a
+    model of the format files, which only an app of its own opens, the examples are read, and nothing is opened. Done
     again with the same version it uploads nothing; after an interruption it uploads what is missing.
 
     Args:
@@ -63,12 +68,13 @@ def publish_model(
         models: the service's model repository.
         clock: the time, which `created` is held against.
         ready_seconds: how long the service may take to start.
+        stock: whether the stock service serves the model.
         on_bytes: told of every piece that was sent, for progress.
 
     Raises:
         Permanent: (model_manifest_invalid, model_created_in_future, model_too_many_files, model_incomplete,
             model_checksum_wrong, model_not_onnx, model_signature_wrong, model_labels_wrong, model_not_servable,
-            model_scores_wrong, model_golden_wrong, model_rows_dependent,
+            model_scores_wrong, model_golden_wrong, model_rows_dependent, model_examples_wrong,
             model_exists: this version was published with other content, model_repository_missing,
             storage_denied, setting_missing)
         Temporary: (storage_unavailable)
@@ -82,8 +88,13 @@ def publish_model(
     _check_created(manifest, clock)
     _check_count(manifest)
     check_files(folder, manifest)
-    check_signature(folder, manifest)
-    tried = try_model(folder, manifest, ready_seconds)
+    tried = None
+    if manifest.format == FILES:
+        refuse_files(manifest, service, stock=stock)
+        golden_exchanges(manifest)
+    else:
+        check_signature(folder, manifest)
+        tried = try_model(folder, manifest, ready_seconds)
     uploaded = models.publish(folder, manifest, content, on_bytes)
     older_than = _newer(manifest, models, clock)
     return PublishedModel(
@@ -92,9 +103,9 @@ def publish_model(
         size=manifest.size,
         uploaded=uploaded,
         newest=not older_than,
-        notes=tuple(note for note in (older_than, _sums(tried)) if note),
-        start_seconds=tried.seconds,
-        memory=tried.memory,
+        notes=tuple(note for note in (older_than, _sums(tried) if tried else NOT_TRIED) if note),
+        start_seconds=tried.seconds if tried else None,
+        memory=tried.memory if tried else None,
     )
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-import json
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,81 +11,39 @@ import yaml
 from nightferry.clients.clock import Clock
 from nightferry.clients.model_repository import ModelListing
 from nightferry.clients.person import me
-from nightferry.entities.model_version import MANIFEST, ManifestFault, parse_manifest
+from nightferry.entities.model_version import MANIFEST
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.model.check_model import is_number
 from nightferry.steps.model.check_signature import shown
 from nightferry.steps.model.describing.answers import answers_of
 from nightferry.steps.model.describing.examples import Examples, read_examples
+from nightferry.steps.model.describing.files import describe_files
+from nightferry.steps.model.describing.said import Said
 from nightferry.steps.model.describing.signature import Signature, signature_of
-from nightferry.steps.model.model_folder import file_sha256, manifest_reason
+from nightferry.steps.model.describing.version_folder import (
+    Described,
+    author_note,
+    link_files,
+    listed,
+    named,
+    stamp,
+    write_manifest,
+)
 
 MLFLOW = "MLmodel"
 """The file that describes a folder of MLflow: https://mlflow.org/docs/latest/ml/model/"""
 ONNX = ".onnx"
 
 
-@dataclass(frozen=True)
-class Said:
-    """What the model's author says, beside what the model says of itself."""
-
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    labels: tuple[str, ...] = ()
-    scores: str | None = None
-    image: Mapping[str, Any] | None = None
-    """The member `image` of model.json."""
-    examples: Path | None = None
-    answer: str | None = None
-    """The column of the examples that has the label, if it is called otherwise."""
-    version: str | None = None
-    author: str | None = None
-
-
-def checked_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics as JSON holds them: numbers as Python's own, and texts, such as what they were measured on.
-
-    Raises:
-        Permanent: (model_manifest_invalid) one is no number that JSON has, and no text.
-    """
-    found: dict[str, Any] = {}
-    for name, value in metrics.items():
-        plain = value.item() if hasattr(value, "item") else value
-        if not isinstance(plain, str) and not is_number(plain):
-            raise Permanent(Reason.MODEL_MANIFEST_INVALID, f"The metric {name} is {plain!r}; give a number.")
-        found[str(name)] = plain
-    return found
-
-
-def checked_labels(labels: Sequence[Any]) -> tuple[str, ...]:
-    """Labels as texts.
-
-    Raises:
-        Permanent: (model_labels_wrong) one is empty or there twice.
-    """
-    found = tuple(str(label).strip() for label in labels)
-    for number, label in enumerate(found):
-        if not label or label in found[:number]:
-            what = f"{label!r} is there twice" if label else "one is empty"
-            raise Permanent(
-                Reason.MODEL_LABELS_WRONG, f"The labels {', '.join(found)} are no names of classes: {what}."
-            )
-    return found
-
-
-@dataclass(frozen=True)
-class Described:
-    """A version's folder, ready to be published."""
-
-    folder: Path
-    document: dict[str, Any]
-    """Its model.json."""
-    notes: tuple[str, ...]
-    """Sentences about what was taken for granted."""
-
-
 def describe(
-    path: Path, service: str, said: Said, published: Sequence[ModelListing], clock: Clock, folder: Path
+    path: Path,
+    service: str,
+    said: Said,
+    published: Sequence[ModelListing],
+    clock: Clock,
+    folder: Path,
+    *,
+    stock: bool = True,
 ) -> Described:
     """Write the folder of a version: links to the model's files, copies where that cannot be, and model.json.
 
@@ -104,27 +57,30 @@ def describe(
         published: the versions that there are.
         clock: the day.
         folder: an empty folder to write into.
+        stock: whether the stock service serves it; False: an app of its own does, and `describe_files` describes it.
 
     Raises:
         Permanent: (model_not_found, model_not_onnx, model_signature_wrong, model_labels_wrong, model_manifest_invalid,
             model_examples_wrong, model_not_servable)
     """
+    if not stock:
+        return describe_files(path, service, said, published, clock, folder)
     files, model = _files(path)
-    _link(files, folder, path)
+    link_files(files, folder, path)
     signature = _signature(folder / model, path)
     labels = said.labels or signature.labels
     examples = Examples()
     if said.examples:
         examples = read_examples(said.examples, signature.inputs, labelled=bool(labels), answer=said.answer)
     files |= examples.files
-    _link(examples.files, folder, said.examples or path)
+    link_files(examples.files, folder, said.examples or path)
     document: dict[str, Any] = {
         "format": "onnx",
         "service": service,
         "version": said.version or "described",
-        "created": _stamp(clock.now()),
+        "created": stamp(clock.now()),
         "author": said.author or me("--author"),
-        "files": [_file(name, folder / name) for name in sorted(files)],
+        "files": [listed(name, folder / name) for name in sorted(files)],
         "model": model,
         "inputs": [shown(tensor) for tensor in signature.inputs],
         "outputs": [shown(tensor) for tensor in signature.outputs],
@@ -133,10 +89,10 @@ def describe(
         "golden": list(examples.golden),
     }
     document |= {name: value for name, value in (("scores", said.scores), ("image", said.image)) if value is not None}
-    _write(folder, document, path)
+    write_manifest(folder, document, path)
     document["golden"] = _answered(document, folder)
-    document |= _name(document, said, published, clock)
-    _write(folder, document, path)
+    document |= named(document, said, published, clock)
+    write_manifest(folder, document, path)
     return Described(folder, document, tuple(_notes(document, signature, said, examples)))
 
 
@@ -182,30 +138,18 @@ def _mlflow(path: Path) -> str | None:
         raise _not_onnx(f"{path / MLFLOW} is not as MLflow writes it") from fault
     if not isinstance(found, str):
         known = ", ".join(sorted(str(name) for name in flavors if name != "python_function"))
-        raise _not_onnx(f"{path} is a model of MLflow without the flavor onnx (it has {known or 'none'})")
+        raise _not_onnx(
+            f"{path} is a model of MLflow without the flavor onnx (it has {known or 'none'})",
+            "; or give the service an app of its own (`source` in its service file), which can serve it as it is",
+        )
     return PurePosixPath(found).as_posix()
 
 
-def _not_onnx(fact: str) -> Permanent:
+def _not_onnx(fact: str, otherwise: str = "") -> Permanent:
     return Permanent(
         Reason.MODEL_NOT_ONNX,
-        f"{fact}; the service serves ONNX: export it (skl2onnx, torch.onnx, tf2onnx), and give that file.",
+        f"{fact}; the service serves ONNX: export it (skl2onnx, torch.onnx, tf2onnx), and give that file{otherwise}.",
     )
-
-
-def _link(files: Mapping[str, Path], folder: Path, path: Path) -> None:
-    for name, source in files.items():
-        target = folder / name
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                target.hardlink_to(source.resolve())
-            except OSError:
-                shutil.copyfile(source, target)
-        except OSError as fault:
-            raise Permanent(
-                Reason.MODEL_INCOMPLETE, f"{source} of {path} cannot be read: {fault.strerror or fault}."
-            ) from fault
 
 
 def _signature(model: Path, path: Path) -> Signature:
@@ -220,19 +164,6 @@ def _signature(model: Path, path: Path) -> Signature:
         raise
 
 
-def _file(name: str, path: Path) -> dict[str, Any]:
-    return {"name": name, "size": path.stat().st_size, "sha256": file_sha256(path)}
-
-
-def _write(folder: Path, document: Mapping[str, Any], path: Path) -> None:
-    content = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    try:
-        parse_manifest(content)
-    except ManifestFault as fault:
-        raise Permanent(manifest_reason(fault), f"{path} cannot be published so: {fault}.") from fault
-    (folder / MANIFEST).write_bytes(content)
-
-
 def _answered(document: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
     """The golden examples, those without an answer with the service's own."""
     golden: list[dict[str, Any]] = document["golden"]
@@ -245,33 +176,13 @@ def _answered(document: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]
     ]
 
 
-def _name(document: Mapping[str, Any], said: Said, published: Sequence[ModelListing], clock: Clock) -> dict[str, str]:
-    """Version, time and author: those of the version that has the same content, if there is one."""
-    content = {name: value for name, value in document.items() if name not in ("version", "created", "author")}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-    for one in published:
-        if one.version == said.version or (not said.version and one.version.endswith(f"-{digest}")):
-            return {
-                "version": one.version,
-                "created": _stamp(dt.datetime.fromisoformat(one.created)),
-                "author": one.author,
-            }
-    return {"version": said.version or f"{clock.now():%Y-%m-%d}-{digest}"}
-
-
-def _stamp(time: dt.datetime) -> str:
-    """A time as it is written, whoever read it in between: the same version has the same bytes."""
-    return time.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _notes(document: Mapping[str, Any], signature: Signature, said: Said, examples: Examples) -> list[str]:
-    notes = []
+    notes: list[str] = []
     beside = sorted({file["name"] for file in document["files"]} - {document["model"], *examples.files})
     if beside:
         more = ", …" if len(beside) > 5 else ""
         notes.append(f"Files that go with the model: {', '.join(beside[:5])}{more}")
-    if said.author and said.author != document["author"]:
-        notes.append(f"{document['author']} published this version before, and stays its author.")
+    notes += author_note(document, said)
     if examples.unused:
         notes.append(
             f"The column {examples.unused} is not compared with anything, since the model names no labels; if it has "

@@ -52,16 +52,10 @@ def read_examples(path: Path, inputs: Sequence[Tensor], *, labelled: bool, answe
     Raises:
         Permanent: (model_examples_wrong: with file, line and column)
     """
-    try:
-        if path.is_dir():
-            return _pictures(path)
-        if path.exists() and not path.is_file():
-            raise wrong(f"{path} is neither a file nor a folder")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as fault:
-        why = "is not UTF-8 text" if isinstance(fault, UnicodeDecodeError) else f"cannot be read ({fault.strerror})"
-        raise wrong(f"{path} {why}") from fault
-    rows = list(_csv(path, text) if path.suffix.lower() == ".csv" else _json_lines(path, text))
+    if path.is_dir():
+        return _pictures(path)
+    text = text_of(path)
+    rows = list(_csv(path, text) if path.suffix.lower() == ".csv" else json_lines(path, text))
     column = answer or LABEL
     found = any(column in row for _, row in rows)
     if answer and not found:
@@ -73,6 +67,21 @@ def read_examples(path: Path, inputs: Sequence[Tensor], *, labelled: bool, answe
         raise wrong(f"{path} has {len(golden)} examples; {MOST_GOLDEN} are allowed")
     names = {tensor.name for tensor in inputs}
     return Examples(golden, unused=column if found and not labelled and column not in names else "")
+
+
+def text_of(path: Path) -> str:
+    """A file of examples.
+
+    Raises:
+        Permanent: (model_examples_wrong) it cannot be read as text.
+    """
+    if path.exists() and not path.is_file():
+        raise wrong(f"{path} is neither a file nor a folder")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as fault:
+        why = "is not UTF-8 text" if isinstance(fault, UnicodeDecodeError) else f"cannot be read ({fault.strerror})"
+        raise wrong(f"{path} {why}") from fault
 
 
 def _in_order(rows: Sequence[tuple[str, dict[str, Any]]], column: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -105,19 +114,37 @@ def _csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise wrong(f"{path}, line {reader.line_num} is not CSV: {fault}") from fault
 
 
-def _json_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def json_lines(path: Path, text: str, *, missing: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each object is, and the object.
+
+    Args:
+        path: the file, for what is said.
+        text: its text.
+        missing: whether NaN is taken, as a missing value.
+
+    Raises:
+        Permanent: (model_examples_wrong) a line is no JSON object.
+    """
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
         try:
-            row = json.loads(line, parse_constant=lambda _: None)  # NaN is a missing value
+            row = json.loads(line, parse_constant=_missing if missing else _no_json)
             json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
         except (ValueError, RecursionError) as fault:
             raise wrong(f"{where} is not JSON; give an object on each line") from fault
         if not isinstance(row, dict):
             raise wrong(f"{where} is not a JSON object")
         yield where, row
+
+
+def _missing(_: str) -> None:
+    """NaN, as pandas writes a missing value."""
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def _example(
