@@ -38,7 +38,7 @@ def publish(
     """Publish a model as a new version of a service's; its version is the result. See `nightferry.publish`."""
     settings = settings_of.load()
     spec = spec_of(settings, service)
-    stock = spec.source.is_stock
+    stock = spec.is_stock
     said = Said(
         metrics=checked_metrics(metrics or {}),
         labels=checked_labels(labels),

@@ -26,6 +26,7 @@ from tests.dags.bag import parsed
 from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.memory_docker import MemoryDocker
 from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory_locks import MemoryLocks
 from tests.fakes.memory_models import MemoryModels
 from tests.fakes.model_versions import write_version
 
@@ -41,6 +42,7 @@ class World:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.ledger = MemoryLedger()
+        self.locks = MemoryLocks()
         self.models = MemoryModels()
         self.docker = MemoryDocker()
         self.cluster = MemoryCluster(namespace="production")
@@ -92,11 +94,12 @@ class World:
         from airflow.providers.docker.hooks.docker import DockerHook
 
         patch.setattr("nightferry.hooks.storage.StorageHook.models", lambda hook, source: self.models)
+        patch.setattr("nightferry.hooks.storage.StorageHook.locks", lambda hook, source: self.locks)
         patch.setattr("nightferry.hooks.storage.StorageHook.ledger_store", lambda hook: self.ledger)
         patch.setattr("nightferry.hooks.registry.RegistryHook.registry", lambda hook: self)
         patch.setattr("nightferry.hooks.buildkit.BuildKitHook.builder", lambda hook, registry: self)
-        for module in ("decide", "image.build_image", "image.test_source"):
-            patch.setattr(f"nightferry.operators.{module}.source", lambda settings, source: self)
+        patch.setattr("nightferry.operators.decide.source", lambda settings, source: self)
+        patch.setattr("nightferry.operators.step.connect.source", lambda settings, source: self)
         patch.setattr(DockerHook, "api_client", self.docker)
         patch.setattr("nightferry.operators.decide.open_cluster", lambda connection, namespace: self.cluster)
         # Between two looks at the tasks `dag.test()` sleeps for a second.

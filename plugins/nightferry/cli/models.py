@@ -61,7 +61,7 @@ def publish(arguments: argparse.Namespace) -> int:
     """Upload a version; done again it goes on where it stopped."""
     settings = settings_of.load()
     spec = spec_of(settings, arguments.service)
-    stock = spec.source.is_stock
+    stock = spec.is_stock
     described_already = (arguments.path / MANIFEST).is_file()
     if stock or (described_already and read_manifest(arguments.path)[0].format != FILES):
         check_installed()
@@ -116,7 +116,7 @@ def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: Publ
 
 def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedModel:
     """Check and upload, with progress where it can be drawn. Raises as `publish_model`."""
-    models, clock, stock = connect.models(settings, spec.model), SystemClock(), spec.source.is_stock
+    models, clock, stock = connect.models(settings, spec.model), SystemClock(), spec.is_stock
     ready = max(environment.ready_seconds for environment in spec.environments)
     if not redrawn(sys.stderr):
         return publish_model(folder, spec.service, models, clock, ready_seconds=ready, stock=stock)

@@ -14,13 +14,13 @@ from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.model_version import ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.service_spec import STOCK, ServiceSpec, Source
 from nightferry.errors import Permanent
 from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.deciding.newest_model import newest_model
+from nightferry.steps.deciding.refuse_files import refuse_files
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.state import state_of
@@ -200,22 +200,13 @@ def pin(
     pinned = source.pin(request.commit or wanted.ref, wanted.path, wanted.tests)
     whole = {"service": spec.service, "model": model, "source": pinned}
     if spec.is_stock:
-        _refuse_files(spec, manifest)
+        refuse_files(manifest, spec.service, stock=True)
         return Pinned(Candidate(**whole, base_image=base_image, recipe=recipe), waiting)
     if apps is None:
         raise ValueError("an app of its own is pinned by an AppPinner")
     app = apps.pin(pinned, source)
     candidate = Candidate(**whole, base_image=app.base_image, recipe=app.recipe, app=app.contract, lock=app.lock)
     return Pinned(candidate, f"{waiting} {app.waiting}".strip())
-
-
-def _refuse_files(spec: ServiceSpec, manifest: ModelManifest) -> None:
-    if manifest.format != "onnx":
-        raise Permanent(
-            Reason.MODEL_NOT_ONNX,
-            f"Model {manifest.version} of {spec.service} has the format {manifest.format}, and the stock service "
-            "serves ONNX alone; give the service an app of its own (source), or export the model.",
-        )
 
 
 def _write_failure(

@@ -12,10 +12,10 @@ from nightferry.entities.model_version import FILES, ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Gate, ServiceSpec
 from nightferry.errors import Permanent
+from nightferry.steps.deciding.refuse_files import refuse_files
 from nightferry.steps.model.check_signature import check_signature
 from nightferry.steps.model.golden_exchanges import golden_exchanges
 from nightferry.steps.model.model_folder import read_manifest
-from nightferry.steps.model.refuse_files import refuse_files
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def check_model(folder: Path, spec: ServiceSpec) -> CheckedModel:
 
 def _opened(folder: Path, manifest: ModelManifest, spec: ServiceSpec) -> dict[str, Any]:
     if manifest.format == FILES:
-        refuse_files(manifest, spec.service, stock=spec.source.is_stock)
+        refuse_files(manifest, spec.service, stock=spec.is_stock)
         golden_exchanges(manifest)
         return {"format": FILES}
     return {"labels": len(manifest.labels), **check_signature(folder, manifest)}

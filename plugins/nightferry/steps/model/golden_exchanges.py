@@ -21,8 +21,8 @@ def golden_exchanges(manifest: ModelManifest) -> tuple[Exchange, ...]:
     if manifest.format != FILES and manifest.golden:
         raise Permanent(
             Reason.MODEL_EXAMPLES_WRONG,
-            f"The golden examples of model {manifest.version} are for the stock service, and an app of its own is asked "
-            f"exchanges; publish it again without its {MANIFEST}, with --examples.",
+            f"The golden examples of model {manifest.version} are for the stock service, and an app of its own is "
+            f"asked exchanges; publish it again without its {MANIFEST}, with --examples.",
         )
     place = f"{MANIFEST} of model {manifest.version}"
     return tuple(exchange_of(value, f"{place}, golden[{number}]") for number, value in enumerate(manifest.golden))

@@ -10,10 +10,10 @@ from nightferry.clients.model_repository import ModelRepository, OnBytes
 from nightferry.entities.model_version import FILES, ModelManifest, manifest_sha256, pinned_files
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
+from nightferry.steps.deciding.refuse_files import refuse_files
 from nightferry.steps.model.check_signature import check_signature
 from nightferry.steps.model.golden_exchanges import golden_exchanges
 from nightferry.steps.model.model_folder import MOST_GOLDEN, check_files, read_manifest
-from nightferry.steps.model.refuse_files import refuse_files
 from nightferry.steps.model.trial import TrialReport
 from nightferry.steps.model.try_model import try_model
 
@@ -40,7 +40,7 @@ class PublishedModel:
     notes: tuple[str, ...]
     """Sentences about what its author may not have meant."""
     start_seconds: float | None
-    """That the service took to start with it, here; None: only an app of its own opens the model, so it was not tried."""
+    """That the service took to start with it, here; None: it was not tried, since only an app of its own opens it."""
     memory: int | None
     """Bytes that the service had at the most, here."""
 

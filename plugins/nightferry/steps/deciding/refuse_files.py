@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.entities.model_version import ModelManifest
+from nightferry.entities.model_version import FILES, ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
@@ -10,17 +10,12 @@ from nightferry.errors import Permanent
 def refuse_files(manifest: ModelManifest, service: str, *, stock: bool) -> None:
     """Refuse a model of the format files where the stock service would have to open it.
 
-    Args:
-        manifest: of that format.
-        service: the service.
-        stock: whether the stock service serves it.
-
     Raises:
         Permanent: (model_not_onnx)
     """
-    if stock:
+    if stock and manifest.format == FILES:
         raise Permanent(
             Reason.MODEL_NOT_ONNX,
-            f"Model {manifest.version} is of the format files, and {service} is served by the stock service, which opens "
-            "ONNX alone; export the model to ONNX, or give the service an app of its own (`source` in its service file).",
+            f"Model {manifest.version} is of the format files, and {service} is served by the stock service, which "
+            "opens ONNX alone; export the model to ONNX, or give the service an app of its own (`source` in its file).",
         )
