@@ -182,7 +182,9 @@ def test_tests_run_with_the_packages_of_the_app(place: Place):
 
 def test_an_app_without_packages_has_an_image_too(place: Place):
     assert place.resolve().packages == ()
-    place.look("import pytest")
+    place.look(
+        "import pathlib as p, pytest; assert not [n for n in ('recipe', 'lock', 'build') if p.Path('/', n).exists()]"
+    )
 
 
 @pytest.mark.drill

@@ -28,10 +28,10 @@ from nightferry.steps.image.test_image import (
 )
 from nightferry.steps.image.test_source import Tested
 from nightferry.steps.image.test_source import test_source as check_source
-from tests.fakes.memory_locks import MemoryLocks
 
 from tests.fakes.a_release import a_decision, a_spec
 from tests.fakes.memory_builder import MemoryBuilder
+from tests.fakes.memory_locks import MemoryLocks
 from tests.fakes.memory_registry import MemoryRegistry
 from tests.fakes.memory_runner import MemoryRunner
 from tests.fakes.memory_source import MemorySource
