@@ -15,8 +15,8 @@ from tests.fakes.memory_registry import MemoryRegistry
 
 
 class MemoryBuilder:
-    """Understands of a Dockerfile: FROM, the stage's name, a RUN that says `exit 1`, which fails, and, where files
-    are wanted of the target, COPY from a context.
+    """Understands of a Dockerfile: FROM, the stage's name, a RUN that says `exit 1`, which fails, and COPY, where the
+    target's files are wanted.
 
     Set `fault` to make every build fail with it.
     """

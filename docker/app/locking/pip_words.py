@@ -196,8 +196,8 @@ def _nothing(output: str, log: str, lines: list[Line], python: str) -> Fault | N
     versions = [version.strip() for version in found["versions"].split(",")]
     if versions == ["none"]:
         return Fault(
-            f"{start}the package index has no {what}{asked} for Python {python}: is the name right, and is it in the "
-            "index that this installation uses?"
+            f"{start}the package index has no {what} for Python {python}{asked}: correct the name, or give this "
+            "installation an index that has it."
         )
     return Fault(f"{start}the package index has no {what}{asked}; its newest version is {versions[-1]}.")
 
@@ -225,7 +225,7 @@ def _unbuilt(output: str, log: str, lines: list[Line], python: str) -> Fault | N
 def _last_collected(output: str) -> str:
     before = output[: found.start()] if (found := _METADATA.search(output)) else output
     names = _BLOCK.findall(before)
-    return str(names[-1]) if names else "a package"
+    return re.sub(r"-\d[^/]*$", "", _short(names[-1])) if names else "a package"
 
 
 def _at(what: str, lines: list[Line]) -> str:
