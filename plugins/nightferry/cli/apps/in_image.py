@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightferry import settings as settings_of
-from nightferry.cli.apps.served import Served
+from nightferry.cli.apps.served import Served, free_port, refuse_taken
 from nightferry.clients import connect
 from nightferry.clients.container_runner import ContainerRunner
 from nightferry.entities.app.contract import AppContract
@@ -30,12 +30,16 @@ LAST_LINES = 40
 
 
 @contextmanager
-def served_in_image(contract: AppContract, folder: Path, files: tuple[str, ...], port: int) -> Iterator[Served]:
+def served_in_image(
+    contract: AppContract, folder: Path, files: tuple[str, ...], wanted: int | None
+) -> Iterator[Served]:
     """The app of `folder/app` with the model of `folder/model`, until the block ends.
 
     Raises:
         Permanent, Temporary: as `build_image` and `start_candidate`.
     """
+    port = wanted or free_port(contract.port)
+    refuse_taken(port, "name another one with --port")
     settings = settings_of.load()
     print("Building the image…", file=sys.stderr)
     image = _built(settings, contract, folder, files)
@@ -45,14 +49,24 @@ def served_in_image(contract: AppContract, folder: Path, files: tuple[str, ...],
     given = variables(contract, production)
     try:
         runner.start(image, name, given, limit, scratch=memory(contract.scratch), ports={port: contract.port})
-        yield Served(f"http://127.0.0.1:{port}", lambda: runner.logs(name, LAST_LINES), lambda: _wait(runner, name))
+        yield Served(
+            f"http://127.0.0.1:{port}",
+            lambda: runner.logs(name, LAST_LINES),
+            lambda: _wait(runner, name),
+            lambda: not _runs(runner, name),
+        )
     finally:
         runner.remove(name)
 
 
 def _wait(runner: ContainerRunner, name: str) -> None:
-    while (state := runner.state(name)) and state.running:
+    while _runs(runner, name):
         time.sleep(1)
+
+
+def _runs(runner: ContainerRunner, name: str) -> bool:
+    state = runner.state(name)
+    return state is not None and state.running
 
 
 def _built(settings: Settings, contract: AppContract, folder: Path, files: tuple[str, ...]) -> ImageRef:

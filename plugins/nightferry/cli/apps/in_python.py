@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightferry import settings as settings_of
-from nightferry.cli.apps.served import Served
+from nightferry.cli.apps.served import Served, refuse_taken
 from nightferry.entities.app.contract import CONTRACT, AppContract
 from nightferry.entities.app.written import image_path
 from nightferry.entities.reason import Reason
@@ -25,7 +25,9 @@ LAST = 4000
 
 
 @contextmanager
-def served_in_python(contract: AppContract, folder: Path, files: tuple[str, ...], port: int) -> Iterator[Served]:
+def served_in_python(
+    contract: AppContract, folder: Path, files: tuple[str, ...], wanted: int | None
+) -> Iterator[Served]:
     """The app of `folder/app` with the model of `folder/model`, until the block ends.
 
     Raises:
@@ -33,8 +35,10 @@ def served_in_python(contract: AppContract, folder: Path, files: tuple[str, ...]
     """
     if contract.dockerfile:
         raise _only_in_image(f"its own {contract.dockerfile} says how it is made")
+    port = wanted or contract.port
     if port != contract.port:
         raise _only_in_image(f"its command names the port {contract.port}")
+    refuse_taken(port, "end what listens there, or leave --no-image out and name another one with --port")
     programs = _environment(contract, folder / "app") / "bin"
     _place_model(contract, folder, files)
     home = folder / "home"
@@ -58,6 +62,7 @@ def served_in_python(contract: AppContract, folder: Path, files: tuple[str, ...]
             f"http://127.0.0.1:{port}",
             lambda: log.read_text(encoding="utf-8", errors="replace")[-LAST:],
             process.wait,
+            lambda: process.poll() is not None,
         )
     finally:
         process.terminate()

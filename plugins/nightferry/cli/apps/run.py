@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nightferry.cli.apps.in_image import served_in_image
 from nightferry.cli.apps.in_python import served_in_python
@@ -26,6 +29,9 @@ from nightferry.steps.judging.probe_app import probe_app
 from nightferry.steps.model.describing.exchange_lines import read_exchange_lines
 
 READY_SECONDS = 120
+POLL_SECONDS = 0.2
+SHOWN = 5
+"""Lines of an app that has ended."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         _copy(arguments.folder, folder / "app")
         files = _model(arguments.model, folder / "model")
         serve = served_in_python if arguments.no_image else served_in_image
-        served = stack.enter_context(serve(contract, folder, files, arguments.port or contract.port))
+        served = stack.enter_context(serve(contract, folder, files, arguments.port))
         right = _ask(served, contract, golden, as_json=arguments.json)
         if not (arguments.once or arguments.json) and right:
             print(f"Serving at {served.address} until Ctrl-C.")
@@ -49,6 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(served: Served, contract: AppContract, golden: Sequence[Exchange], *, as_json: bool) -> bool:
+    patience = time.monotonic() + READY_SECONDS
+    while time.monotonic() < patience and not served.ended() and not _open(served.address):
+        time.sleep(POLL_SECONDS)
+    if served.ended():
+        raise Permanent(Reason.IMAGE_START_FAILED, f"The app has ended. Its last lines: {_last(served)}")
     report = probe_app(served.address, contract, golden, None, SystemClock(), READY_SECONDS, proc=None)
     if as_json:
         show_json({"address": served.address, **report.to_json()})
@@ -59,6 +70,19 @@ def _ask(served: Served, contract: AppContract, golden: Sequence[Exchange], *, a
     else:
         print(f"The app is ready, and {report.checked} answers are right.")
     return not report.faults
+
+
+def _open(address: str) -> bool:
+    place = urlsplit(address)
+    try:
+        socket.create_connection((str(place.hostname), int(place.port or 80)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _last(served: Served) -> str:
+    return " | ".join(line.strip() for line in served.said().strip().splitlines()[-SHOWN:]) or "nothing"
 
 
 def _copy(app: Path, target: Path) -> None:
