@@ -30,12 +30,18 @@ def answer():
     return {"answer": model["answer"]}
 
 
+@app.get("/trace")
+def trace():
+    return {"trace": Path("/tmp/nightferry-trace").exists()}
+
+
 @app.get("/written")
 def written():
     (Path.home() / "note").write_text("1")
     return {"written": (Path.home() / "note").read_text()}
 """
 REQUIREMENTS = "flask\n"
+TRACE = Path("/tmp/nightferry-trace")
 CONTRACT = "ready: /answer\n"
 RIGHT = ({"request": {"get": "/answer"}, "answer": {"json": {"answer": 42}}},)
 DOCKERFILE = """\
@@ -62,6 +68,13 @@ HTTPServer(("0.0.0.0", 8080), Answers).serve_forever()
 def an_app(**changes: str) -> dict[str, str]:
     files = {"app.py": APP, "requirements.txt": REQUIREMENTS, "nightferry.yaml": CONTRACT}
     return {f"app/{name}": content for name, content in (files | changes).items()}
+
+
+class Acts:
+    """A model whose pickle writes a file where it is opened."""
+
+    def __reduce__(self) -> Any:
+        return (eval, (f"__import__('pathlib').Path({str(TRACE)!r}).write_text('1') and {{'answer': 42}}",))
 
 
 class OfAnotherVersion:
@@ -190,7 +203,7 @@ def test_packages_that_moved_are_named_by_the_decision(tmp_path: Path) -> None:
         # Nothing is taken away from an app's packages, whatever the stock service can do without.
         app, others = f"import google.protobuf, packaging\n{APP}", "flask\npackaging\nprotobuf\n"
         stage.begin_app(an_app(**{"app.py": app, "requirements.txt": f"{others}markupsafe==3.0.2\n"}))
-        (stage.folder / "model.pkl").write_bytes(pickle.dumps({"answer": 42}))
+        (stage.folder / "model.pkl").write_bytes(pickle.dumps(Acts()))
         stage.publish(stage.folder / "model.pkl", RIGHT)
         assert stage.nightferry("app", "lock", stage.service).returncode == 0
         older = next(iter(_locks(stage)))
@@ -204,6 +217,9 @@ def test_packages_that_moved_are_named_by_the_decision(tmp_path: Path) -> None:
         assert first.outcome == "released", first
         assert first.decision["candidate"]["lock"]["packages"]["markupsafe"] == "3.0.2"
         assert requests.get(f"{stage.url()}/written", timeout=10).json() == {"written": "1"}
+        # The model was opened in the app, and by nobody on Airflow's side, which is this machine.
+        assert requests.get(f"{stage.url()}/trace", timeout=10).json() == {"trace": True}
+        assert not TRACE.exists()
         assert stage.release().decision["reason"] == "unchanged"
 
         upgraded = stage.nightferry("app", "lock", stage.service, "--upgrade")

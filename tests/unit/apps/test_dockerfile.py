@@ -101,6 +101,7 @@ def test_a_missing_recipe_names_the_setting(tmp_path: Path) -> None:
             ["net/a.bin", "net/b/c.bin", "x"],
             {"app/models/a.bin": "/model/net/a.bin", "app/models/b/c.bin": "/model/net/b/c.bin"},
         ),
+        ("models", ".", ["a", "b/c"], {"app/models/a": "/model/a", "app/models/b/c": "/model/b/c"}),
         ("models", "", ["a", "b/c"], {"app/models/a": "/model/a", "app/models/b/c": "/model/b/c"}),
         (None, "m", ["m"], {}),
     ],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.written import image_path
+from nightferry.entities.model_version import WHOLE
 from nightferry.steps.app.read_contract import invalid
 from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
 
@@ -138,7 +139,7 @@ def write_links(contract: AppContract, model: str, files: tuple[str, ...], folde
 
     Args:
         contract: the app's, which says where.
-        model: the file or folder of the version that is the model; empty: all its files.
+        model: the file or folder of the version that is the model; "." or empty: all its files.
         files: the version's.
         folder: what is laid over the image's root; it is there.
         root: where the model's files are.
@@ -149,7 +150,7 @@ def write_links(contract: AppContract, model: str, files: tuple[str, ...], folde
     if model in files and not contract.model_at.endswith("/"):
         _link(folder, at, f"{root}/{model}")
         return
-    inside = f"{model.rstrip('/')}/" if model and model not in files else ""
+    inside = f"{model.rstrip('/')}/" if model not in ("", WHOLE, *files) else ""
     for name in files:
         if name.startswith(inside) and (model not in files or name == model):
             _link(folder, posixpath.join(at, name.removeprefix(inside)), f"{root}/{name}")
