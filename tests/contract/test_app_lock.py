@@ -19,7 +19,7 @@ from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.lock import Lock
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.steps.app.lock_app import find_lock, lock_app, lock_key, resolve_lock
+from nightferry.steps.app.lock_app import Asked, find_lock, lock_app, resolve_lock
 
 from tests.fakes.memory_locks import MemoryLocks
 
@@ -53,22 +53,14 @@ class Place:
 
     def resolve(self, *extra: str, **contract: object) -> Lock:
         self.kept.mkdir()
-        return resolve_lock(
-            self.app,
-            AppContract(**contract),
-            self.base,
-            extra=extra,
-            root=ROOT,
-            builder=connect.builder(self.here),
-            out=self.kept,
-            log=self.log,
-        )
+        asked = Asked(self.app, AppContract(**contract), self.base, extra, ROOT, self.log.parent)
+        return resolve_lock(asked, connect.builder(self.here), self.kept)
 
     def fault(self, **contract: object) -> NightferryError:
         with pytest.raises(NightferryError) as failure:
             self.resolve(**contract)
         assert "://" not in failure.value.sentence
-        assert str(self.log) in failure.value.sentence
+        assert str(self.log.parent) in failure.value.sentence
         assert not (self.kept / "lock.json").exists()
         return failure.value
 
@@ -212,10 +204,9 @@ def test_a_project_is_installed_as_its_lock_says(place: Place):
 def test_the_first_lock_stays(place: Place):
     place.write("requirements.txt", "six\n")
     store, contract = MemoryLocks(), AppContract()
-    key = lock_key(place.app, contract, place.base)
-    builder, log = connect.builder(place.here), place.log
-    made = lock_app(key, place.app, contract, place.base, extra=(), root=ROOT, builder=builder, store=store, log=log)
-    assert made == find_lock(key, store)
+    asked = Asked(place.app, contract, place.base, (), ROOT, place.log.parent)
+    made = lock_app(asked, connect.builder(place.here), store)
+    assert made == find_lock(asked.key, store)
     assert set(made.packages) == {"six"}
 
 

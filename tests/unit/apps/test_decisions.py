@@ -11,10 +11,10 @@ from nightferry.entities.app.lock import LOCK
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.app.lock_app import lock_key
 from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.app.read_contract import read_contract
 from nightferry.steps.app.recipe import APP_RECIPE
+from nightferry.steps.app.requirements_files import lock_key
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.ledger import Chain

@@ -12,8 +12,8 @@ from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.lock import PinnedLock
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.steps.app.lock_app import find_lock, lock_app, lock_key, renew_lock
-from nightferry.steps.app.requirements_files import copy_requirements, requirements_files
+from nightferry.steps.app.lock_app import Asked, find_lock, lock_app, renew_lock
+from nightferry.steps.app.requirements_files import copy_requirements, lock_key, requirements_files
 
 from tests.fakes.memory_locks import MemoryLocks
 
@@ -63,17 +63,8 @@ class World:
         return lock_key(self.app, self.contract.model_copy(update=changes), BASE, ("granian",))
 
     def lock(self, step: Callable[..., PinnedLock] = lock_app) -> PinnedLock:
-        return step(
-            self.key(),
-            self.app,
-            self.contract,
-            BASE,
-            extra=("granian",),
-            root=Path("/project"),
-            builder=self.builder,
-            store=self.store,
-            log=Path("lock.log"),
-        )
+        asked = Asked(self.app, self.contract, BASE, ("granian",), Path("/project"), Path("logs"))
+        return step(asked, self.builder, self.store)
 
 
 @pytest.fixture

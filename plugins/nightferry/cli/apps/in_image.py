@@ -21,7 +21,7 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.service_file.quantity import memory
 from nightferry.entities.service_spec import Environment
 from nightferry.settings import Settings
-from nightferry.steps.app.lock_app import resolve_lock
+from nightferry.steps.app.lock_app import Asked, resolve_lock
 from nightferry.steps.app.pin_app import base_image, bases_of, extra_packages
 from nightferry.steps.image.check_image import check_start
 from nightferry.steps.image.request import app_request
@@ -75,16 +75,8 @@ def _built(settings: Settings, contract: AppContract, folder: Path, files: tuple
     base = base_image(contract, bases_of(settings))
     (folder / "lock").mkdir()
     if contract.dockerfile is None:
-        resolve_lock(
-            folder / "app",
-            contract,
-            base,
-            extra=extra_packages(contract),
-            root=settings.root,
-            builder=builder,
-            out=folder / "lock",
-            log=log,
-        )
+        asked = Asked(folder / "app", contract, base, extra_packages(contract), settings.root, log.parent)
+        resolve_lock(asked, builder, folder / "lock")
     contexts = {name: folder / name for name in ("app", "model", "tests")}
     contexts["tests"].mkdir()
     request = app_request(contract, base, contexts, folder, settings.root, files[0] if len(files) == 1 else "", files)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,9 +22,35 @@ from nightferry.steps.app.read_contract import REQUIREMENTS
 from nightferry.steps.app.recipe import APP_RECIPE
 from nightferry.steps.app.requirements_files import copy_requirements, lock_key
 
-__all__ = ["find_lock", "lock_app", "lock_key", "renew_lock", "resolve_lock"]
 FIRST = 1
-log_of = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be resolved."""
+
+    app: Path
+    """The app's folder."""
+    contract: AppContract
+    base_image: str
+    """By digest."""
+    extra: tuple[str, ...]
+    """Requirements beside those of the app."""
+    root: Path
+    """The project, with docker/app."""
+    logs: Path
+    """The folder for the builder's output."""
+
+    @property
+    def key(self) -> str:
+        """What its locks are kept under."""
+        return lock_key(self.app, self.contract, self.base_image, self.extra)
+
+    @property
+    def log(self) -> Path:
+        """Where the builder's output goes."""
+        return self.logs / f"lock-{self.key[:12]}.log"
 
 
 def find_lock(key: str, store: LockStore) -> PinnedLock | None:
@@ -37,109 +64,61 @@ def find_lock(key: str, store: LockStore) -> PinnedLock | None:
     return None if newest is None else _pinned(key, *newest)
 
 
-def lock_app(
-    key: str,
-    app: Path,
-    contract: AppContract,
-    base_image: str,
-    *,
-    extra: Sequence[str],
-    root: Path,
-    builder: ImageBuilder,
-    store: LockStore,
-    log: Path,
-) -> PinnedLock:
+def lock_app(asked: Asked, builder: ImageBuilder, store: LockStore) -> PinnedLock:
     """The newest lock of these requirements; the first one is made here. Where another was faster, that is taken.
-
-    Args:
-        key: `lock_key` of the next four.
-        app: the app's folder.
-        contract: the app's.
-        base_image: by digest.
-        extra: requirements beside those of the app.
-        root: the project, with docker/app.
-        builder: resolves.
-        store: keeps locks.
-        log: for the builder's output.
 
     Raises:
         Permanent: (app_requirements_wrong, image_build_failed, image_unknown: the base, disk_full; as `find_lock`)
         Temporary: (builder_unavailable, registry_unavailable, image_build_failed, storage_unavailable)
     """
-    found = find_lock(key, store)
+    found = find_lock(asked.key, store)
     if found is not None:
         return found
-    with _resolved(app, contract, base_image, extra, root, builder, log) as folder:
-        return _kept(key, FIRST, folder, store)
+    with _resolved(asked, builder) as folder:
+        return _kept(asked.key, FIRST, folder, store)
 
 
-def renew_lock(
-    key: str,
-    app: Path,
-    contract: AppContract,
-    base_image: str,
-    *,
-    extra: Sequence[str],
-    root: Path,
-    builder: ImageBuilder,
-    store: LockStore,
-    log: Path,
-) -> PinnedLock:
+def renew_lock(asked: Asked, builder: ImageBuilder, store: LockStore) -> PinnedLock:
     """Resolve anew, and keep the result as the next lock. Where nothing moved, the newest one stays and is returned.
 
-    Arguments and errors are those of `lock_app`.
+    Raises as `lock_app`.
     """
-    with _resolved(app, contract, base_image, extra, root, builder, log) as folder:
-        newest = find_lock(key, store)
+    with _resolved(asked, builder) as folder:
+        newest = find_lock(asked.key, store)
         if newest is not None and newest.sha256 == _sha256((folder / LOCK).read_bytes()):
             return newest
-        return _kept(key, newest.number + 1 if newest else FIRST, folder, store)
+        return _kept(asked.key, newest.number + 1 if newest else FIRST, folder, store)
 
 
-def resolve_lock(
-    app: Path,
-    contract: AppContract,
-    base_image: str,
-    *,
-    extra: Sequence[str],
-    root: Path,
-    builder: ImageBuilder,
-    out: Path,
-    log: Path,
-) -> Lock:
+def resolve_lock(asked: Asked, builder: ImageBuilder, out: Path) -> Lock:
     """Resolve an app's requirements into `out`: lock.json and wheels/. Nothing is kept elsewhere.
 
-    Arguments and errors are those of `lock_app`.
+    Raises as `lock_app`.
     """
+    contract = asked.contract
     with scratch("nightferry-requirements-") as staged:
-        copy_requirements(app, contract, staged)
+        copy_requirements(asked.app, contract, staged)
         arguments = {
-            "BASE_IMAGE": base_image,
+            "BASE_IMAGE": asked.base_image,
             "REQUIREMENTS": contract.requirements,
-            "EXTRA": " ".join(extra),
+            "EXTRA": " ".join(asked.extra),
             "SYSTEM": " ".join(contract.system),
         }
         if contract.requirements == REQUIREMENTS:  # as it is where the contract names none
             arguments["REQUIREMENTS_OPTIONAL"] = "yes"
         # What the builder remembers is what an index said some day.
-        request = BuildRequest(root / APP_RECIPE[0], LOCK_TARGET, {"app": staged}, arguments, out=out, no_cache=True)
-        log_of.info("Resolving the app's requirements; all output goes to %s", log)
-        builder.build(request, log)
+        request = BuildRequest(
+            asked.root / APP_RECIPE[0], LOCK_TARGET, {"app": staged}, arguments, out=out, no_cache=True
+        )
+        log.info("Resolving the app's requirements; all output goes to %s", asked.log)
+        builder.build(request, asked.log)
     return _parsed((out / LOCK).read_bytes(), "The lock that was just made")
 
 
 @contextmanager
-def _resolved(
-    app: Path,
-    contract: AppContract,
-    base_image: str,
-    extra: Sequence[str],
-    root: Path,
-    builder: ImageBuilder,
-    log: Path,
-) -> Iterator[Path]:
+def _resolved(asked: Asked, builder: ImageBuilder) -> Iterator[Path]:
     with scratch("nightferry-lock-") as folder:
-        resolve_lock(app, contract, base_image, extra=extra, root=root, builder=builder, out=folder, log=log)
+        resolve_lock(asked, builder, folder)
         yield folder
 
 

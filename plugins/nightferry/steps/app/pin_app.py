@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nightferry.clients.image_builder import ImageBuilder
 from nightferry.clients.lock_store import LockStore
@@ -21,7 +20,7 @@ from nightferry.errors import Permanent
 from nightferry.settings import Settings
 from nightferry.steps.app.dockerfile import dockerfile
 from nightferry.steps.app.flask_app import SERVER
-from nightferry.steps.app.lock_app import find_lock, lock_app, lock_key, renew_lock
+from nightferry.steps.app.lock_app import Asked, find_lock, lock_app, renew_lock
 from nightferry.steps.app.read_contract import read_contract
 from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
 
@@ -76,8 +75,7 @@ class AppPinner:
             contract = read_contract(app)
             if contract.dockerfile is not None:
                 raise Permanent(Reason.REQUEST_INVALID, f"The app's own {contract.dockerfile} says what is installed.")
-            asked = self._asked(app, contract, base_image(contract, self.bases))
-            return renew_lock(**asked, builder=self.builder, store=self.locks)
+            return renew_lock(self._asked(app, contract, base_image(contract, self.bases)), self.builder, self.locks)
 
     def pin_folder(self, app: Path) -> PinnedApp:
         """The same of an app's folder. Raises as `pin`."""
@@ -102,23 +100,11 @@ class AppPinner:
     def _lock(self, app: Path, contract: AppContract, base: str) -> PinnedLock | None:
         asked = self._asked(app, contract, base)
         if self.builder is None:
-            return find_lock(asked["key"], self.locks)
-        return lock_app(**asked, builder=self.builder, store=self.locks)
+            return find_lock(asked.key, self.locks)
+        return lock_app(asked, self.builder, self.locks)
 
-    def _asked(self, app: Path, contract: AppContract, base: str) -> dict[str, Any]:
-        """What is resolved, as `lock_app` and `renew_lock` take it."""
-        extra = extra_packages(contract)
-        key = lock_key(app, contract, base, extra)
-        log = self.work / "logs" / f"lock-{key[:12]}.log"
-        return {
-            "key": key,
-            "app": app,
-            "contract": contract,
-            "base_image": base,
-            "extra": extra,
-            "root": self.root,
-            "log": log,
-        }
+    def _asked(self, app: Path, contract: AppContract, base: str) -> Asked:
+        return Asked(app, contract, base, extra_packages(contract), self.root, self.work / "logs")
 
 
 def base_image(contract: AppContract, bases: Mapping[str, str]) -> str:
