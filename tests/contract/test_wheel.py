@@ -29,6 +29,7 @@ ABSENT = ("airflow", "docker", "flask", "kubernetes", "numpy", "onnxruntime", "s
 COMMANDS = (
     *("", "models", "models publish", "models list", "release", "history", "show", "url"),
     *("ledger", "ledger verify", "ledger export", "services", "services check", "services add", "init", "login"),
+    *("app", "app check", "app lock", "app run"),
 )
 NOTHING = b"<?xml version='1.0'?><EnumerationResults><Blobs/><NextMarker/></EnumerationResults>"
 """A container without blobs: https://learn.microsoft.com/rest/api/storageservices/list-blobs"""
