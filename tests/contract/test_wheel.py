@@ -209,8 +209,9 @@ def test_what_would_be_released_needs_the_project(
     assert "NIGHTFERRY_ROOT" in sentence(laptop.nightferry("release", "digits", "--dry-run", **given))
 
 
-def test_publishing_says_which_extra_it_needs(laptop: Laptop, model: Path) -> None:
-    assert "pip install 'nightferry[onnx]'" in sentence(laptop.nightferry("models", "publish", "digits", str(model)))
+def test_publishing_says_which_extra_it_needs(laptop: Laptop, service_files: dict[str, str], model: Path) -> None:
+    done = laptop.nightferry("models", "publish", "digits", str(model), **service_files)
+    assert "pip install 'nightferry[onnx]'" in sentence(done)
 
 
 def test_asking_the_cluster_says_which_extra_it_needs(laptop: Laptop, service_files: dict[str, str]) -> None:

@@ -98,6 +98,15 @@ def test_mounts_below_our_folders_deepest_first(tmp_path: Path) -> None:
     assert found == [Path("/run/nightferry/a/b/c"), Path("/run/nightferry/a"), Path("/data/with space/x")]
 
 
+def test_an_overlay_elsewhere_of_our_folders_is_ours(tmp_path: Path) -> None:
+    """As a builder that was killed leaves it in /tmp."""
+    table = tmp_path / "mountinfo"
+    ours, others = "/run/nightferry/l/2:/run/nightferry/l/1", "/var/lib/l/2:/var/lib/l/1"
+    lines = [f"{n} 1 0:1 / /tmp/m{n} ro - overlay overlay ro,lowerdir={of}\n" for n, of in enumerate([ours, others])]
+    table.write_text("".join(lines))
+    assert mounts.below([Path("/run/nightferry")], table) == [Path("/tmp/m0")]
+
+
 def test_sudo_keeps_our_settings_and_nothing_secret_in_its_arguments() -> None:
     environment = {"NIGHTFERRY_HOME": "/h", "HTTPS_PROXY": "http://user:word@proxy", "SECRET": "x"}
     environment |= {"PATH": "/go/bin", "HOME": "/home/a"}
