@@ -10,7 +10,8 @@ from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.steps.deciding.decide import Pinned, Weighed, weigh
+from nightferry.steps.deciding.decide import Weighed, weigh
+from nightferry.steps.deciding.pin import Pinned
 from nightferry.steps.record.close_release import close_left_open
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append

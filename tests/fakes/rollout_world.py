@@ -22,6 +22,7 @@ from nightferry.steps.record.record import record_step
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.fence import Orders
 from nightferry.steps.rollout.finish_release import finish_release
+from nightferry.steps.rollout.roll_back import RolledBack, Wish, roll_back
 from nightferry.steps.rollout.roll_out import RolledOut, roll_out
 from nightferry.steps.rollout.verify_release import Verified, verify_release
 
@@ -180,6 +181,12 @@ class World:
             verify=self.look,
             clock=self.clock,
         )
+
+    def roll_back(self, to: str | None = None, environment: str = "production", by: str = "ana") -> RolledBack:
+        """What a person's command does."""
+        given = next(one for one in SPEC["environments"] if one["name"] == environment)
+        wish = Wish("digits", Environment.model_validate(given), to, "sevens are wrong", by)
+        return roll_back(wish, cluster=self.cluster, ledger=self.ledger, clock=self.clock)
 
     def ask(self, address: str) -> Any:
         """GET /version."""

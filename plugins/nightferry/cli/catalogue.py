@@ -10,6 +10,16 @@ MODULES = {
     "nightferry.cli.releasing.release": {
         "release": "release a service now: its newest model and code",
     },
+    "nightferry.cli.control.rollback": {
+        "rollback": "send users to an earlier release again; needs no Airflow",
+    },
+    "nightferry.cli.control.hold": {
+        "hold": "release nothing new of a service, or of all, until a time or until resume",
+        "resume": "end a hold",
+    },
+    "nightferry.cli.control.quarantine": {
+        "quarantine": "bar a model or code from release, and see what is barred",
+    },
     "nightferry.cli.record": {
         "history": "list decisions and what came of them",
         "show": "show one release: steps, times, image, model, source",

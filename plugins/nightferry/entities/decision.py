@@ -9,6 +9,7 @@ from pydantic import AfterValidator, StringConstraints, field_validator
 from nightferry.entities.candidate import Candidate, GitId
 from nightferry.entities.frozen import Frozen, Recorded
 from nightferry.entities.model_version import VersionName
+from nightferry.entities.quarantine import Choice
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.masking import mask
 
@@ -43,6 +44,8 @@ class Decision(Recorded):
     """The release that was in use in production."""
     image: str | None = None
     """The image to roll out again, where only settings changed and nothing is built."""
+    choice: Choice | None = None
+    """What it bars and lifts once users get it, where something was asked for by its name."""
     spec: dict[str, Any] | None = None
     """The service file's content, its settings filled in; None in decisions of before."""
 

@@ -9,6 +9,9 @@ RELEASE = "release"
 FAILED, SKIPPED = "failed", "skipped"
 WITHDRAWAL, WITHDRAWN = "withdrawal", "withdrawn"
 """The order to take a release out of use in an environment, and that this was done: `production.withdrawal`."""
+ROLLBACK, ROLLED_BACK, RESTORED = "rollback", "rolled_back", "restored"
+"""The order to send an environment's users to an earlier release, and that this was done: `production.rollback/12`,
+where 12 is the order by which they had got to the release that is left."""
 
 
 @dataclass(frozen=True)

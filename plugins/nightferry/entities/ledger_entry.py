@@ -27,6 +27,9 @@ class Kind(StrEnum):
     VERIFICATION = "verification"
     RELEASE = "release"
     WITHDRAWAL = "withdrawal"
+    ROLLBACK = "rollback"
+    QUARANTINE = "quarantine"
+    HOLD = "hold"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     NEW_SETTINGS = "new_settings"
     UNCHANGED = "unchanged"
     SCHEDULE_MOVED = "schedule_moved"
+    HELD = "held"
+    QUARANTINED = "quarantined"
 
     # Results
     SUCCEEDED = "succeeded"
@@ -33,6 +35,9 @@ class Reason(StrEnum):
     VERIFIED = "verified"
     RELEASED = "released"
     WITHDRAWN = "withdrawn"
+    ROLLED_BACK = "rolled_back"
+    QUARANTINE_LIFTED = "quarantine_lifted"
+    RESUMED = "resumed"
     RESULT_MISSING = "result_missing"
     DECISION_OUTDATED = "decision_outdated"
 
@@ -92,6 +97,7 @@ class Reason(StrEnum):
     ROLLOUT_REFUSED = "rollout_refused"
     ROLLOUT_NO_CAPACITY = "rollout_no_capacity"
     ROLLOUT_SUPERSEDED = "rollout_superseded"
+    ROLLBACK_IMPOSSIBLE = "rollback_impossible"
     VERIFY_WRONG_RELEASE = "verify_wrong_release"
     VERIFY_GOLDEN_WRONG = "verify_golden_wrong"
     VERIFY_UNREACHABLE = "verify_unreachable"

@@ -9,19 +9,23 @@ from typing import Any
 
 from pydantic import Field
 
-from nightferry.entities.fact_key import WITHDRAWAL, WITHDRAWN, FactKey, of_environment
+from nightferry.entities.fact_key import ROLLBACK, ROLLED_BACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
+from nightferry.entities.hold import Hold, held_after
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.quarantine import Choice, Quarantine, barred_by, bars_of
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.traffic import Traffic
 
-FOLD = 1
+FOLD = 2
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
 _KEPT = 12
 """How many releases a state knows the decisions of: those that users get, and the newest."""
+KEPT_GOOD = 5
+"""How many releases that were verified in the last environment are remembered as ones to go back to."""
 _DAYS = 4
 """For how many dates the numbers of releases are kept; two zones' dates are at most two days apart."""
 
@@ -51,6 +55,15 @@ class ServiceState(Recorded):
     last_decision: int = 0
     """The sequence of the newest decision that was made, whatever it was."""
 
+    good: tuple[str, ...] = ()
+    """The last releases that were verified in the last environment, oldest first, each once."""
+    quarantines: tuple[Quarantine, ...] = ()
+    """What is barred from release, oldest first."""
+    choices: dict[str, Choice] = Field(default_factory=dict)
+    """Release -> what its decision bars and lifts once users get it: somebody asked for something by its name."""
+    holds: tuple[Hold, ...] = ()
+    """Those that no person ended, oldest first; whether one's time is over depends on when it is asked."""
+
     @property
     def in_use(self) -> str | None:
         """The release that the users of the last environment get, verified, and not being taken back."""
@@ -66,6 +79,9 @@ class ServiceState(Recorded):
             changed |= {"open": None if self.open == entry.release else self.open, "ended": entry.sequence}
         if entry.reason == Reason.ROLLED_OUT and entry.release in self.decided and entry.data.get("image"):
             changed["images"] = {**self.images, entry.release: str(entry.data["image"])}
+        elif entry.kind == Kind.HOLD:
+            changed["holds"] = held_after(self.holds, entry)
+        changed |= self._barred(entry)
         moved = self._moved(entry)
         if moved:
             changed["traffic"] = {**self.traffic, **moved}
@@ -89,11 +105,50 @@ class ServiceState(Recorded):
             "decided": decided,
             "compared": {name: self.compared.get(name, sequence) for name, sequence in decided.items()},
             "images": {name: image for name, image in self.images.items() if name in decided},
+            "choices": {name: one for name, one in self._choices(entry).items() if name in decided},
+        }
+
+    def _choices(self, entry: LedgerEntry) -> dict[str, Choice]:
+        choice = entry.data.get("choice")
+        return {**self.choices, str(entry.release): Choice.model_validate(choice)} if choice else self.choices
+
+    def _barred(self, entry: LedgerEntry) -> dict[str, Any]:
+        """The quarantines and the good releases, where the entry changes them."""
+        key = FactKey.parse(entry.key)
+        if entry.kind == Kind.QUARANTINE:
+            lifted = entry.data.get("lifts") or []
+            left = tuple(one for one in self.quarantines if one.number not in lifted)
+            return {"quarantines": left + barred_by(entry, bars_of(entry))}
+        if key is None or entry.release is None or key.outcome:
+            return {}
+        if entry.reason == Reason.VERIFIED and key.step.startswith(f"{LAST}."):
+            return self._proved(entry)
+        where = entry.data.get("environment")
+        if where in self.traffic and key.step in (of_environment(where, WITHDRAWAL), of_environment(where, ROLLBACK)):
+            good = tuple(name for name in self.good if where != LAST or name != entry.release)
+            lifted = entry.data.get("lifts") or []
+            left = tuple(one for one in self.quarantines if one.number not in lifted)
+            known = {one.parts for one in left}
+            bars = [bar for bar in bars_of(entry) if bar.parts not in known]
+            return {"good": good, "quarantines": left + barred_by(entry, bars)}
+        return {}
+
+    def _proved(self, entry: LedgerEntry) -> dict[str, Any]:
+        """A release was found to be right in the last environment."""
+        release = str(entry.release)
+        good = (*(name for name in self.good if name != release), release)[-KEPT_GOOD:]
+        choice = self.choices.get(release, Choice())
+        left = tuple(one for one in self.quarantines if one.number not in choice.lifts)
+        return {
+            "good": good,
+            "quarantines": left + barred_by(entry, choice.bars, chosen=True),
+            "choices": {name: one for name, one in self.choices.items() if name != release},
         }
 
     def _kept(self, decided: dict[str, int]) -> dict[str, int]:
         """Of so many releases: those that traffic speaks of, and the newest."""
-        needed = {name for one in self.traffic.values() for name in (one.release, one.previous) if name}
+        places = self.traffic.values()
+        needed = {*self.good, *(name for one in places for name in (one.release, one.previous, one.going_to) if name)}
         newest = list(decided)[-_KEPT:]
         return {name: sequence for name, sequence in decided.items() if name in needed or name in newest}
 
@@ -105,7 +160,10 @@ class ServiceState(Recorded):
         now = self.traffic.get(where, Traffic())
         if key.step == of_environment(where, WITHDRAWAL) and now.release == entry.release:
             return {where: now.model_copy(update={"withdrawing": entry.sequence, "trouble": ""})}
-        if key.step == of_environment(where, WITHDRAWN):
+        if key.step == of_environment(where, ROLLBACK) and now.release == entry.release:
+            ordered = {"withdrawing": entry.sequence, "going_to": entry.data.get("to") or "", "trouble": ""}
+            return {where: now.model_copy(update=ordered)}
+        if key.step in (of_environment(where, WITHDRAWN), of_environment(where, ROLLED_BACK)):
             return self._withdrawn(entry, where, now, failed=bool(key.outcome))
         if entry.reason == Reason.ROLLED_OUT:
             return {where: self._forward(entry, now)}

@@ -21,5 +21,7 @@ class Traffic(Recorded):
     """The release before, to which a withdrawal goes back."""
     withdrawing: int | None = None
     """The sequence of the order to take this release out of use, while that is not done."""
+    going_to: str | None = None
+    """Where a rollback goes that is not done; None: it is a withdrawal, which goes to `previous`."""
     trouble: str = ""
     """Why taking it out of use failed, when it did."""

@@ -13,7 +13,8 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.settings import Settings
 from nightferry.steps.app.pin_app import AppPinner, bases_of
 from nightferry.steps.app.recipe import recipe_digest
-from nightferry.steps.deciding.decide import Weighed, pin, weigh
+from nightferry.steps.deciding.decide import Weighed, weigh
+from nightferry.steps.deciding.pin import Platform, before_of, pin
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.services.fill_settings import fill_settings
 
@@ -21,17 +22,17 @@ from nightferry.steps.services.fill_settings import fill_settings
 def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock, *, as_json: bool) -> int:
     """Decide as a run would, and say what every rule says. Raises as `decide`."""
     spec = fill_settings(spec, settings.service_type)
+    chain = Chain(connect.ledger_store(settings), spec.service)
+    apps = None if spec.is_stock else app_pinner(settings, spec)
     pinned = pin(
         spec,
         request,
         connect.models(settings, spec.model),
         connect.source(settings, spec.source),
-        settings.require("BASE_IMAGE"),
-        recipe_digest(settings.root),
+        Platform(settings.require("BASE_IMAGE"), recipe_digest(settings.root), apps),
         clock,
-        None if spec.is_stock else app_pinner(settings, spec),
+        before_of(chain),
     )
-    chain = Chain(connect.ledger_store(settings), spec.service)
     weighed = weigh(spec, request, pinned, chain, clock, key="dry-run", actor="dry-run")
     decision = weighed.decision
     if as_json:

@@ -11,28 +11,17 @@ from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
-from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.hold import EVERYTHING
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
-from nightferry.entities.service_spec import STOCK, ServiceSpec, Source
+from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.steps.app.pin_app import AppPinner
-from nightferry.steps.deciding.newest_model import newest_model
-from nightferry.steps.deciding.refuse_files import refuse_files
+from nightferry.steps.deciding.pin import Pinned, Platform, before_of, choice_of, pin
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
-from nightferry.steps.record.state import state_of
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """What could be released."""
-
-    candidate: Candidate
-    waiting: str = ""
-    """A sentence about models whose time has not come; empty when there are none."""
+from nightferry.steps.record.state import read_state, state_of
 
 
 @dataclass(frozen=True)
@@ -88,11 +77,14 @@ def decide(
         Temporary: (storage_unavailable, source_repository_unavailable, builder_unavailable)
     """
     since = asked or slot
-    made = _made(ledgers.Chain(ledger, spec.service), key, since)
+    chain = ledgers.Chain(ledger, spec.service)
+    made = _made(chain, key, since)
     if made:
         return Decision.model_validate(made.data)
+    platform = Platform(base_image, recipe, apps)
+    before = before_of(chain)
     try:
-        pinned = pin(spec, request, models, source, base_image, recipe, clock, apps)
+        pinned = pin(spec, request, models, source, platform, clock, before)
     except Permanent as error:
         _write_failure(spec, request, key, actor, error, ledger, clock)
         raise
@@ -130,6 +122,7 @@ def weigh(
     """Ask every rule; nothing is written. Raises as `state_of`."""
     state = state_of(chain)
     before = _decision(chain, state.compared.get(state.in_use or ""))
+    everywhere = read_state(chain.store, EVERYTHING)
     question = Question(
         spec=spec,
         request=request,
@@ -140,6 +133,8 @@ def weigh(
         last=_decision(chain, state.last_decision or None),
         now=clock.now(),
         slot=slot,
+        holds=(*state.holds, *everywhere.holds),
+        passed_over=pinned.passed_over,
     )
     words = [(rule.__name__, rule(question)) for rule in RULES]
     word = _first(words)
@@ -158,6 +153,7 @@ def weigh(
         in_use=state.in_use,
         image=word.image,
         spec=spec.to_json(),
+        choice=choice_of(pinned, state) if word.go else None,
     )
     return Weighed(decision, tuple(words))
 
@@ -174,39 +170,6 @@ def _made(chain: ledgers.Chain, key: str, since: dt.datetime | None) -> LedgerEn
     """The decision with this key; an entry older than the question ends the search, however long ago that was."""
     first = ledgers.utc(since - CLOCK_ERROR) if since else ""
     return chain.find(key, (lambda entry: entry.time < first) if since else None)
-
-
-def pin(
-    spec: ServiceSpec,
-    request: ReleaseRequest,
-    models: ModelRepository,
-    source: SourceRepository,
-    base_image: str,
-    recipe: str,
-    clock: Clock,
-    apps: AppPinner | None = None,
-) -> Pinned:
-    """The newest model and commit, or those that were asked for. Raises as `decide`."""
-    newest = None if request.model else newest_model(models, spec.model.repository, clock.now())
-    model, manifest = models.pin(newest.version if newest else str(request.model))
-    if manifest.service != spec.service:
-        raise Permanent(
-            Reason.MODEL_MANIFEST_INVALID,
-            f"Model {model.version} in {spec.model.repository} says in model.json that it is for the service "
-            f"{manifest.service}, not {spec.service}; publish it where it belongs.",
-        )
-    waiting = newest.waiting if newest else ""
-    wanted = spec.source or Source(repository=STOCK, ref="")
-    pinned = source.pin(request.commit or wanted.ref, wanted.path, wanted.tests)
-    whole = {"service": spec.service, "model": model, "source": pinned}
-    if spec.is_stock:
-        refuse_files(manifest, spec.service, stock=True)
-        return Pinned(Candidate(**whole, base_image=base_image, recipe=recipe), waiting)
-    if apps is None:
-        raise ValueError("an app of its own is pinned by an AppPinner")
-    app = apps.pin(pinned, source)
-    candidate = Candidate(**whole, base_image=app.base_image, recipe=app.recipe, app=app.contract, lock=app.lock)
-    return Pinned(candidate, f"{waiting} {app.waiting}".strip())
 
 
 def _write_failure(

@@ -12,6 +12,9 @@ from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import (
     FAILED,
     RELEASE,
+    RESTORED,
+    ROLLBACK,
+    ROLLED_BACK,
     SKIPPED,
     WITHDRAWAL,
     WITHDRAWN,
@@ -158,7 +161,23 @@ def _withdrawn(
             return order.reason, f"{order.sentence} {back.sentence}"
         if order:
             return order.reason, f"{order.sentence} That is not done yet."
-    return None
+    return _rolled_back(entries)
+
+
+def _rolled_back(entries: Sequence[LedgerEntry]) -> tuple[str, str] | None:
+    """The ending of a release that a person sent the users of the last environment away from, and not back to."""
+    order, done = "", True
+    for entry in entries:
+        step = step_of(entry.key)
+        if step == of_environment(LAST, RESTORED):
+            order = ""
+        elif step == of_environment(LAST, ROLLBACK):
+            order, done = entry.sentence, False
+        elif step == of_environment(LAST, ROLLED_BACK):
+            done = True
+    if not order:
+        return None
+    return Reason.ROLLED_BACK, order if done else f"{order} That is not done yet."
 
 
 def _failed(entry: LedgerEntry) -> bool:

@@ -14,11 +14,15 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.ledger import Chain
+from nightferry.steps.record.rollback_record import bars_between
 from nightferry.steps.record.state import read_state
 
 ROLL_OUT = ("roll_out", Kind.ROLLOUT, Reason.ROLLED_OUT)
 VERIFY = ("verify", Kind.VERIFICATION, Reason.VERIFIED)
 WITHDRAW = (WITHDRAWN, Kind.WITHDRAWAL, Reason.WITHDRAWN)
+WRONG_ANSWERS = {Reason.VERIFY_GOLDEN_WRONG, Reason.IMAGE_CONTRACT_BROKEN}
+"""What bars a release's parts from the next ones. What is unreachable, full or refused says nothing about them."""
 Task = tuple[str, Kind, Reason]
 log = logging.getLogger(__name__)
 
@@ -40,12 +44,20 @@ def record_seen(ledger: LedgerStore, clock: Clock, plan: RolloutPlan, previous: 
     record_success(ledger, clock, plan, ROLL_OUT, sentence, {"release": plan.release, "previous": previous})
 
 
-def record_order(ledger: LedgerStore, clock: Clock, plan: RolloutPlan, why: NightferryError) -> LedgerEntry:
-    """Write the order to take the release out of use, once, before any traffic is moved: it is the fence."""
+def record_order(
+    ledger: LedgerStore, clock: Clock, plan: RolloutPlan, why: NightferryError, back: str = ""
+) -> LedgerEntry:
+    """Write the order to take the release out of use, once, before any traffic is moved: it is the fence.
+
+    Wrong answers bar what the release has and `back`, the one before, has not.
+    """
     where = plan.environment.name
-    sentence = f"{plan.release} is to be taken out of use in {where}: {why.sentence}"
+    bars = bars_between(Chain(ledger, plan.service), plan.release, back) if why.reason in WRONG_ANSWERS else []
+    barred = f" Barred from release: {', '.join(bar.words for bar in bars)}." if bars else ""
+    sentence = f"{plan.release} is to be taken out of use in {where}: {why.sentence}{barred}"
     key = FactKey(plan.release, _name(plan, WITHDRAWAL))
-    return _append(ledger, clock, plan, Kind.WITHDRAWAL, key, why.reason, sentence, {})
+    data = {"bars": [bar.to_json() for bar in bars]} if bars else {}
+    return _append(ledger, clock, plan, Kind.WITHDRAWAL, key, why.reason, sentence, data)
 
 
 def record_trouble(

@@ -94,12 +94,23 @@ def refuse_superseded(found: Manifest | None, release: str, order: int, orders: 
             f"{release} was taken out of use in {where}, which serves {current or 'nothing'}; nothing was changed. "
             "Release again to try once more.",
         )
+    if notes.get(names.ROLLBACK) and not _rollback_order(notes):
+        raise Permanent(
+            Reason.ROLLOUT_SUPERSEDED,
+            f"{where} was rolled back to {current} by a person while the record could not be written to; nothing was "
+            f"changed. Release again once that is on the record: `nightferry show {current}` says so.",
+        )
     if order_of(found, orders) >= order:
         raise Permanent(
             Reason.ROLLOUT_SUPERSEDED,
             f"{release} was ordered before {current or 'what was done last'}, which {where} already serves; "
             "nothing was changed.",
         )
+
+
+def _rollback_order(notes: dict[str, str]) -> bool:
+    """Whether the record has the rollback that the Service carries."""
+    return '"order": 0' not in notes[names.ROLLBACK]
 
 
 def _what(found: Manifest) -> str:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.fact_key import WITHDRAWN, FactKey, of_environment
-from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.fact_key import ROLLBACK, WITHDRAWN, FactKey, of_environment, step_of
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_state import LAST, ServiceState
@@ -30,6 +30,7 @@ from nightferry.steps.record.state import decision_of, read_state, state_of
 from nightferry.steps.rollout.fence import Orders, order_of
 from nightferry.steps.rollout.go_back import go_back
 from nightferry.steps.rollout.read_plan import read_plan
+from nightferry.steps.rollout.roll_back import Wish, complete_rollback, roll_back
 from nightferry.steps.rollout.switch_service import in_use
 
 GRACE = dt.timedelta(minutes=5)
@@ -54,6 +55,16 @@ class _Place:
 
     def plan(self, release: str) -> RolloutPlan:
         return read_plan(release_entries(self.ledger, release), self.environment)
+
+    def complete_rollback(self, release: str) -> None:
+        plan = self.plan(release)
+        complete_rollback(self.service, plan.environment, cluster=self.cluster, ledger=self.ledger, clock=self.clock)
+
+    def roll_back(self, release: str, order: LedgerEntry) -> None:
+        """Finish a rollback that was ordered, or let this environment follow one of the last environment."""
+        to = str(order.data.get("to", "")) if order.data.get("environment") == self.environment else None
+        wish = Wish(self.service, self.plan(release).environment, to, str(order.data.get("why", "")), order.actor)
+        roll_back(wish, cluster=self.cluster, ledger=self.ledger, clock=self.clock)
 
 
 def finish_release(
@@ -92,6 +103,10 @@ def finish_release(
     traffic = state.traffic.get(environment)
     if traffic is None or traffic.release is None or traffic.release != current:
         return
+    rollback = _ordered_rollback(place, state, traffic.release)
+    if rollback:
+        place.roll_back(traffic.release, rollback)
+        return
     why = _wrong(place, state, traffic.release)
     if why:
         log.info(go_back(place.plan(traffic.release), why, cluster=cluster, ledger=ledger, clock=clock))
@@ -118,6 +133,9 @@ def environments_in(ledger: LedgerStore, service: str, namespace: str) -> list[s
 
 def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None:
     """Write down what the Service says and the record does not: whoever moved it was killed, or could not write."""
+    if names.ROLLBACK in notes:
+        place.complete_rollback(current)
+        return
     traffic = place.state().traffic.get(place.environment)
     known = traffic.release if traffic else None
     withdrawn = notes.get(names.WITHDRAWN, "")
@@ -145,6 +163,26 @@ def _wrong(place: _Place, state: ServiceState, release: str) -> NightferryError 
     if gone is None or place.environment == LAST:
         return None
     return Permanent(Reason.WITHDRAWN, f"{release} was taken out of use in {LAST}: {gone.sentence}")
+
+
+def _ordered_rollback(place: _Place, state: ServiceState, release: str) -> LedgerEntry | None:
+    """The order of a person to go back from the release: here, and not done, or in the last environment, whose users do
+    not get it any more."""
+    entries = release_entries(place.ledger, release)
+    number = state.traffic[place.environment].withdrawing
+    here = next((entry for entry in entries if entry.sequence == number and entry.kind == Kind.ROLLBACK), None)
+    last = state.traffic.get(LAST)
+    if here or place.environment == LAST or last is None or last.release == release:
+        return here
+    begun = of_environment(LAST, ROLLBACK)
+    return next(
+        (
+            entry
+            for entry in reversed(entries)
+            if step_of(entry.key) == begun and entry.sequence > state.traffic[place.environment].order
+        ),
+        None,
+    )
 
 
 def _withdrawn_last(entry: LedgerEntry) -> bool:

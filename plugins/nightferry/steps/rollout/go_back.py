@@ -15,6 +15,7 @@ from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError
 from nightferry.manifests import names, policies
 from nightferry.steps.record.close_release import close_again
@@ -44,6 +45,8 @@ def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger
         Temporary: (cluster_unavailable, rollout_not_ready)
     """
     where, stable = plan.environment.name, cluster.get("Service", plan.service)
+    if stable and names.ROLLBACK in names.annotations_of(stable) and _withdrawn(stable) == plan.release:
+        return f"{where} was rolled back to {in_use(stable)} by a person; nothing was changed."
     if stable is None or not (in_use(stable) == plan.release or _withdrawn(stable) == plan.release):
         return f"{where} serves {in_use(stable) or 'nothing'}; nothing was changed."
     if in_use(stable) == plan.release:
@@ -88,7 +91,7 @@ def _order(plan: RolloutPlan, why: NightferryError, stable: Manifest, ledger: Le
     try:
         if in_use(stable) == plan.release:  # whoever switched may have been killed before writing it
             record_seen(ledger, clock, plan, names.annotations_of(stable).get(names.PREVIOUS, ""))
-        return record_order(ledger, clock, plan, why).sequence
+        return record_order(ledger, clock, plan, why, names.annotations_of(stable).get(names.PREVIOUS, "")).sequence
     except NightferryError as silent:
         log.warning("The ledger does not have this order yet: %s", silent.sentence)
         return None
@@ -107,12 +110,12 @@ def _move(
     stable = cluster.get("Service", plan.service)
     if stable is not None and in_use(stable) == plan.release:
         previous = names.annotations_of(stable).get(names.PREVIOUS, "")
-        former = _as_it_was(plan, previous, ledger)
-        woken = wake(former, cluster=cluster, release=previous, clock=clock) if previous else None
+        former = as_it_was(plan.environment, previous, ledger)
+        woken = wake(cluster, plan.service, former, previous, clock) if previous else None
         if previous and woken is None:
             return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to.", None
         identity = names.identity_of(woken) if woken else {}
-        switch_back(cluster, plan.service, plan.release, identity, former.environment, clock, order)
+        switch_back(cluster, plan.service, plan.release, identity, former, clock, order)
         stable = cluster.get("Service", plan.service)
     current = in_use(stable)
     if stable is None or current == plan.release or _withdrawn(stable) != plan.release:
@@ -121,7 +124,7 @@ def _move(
         # Kept for a look at it; whoever retires releases lets its pods go.
         annotate(cluster, plan.release, {names.WARM_UNTIL: utc(clock.now() + _LOOK)})
         return f"{plan.release} was the first and is out of the traffic; {where} serves nothing.", ""
-    settle(cluster, _as_it_was(plan, current, ledger), current, clock)
+    settle(cluster, plan.service, as_it_was(plan.environment, current, ledger), current, clock)
     remove_release(cluster, plan.service, plan.release, clock, although_served=True)
     return f"{where} serves {current} again, and {plan.release} was removed.", current
 
@@ -131,17 +134,16 @@ def _withdrawn(stable: Manifest) -> str:
     return names.annotations_of(stable).get(names.WITHDRAWN, "")
 
 
-def _as_it_was(plan: RolloutPlan, release: str, ledger: LedgerStore) -> RolloutPlan:
-    """The plan with the environment as it was decided for an earlier release: its settings come back with it. Those of
-    the plan count where the record does not say, or cannot be read."""
+def as_it_was(environment: Environment, release: str, ledger: LedgerStore) -> Environment:
+    """The environment as it was decided for an earlier release: its settings come back with it. It stays as it is given
+    where the record does not say, or cannot be read."""
     try:
-        before = read_plan(release_entries(ledger, release), plan.environment.name)
+        return read_plan(release_entries(ledger, release), environment.name).environment
     except NightferryError:
-        return plan
-    return plan.model_copy(update={"environment": before.environment})
+        return environment
 
 
-def wake(plan: RolloutPlan, *, cluster: Cluster, release: str, clock: Clock) -> Manifest | None:
+def wake(cluster: Cluster, service: str, environment: Environment, release: str, clock: Clock) -> Manifest | None:
     """Make sure that an earlier release's pods run and are ready; its Deployment, None when that is gone.
 
     From here on nobody scales it to zero: it is no longer kept warm for a time but wanted. Raises as `go_back`.
@@ -153,11 +155,11 @@ def wake(plan: RolloutPlan, *, cluster: Cluster, release: str, clock: Clock) -> 
     changes: Manifest = {"metadata": {"annotations": {names.WARM_UNTIL: None}}}
     if not found["spec"].get("replicas", 1):
         kept = names.annotations_of(found).get(names.REPLICAS, "")
-        changes["spec"] = {"replicas": int(kept) if kept.isdigit() else plan.environment.replicas}
+        changes["spec"] = {"replicas": int(kept) if kept.isdigit() else environment.replicas}
     found = cluster.patch("Deployment", name, changes)
     if found is None:
         return None
     cluster.apply(policies.disruption_budget(found))
-    await_ready(cluster, plan.service, release, seconds=plan.environment.ready_seconds, clock=clock)
+    await_ready(cluster, service, release, seconds=environment.ready_seconds, clock=clock)
     log.info("%s is ready in %s.", release, cluster.namespace)
     return found

@@ -72,20 +72,21 @@ def services_in(cluster: Cluster) -> set[str]:
 def _age(release: str, deployment: Manifest) -> tuple[str, int, ReleaseId]:
     """Orders releases by when users were sent to them."""
     notes = names.annotations_of(deployment)
-    return notes[names.SERVED], _order(notes), ReleaseId.parse(release)
+    return notes[names.SERVED], order_on(deployment), ReleaseId.parse(release)
 
 
 def _left_over(release: str, deployment: Manifest, stable: Manifest) -> bool:
     """Whether a release that never came into use never will: what is in use now was ordered later."""
-    theirs, ours = _order(names.annotations_of(deployment)), _order(names.annotations_of(stable))
+    theirs, ours = order_on(deployment), order_on(stable)
     if theirs and ours:
         return theirs < ours
     current = in_use(stable)  # made by an earlier version, whose releases follow their dates
     return bool(current) and ReleaseId.parse(current) > ReleaseId.parse(release)
 
 
-def _order(notes: dict[str, str]) -> int:
-    written = notes.get(names.ORDER, "")
+def order_on(found: Manifest | None) -> int:
+    """The order that an object carries; 0 for one without."""
+    written = names.annotations_of(found).get(names.ORDER, "") if found else ""
     return int(written) if written.isdigit() else 0
 
 

@@ -88,7 +88,7 @@ def roll_out(
     except BaseException as fault:
         attempt.undo(ledger, fault)
         raise
-    settle(cluster, plan, plan.release, clock)
+    settle(cluster, plan.service, plan.environment, plan.release, clock)
     pods = cluster.get("Deployment", names.object_name(plan.release)) or {}
     done = RolledOut(
         release=plan.release,

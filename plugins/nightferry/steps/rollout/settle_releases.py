@@ -10,7 +10,7 @@ from contextlib import suppress
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
-from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_spec import Environment
 from nightferry.errors import Temporary
 from nightferry.manifests import names, policies
 from nightferry.steps.rollout.switch_service import utc
@@ -53,12 +53,13 @@ def mark_served(cluster: Cluster, release: str, clock: Clock) -> None:
         names.SERVED: now.get(names.SERVED) or utc(clock.now()),
         names.SWITCHING: None,
         names.WARM_UNTIL: None,
+        names.LEFT: None,
     }
     if any(now.get(name) != value for name, value in wanted.items()):
         annotate(cluster, release, wanted)
 
 
-def settle(cluster: Cluster, plan: RolloutPlan, release: str, clock: Clock) -> None:
+def settle(cluster: Cluster, service: str, environment: Environment, release: str, clock: Clock) -> None:
     """After a switch: `release` is in use and scales with its load, and the one that the Service pointed to before
     stays warm for the environment's `warm_minutes`, with as many pods as it had. Of those before it none is kept
     warm any longer: many releases in a short time must not use up the cluster.
@@ -66,16 +67,17 @@ def settle(cluster: Cluster, plan: RolloutPlan, release: str, clock: Clock) -> N
     It repairs what an interrupted attempt left undone, and changes nothing the second time.
     """
     mark_served(cluster, release, clock)
-    _scale_with_load(cluster, plan, release)
-    stable = cluster.get("Service", plan.service)
-    previous = names.annotations_of(stable).get(names.PREVIOUS) if stable else None
+    _scale_with_load(cluster, environment, release)
+    stable = cluster.get("Service", service)
+    notes = names.annotations_of(stable) if stable else {}
+    before = (notes.get(names.PREVIOUS), notes.get(names.WITHDRAWN))
     now = clock.now()
-    until = utc(now + dt.timedelta(minutes=plan.environment.warm_minutes))
-    for other, deployment in deployments_of(cluster, plan.service).items():
+    until = utc(now + dt.timedelta(minutes=environment.warm_minutes))
+    for other, deployment in deployments_of(cluster, service).items():
         notes = names.annotations_of(deployment)
         if other == release or names.SERVED not in notes:
             continue
-        wanted = until if other == previous else utc(now)
+        wanted = until if other in before else utc(now)
         if names.WARM_UNTIL not in notes or notes[names.WARM_UNTIL] > wanted:
             # Without users it would shrink, and going back to it would send all of them to its smallest size.
             cluster.delete("HorizontalPodAutoscaler", names.object_name(other))
@@ -83,8 +85,8 @@ def settle(cluster: Cluster, plan: RolloutPlan, release: str, clock: Clock) -> N
                 annotate(cluster, other, {names.WARM_UNTIL: wanted}, deployment["metadata"]["resourceVersion"])
 
 
-def _scale_with_load(cluster: Cluster, plan: RolloutPlan, release: str) -> None:
-    autoscale = plan.environment.autoscale
+def _scale_with_load(cluster: Cluster, environment: Environment, release: str) -> None:
+    autoscale = environment.autoscale
     found = cluster.get("Deployment", names.object_name(release)) if autoscale else None
     if autoscale and found:
         cluster.apply(policies.autoscaler(found, autoscale))

@@ -81,11 +81,13 @@ def switch_back(
     environment: Environment,
     clock: Clock,
     order: int | None,
+    more: Mapping[str, str] | None = None,
 ) -> bool:
     """Point the Service from the release `failed` to an earlier one, or with no identity to none; False when it does
     not point to `failed`.
 
     Args:
+        more: further annotations.
         order: the sequence of the withdrawal on the record; None while the record cannot be written to, and then the
             Service keeps its fence.
     """
@@ -94,7 +96,7 @@ def switch_back(
         if found is None or in_use(found) != failed:
             return False
         fence = str(order) if order else names.annotations_of(found).get(names.ORDER, "")
-        notes = {names.WITHDRAWN: failed} | ({names.ORDER: fence} if fence else {})
+        notes = {names.WITHDRAWN: failed} | ({names.ORDER: fence} if fence else {}) | dict(more or {})
         if _point(cluster, found, identity, environment, notes, clock):
             return True
     raise _too_busy(cluster, service)

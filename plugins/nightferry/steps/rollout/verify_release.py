@@ -93,7 +93,7 @@ def verify_release(
     except NightferryError as fault:
         raise _judged(plan, cluster, ask, ledger, clock, fault) from fault
     # What an interrupted rollout left undone.
-    settle(cluster, plan, plan.release, clock)
+    settle(cluster, plan.service, plan.environment, plan.release, clock)
     with suppress(NightferryError):  # whatever still runs too long is retired later
         retire_releases(cluster, plan.service, clock)
     seconds = round(clock.monotonic() - start, 1)

@@ -11,14 +11,18 @@ from nightferry.steps.deciding.rules.changes import (
     new_platform,
     unchanged,
 )
+from nightferry.steps.deciding.rules.held import held
 from nightferry.steps.deciding.rules.moved_schedule import moved_schedule
 from nightferry.steps.deciding.rules.new_settings import new_settings
+from nightferry.steps.deciding.rules.quarantined import quarantined
 from nightferry.steps.deciding.rules.question import Question, Rule, Word
 
 __all__ = ["RULES", "Question", "Rule", "Word"]
 
 RULES: tuple[Rule, ...] = (
     moved_schedule,
+    held,
+    quarantined,
     first_release,
     new_inputs,
     new_packages,

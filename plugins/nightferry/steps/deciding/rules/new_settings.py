@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nightferry.entities.quarantine import reaching
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.deciding.rules.question import Question, Word
-
-STAYS_HERE = {"warm_minutes", "strategy"}
-"""Keys of an environment that change no object: they say how a rollout goes, not what it makes."""
 
 
 def new_settings(question: Question) -> Word | None:
@@ -26,16 +23,6 @@ def new_settings(question: Question) -> Word | None:
         f"New settings ({', '.join(changed)}); image, model and source are those of {question.in_use}.",
         image=question.image,
     )
-
-
-def reaching(spec: ServiceSpec) -> dict[str, Any]:
-    """What of a service file reaches pods and Services: `production.replicas` -> 2."""
-    return {
-        f"{environment.name}.{key}": value
-        for environment in spec.environments
-        for key, value in environment.to_json().items()
-        if key not in STAYS_HERE
-    }
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

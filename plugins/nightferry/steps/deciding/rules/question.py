@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.hold import Hold
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.service_state import ServiceState
 
@@ -32,6 +33,10 @@ class Question:
     now: dt.datetime
     slot: dt.datetime | None
     """The moment of the schedule that asks; None where a person does."""
+    holds: tuple[Hold, ...] = ()
+    """Those of the service and those of everything; the time of some may be over."""
+    passed_over: tuple[str, ...] = ()
+    """Sentences about what is newest and barred, and was not pinned for that."""
 
     @property
     def in_use(self) -> str:

@@ -1,0 +1,1 @@
+"""What a person says against a release: back to an earlier one, nothing new for now, never this one again."""

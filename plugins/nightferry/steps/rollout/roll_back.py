@@ -1,0 +1,220 @@
+"""Roll back: a person sends an environment's users to an earlier release, whatever became of Airflow.
+
+The order is written on the record first, and its sequence is the fence, as for a withdrawal. To a release that is
+still warm it needs the cluster alone: a record that is silent keeps nobody from going back. The Service then carries
+who ordered it and why, and whoever looks next writes that down.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from nightferry.clients.clock import Clock
+from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.frozen import Frozen
+from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import Environment
+from nightferry.errors import NightferryError, Permanent
+from nightferry.manifests import names
+from nightferry.masking import mask
+from nightferry.steps.record.close_release import close_again
+from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.rollback_record import RollbackFacts, ordered_rollback, record_rollback, record_rolled_back
+from nightferry.steps.record.rollout_record import record_seen
+from nightferry.steps.rollout.earlier_releases import bring_back, choose
+from nightferry.steps.rollout.go_back import as_it_was, wake
+from nightferry.steps.rollout.own_objects import refuse_other_environment
+from nightferry.steps.rollout.read_plan import read_plan
+from nightferry.steps.rollout.retire_releases import order_on
+from nightferry.steps.rollout.settle_releases import annotate, settle
+from nightferry.steps.rollout.switch_service import in_use, switch_back, utc
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks for."""
+
+    service: str
+    environment: Environment
+    """As today's service file has it; that of the release counts where the record can be read."""
+    to: str | None
+    """None: the release before."""
+    why: str
+    actor: str
+
+
+class RolledBack(Frozen):
+    """A rollback that is done."""
+
+    environment: str
+    left: str
+    """The release that users got before; empty where they had got `to` already."""
+    to: str
+    recorded: bool
+    """Whether the record has it; what the record does not have, the Service carries."""
+    seconds: float
+
+
+def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock) -> RolledBack:
+    """Send the users of an environment to an earlier release. Done again it finds what was done.
+
+    Raises:
+        Permanent: (rollback_impossible: there is nothing to go back to, or somebody ordered another rollback;
+            rollout_not_ready, rollout_refused, cluster_denied)
+        Temporary: (cluster_unavailable, rollout_not_ready)
+    """
+    start, where = clock.monotonic(), wish.environment.name
+    stable = cluster.get("Service", wish.service)
+    refuse_other_environment(stable, wish.service, where)
+    left = in_use(stable)
+    if stable is None or not left:
+        raise _impossible(f"{where} of {wish.service} serves nothing, so there is nothing to go back from.")
+    if wish.to == left:
+        recorded = complete_rollback(wish.service, wish.environment, cluster=cluster, ledger=ledger, clock=clock)
+        return RolledBack(environment=where, left="", to=left, recorded=recorded, seconds=0.0)
+    to = wish.to or choose(cluster, wish.service, stable)
+    facts = RollbackFacts(
+        service=wish.service,
+        environment=where,
+        namespace=cluster.namespace,
+        left=left,
+        to=to,
+        why=mask(wish.why),
+        actor=wish.actor,
+    )
+    environment = as_it_was(wish.environment, to, ledger)
+    woken = wake(cluster, wish.service, environment, to, clock)
+    if woken is None:
+        woken = bring_back(cluster, wish.service, where, to, ledger, clock)
+    order = _order(ledger, clock, facts, names.annotations_of(stable).get(names.PREVIOUS, ""))
+    notes = {names.ROLLBACK: _note(facts, order)}
+    identity = names.identity_of(woken)
+    number = order.sequence if order else None
+    if not switch_back(cluster, wish.service, left, identity, environment, clock, number, notes):
+        raise _impossible(
+            f"{where} of {wish.service} no longer serves {left}: somebody else moved it just now. Look what it serves, "
+            "and ask again."
+        )
+    log.info("%s of %s serves %s again.", where, wish.service, to)
+    recorded = complete_rollback(wish.service, environment, cluster=cluster, ledger=ledger, clock=clock)
+    seconds = round(clock.monotonic() - start, 1)
+    return RolledBack(environment=where, left=left, to=to, recorded=recorded, seconds=seconds)
+
+
+def complete_rollback(
+    service: str, environment: Environment, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
+) -> bool:
+    """Finish the rollback that the Service carries, on the cluster and on the record; whether the record has it.
+
+    Where the Service carries none, nothing is done.
+
+    Raises:
+        Permanent: (cluster_denied)   Temporary: (cluster_unavailable)
+    """
+    stable = cluster.get("Service", service)
+    carried = carried_rollback(stable, service, environment.name)
+    if stable is None or carried is None:
+        return True
+    settle(cluster, service, environment, carried.to, clock)
+    _mark_left(cluster, carried, clock)
+    try:
+        if unrecorded(stable):
+            _record_left(ledger, clock, carried, "")
+        order = record_rollback(ledger, clock, carried)
+        record_rolled_back(ledger, clock, carried, order)
+        for release in (carried.left, carried.to):
+            close_again(ledger, clock, release)
+    except NightferryError as silent:  # whoever looks next completes the record
+        log.warning("The record does not have this yet: %s", silent.sentence)
+        return False
+    if not unrecorded(stable):
+        return True
+    changes = {names.ORDER: str(order.sequence), names.ROLLBACK: _note(carried, order)}
+    metadata = {"annotations": changes, "resourceVersion": stable["metadata"]["resourceVersion"]}
+    with suppress(NightferryError):  # it was moved on meanwhile, or whoever looks next does this
+        cluster.patch("Service", service, {"metadata": metadata})
+    return True
+
+
+def carried_rollback(stable: Manifest | None, service: str, environment: str) -> RollbackFacts | None:
+    """The rollback by which a Service came to its release; None where it was not one, or a person spoilt the note."""
+    note = _read_note(stable)
+    if stable is None or note is None:
+        return None
+    notes = names.annotations_of(stable)
+    left, to = notes.get(names.WITHDRAWN, ""), notes.get(names.RELEASE, "")
+    if not left or not to:
+        return None
+    return RollbackFacts(
+        service=service,
+        environment=environment,
+        namespace=str(stable["metadata"].get("namespace", "")),
+        left=left,
+        to=to,
+        why=str(note.get("why", "")),
+        actor=str(note.get("actor", "")),
+    )
+
+
+def unrecorded(stable: Manifest | None) -> bool:
+    """Whether the Service was rolled back, and the record could not be told."""
+    note = _read_note(stable)
+    return note is not None and not note.get("order")
+
+
+def _order(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, previous: str) -> LedgerEntry | None:
+    """The order on the record; None where it cannot be written. Raises Permanent where another rollback was ordered."""
+    try:
+        _record_left(ledger, clock, facts, previous)
+        order = record_rollback(ledger, clock, facts)
+    except NightferryError as silent:
+        log.warning("The record does not have this order yet: %s", silent.sentence)
+        return None
+    other = ordered_rollback(order)
+    if other != facts.to:
+        raise _impossible(
+            f"{order.actor} ordered a rollback of {facts.environment} from {facts.left} to {other} at {order.time}, "
+            f"which is not done; ask for that one: --to {other}."
+        )
+    return order
+
+
+def _mark_left(cluster: Cluster, carried: RollbackFacts, clock: Clock) -> None:
+    """Say on the Deployment that its release was left. One that was left for a newer one was not found wrong: somebody
+    took a rollback back."""
+    left = cluster.get("Deployment", names.object_name(carried.left))
+    newer = cluster.get("Deployment", names.object_name(carried.to))
+    if left is None or names.LEFT in names.annotations_of(left) or order_on(left) < order_on(newer):
+        return
+    annotate(cluster, carried.left, {names.LEFT: utc(clock.now())})
+
+
+def _record_left(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, previous: str) -> None:
+    """Write that users got to the release which is left, where whoever sent them was killed before writing it."""
+    record_seen(ledger, clock, read_plan(release_entries(ledger, facts.left), facts.environment), previous)
+
+
+def _note(facts: RollbackFacts, order: LedgerEntry | None) -> str:
+    said = {"actor": facts.actor, "why": facts.why, "order": order.sequence if order else 0}
+    return json.dumps(said, sort_keys=True, ensure_ascii=False)
+
+
+def _read_note(stable: Manifest | None) -> Mapping[str, object] | None:
+    written = names.annotations_of(stable).get(names.ROLLBACK, "") if stable else ""
+    try:
+        note = json.loads(written) if written else None
+    except ValueError:
+        return None
+    return note if isinstance(note, dict) else None
+
+
+def _impossible(sentence: str) -> Permanent:
+    return Permanent(Reason.ROLLBACK_IMPOSSIBLE, sentence)
