@@ -1,4 +1,5 @@
-"""What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out|verify|finish|retire|probe`.
+"""What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out`, `verify`, `finish`, `roll_back`,
+`retire`, `probe`.
 
 It is told a release and an environment, and reads everything else from the record, as it was decided.
 
@@ -41,8 +42,9 @@ from nightferry.steps.judging.reach_release import REACH_SECONDS, AskVersion, Pr
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
+from nightferry.steps.rollout.back.finish_release import GRACE, decided_environment, environments_in, finish_release
+from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 from nightferry.steps.rollout.fence import Orders
-from nightferry.steps.rollout.finish_release import GRACE, environments_in, finish_release
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases, services_in
 from nightferry.steps.rollout.roll_out import roll_out
@@ -106,6 +108,13 @@ def _parser() -> argparse.ArgumentParser:
         _reach(command)
         if task is _finish:
             command.add_argument("--at-once", action="store_true", help="also where whoever switched may still look")
+    command = commands.add_parser("roll_back", help="send an environment's users to an earlier release")
+    command.set_defaults(task=_roll_back)
+    command.add_argument("--service", required=True)
+    command.add_argument("--environment", required=True, help="staging or production")
+    command.add_argument("--to", help="the release that users get; left out: the one before")
+    command.add_argument("--reason", required=True)
+    command.add_argument("--actor", required=True, help="who asks")
     command = commands.add_parser("retire", help="finish what was left, scale releases past their warm time to zero")
     command.set_defaults(task=_retire)
     command.add_argument("--namespace", required=True)
@@ -212,6 +221,15 @@ def _finish_in(doors: _Doors, service: str, environment: str, grace: dt.timedelt
         clock=doors.clock,
         grace=grace,
     )
+
+
+def _roll_back(given: argparse.Namespace) -> int:
+    settings = settings_module.load()
+    ledger = connect.ledger_store(settings)
+    environment = decided_environment(ledger, given.service, given.environment)
+    wish = Wish(given.service, environment, given.to, given.reason, given.actor)
+    roll_back(wish, cluster=connect.cluster(settings, environment.namespace), ledger=ledger, clock=SystemClock())
+    return EXIT_DONE
 
 
 def _retire(given: argparse.Namespace) -> int:

@@ -20,9 +20,9 @@ from nightferry.steps.judging.probe_service import PASSPORT
 from nightferry.steps.record.ledger import Chain, append
 from nightferry.steps.record.record import record_step
 from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.back.finish_release import finish_release
+from nightferry.steps.rollout.back.roll_back import RolledBack, Wish, roll_back
 from nightferry.steps.rollout.fence import Orders
-from nightferry.steps.rollout.finish_release import finish_release
-from nightferry.steps.rollout.roll_back import RolledBack, Wish, roll_back
 from nightferry.steps.rollout.roll_out import RolledOut, roll_out
 from nightferry.steps.rollout.verify_release import Verified, verify_release
 

@@ -13,7 +13,7 @@ from nightferry.manifests import names
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, verify
 from nightferry.steps.record.state import state_of
-from nightferry.steps.rollout.roll_back import Wish, roll_back
+from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 
 from tests.fakes.rollout_world import Killed, World
 

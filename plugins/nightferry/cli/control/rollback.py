@@ -19,8 +19,8 @@ from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.settings import Settings
-from nightferry.steps.rollout.earlier_releases import earlier
-from nightferry.steps.rollout.roll_back import RolledBack, Wish, roll_back
+from nightferry.steps.rollout.back.earlier_releases import earlier
+from nightferry.steps.rollout.back.roll_back import RolledBack, Wish, roll_back
 from nightferry.steps.rollout.switch_service import in_use
 from nightferry.steps.services.fill_settings import fill_settings
 

@@ -32,8 +32,8 @@ from nightferry.steps.judging.reach_release import (
 )
 from nightferry.steps.record.rollout_record import VERIFY, record_seen, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import counted, pods_of
+from nightferry.steps.rollout.back.go_back import go_back
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
-from nightferry.steps.rollout.go_back import go_back
 from nightferry.steps.rollout.retire_releases import retire_releases
 from nightferry.steps.rollout.settle_releases import settle
 from nightferry.steps.rollout.switch_service import in_use

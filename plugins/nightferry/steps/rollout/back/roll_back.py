@@ -27,8 +27,8 @@ from nightferry.steps.record.close_release import close_again
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.rollback_record import RollbackFacts, ordered_rollback, record_rollback, record_rolled_back
 from nightferry.steps.record.rollout_record import record_seen
-from nightferry.steps.rollout.earlier_releases import bring_back, choose
-from nightferry.steps.rollout.go_back import as_it_was, wake
+from nightferry.steps.rollout.back.earlier_releases import bring_back, choose
+from nightferry.steps.rollout.back.go_back import as_it_was, wake
 from nightferry.steps.rollout.own_objects import refuse_other_environment
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import order_on

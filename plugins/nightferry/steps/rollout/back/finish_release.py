@@ -19,6 +19,7 @@ from nightferry.entities.fact_key import ROLLBACK, WITHDRAWN, FactKey, of_enviro
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_spec import Environment
 from nightferry.entities.service_state import LAST, ServiceState
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
@@ -27,10 +28,10 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.rollout_record import record_seen
 from nightferry.steps.record.state import decision_of, read_state, state_of
+from nightferry.steps.rollout.back.go_back import go_back
+from nightferry.steps.rollout.back.roll_back import Wish, complete_rollback, roll_back
 from nightferry.steps.rollout.fence import Orders, order_of
-from nightferry.steps.rollout.go_back import go_back
-from nightferry.steps.rollout.read_plan import read_plan
-from nightferry.steps.rollout.roll_back import Wish, complete_rollback, roll_back
+from nightferry.steps.rollout.read_plan import pinned_spec, read_plan
 from nightferry.steps.rollout.switch_service import in_use
 
 GRACE = dt.timedelta(minutes=5)
@@ -62,8 +63,8 @@ class _Place:
 
     def roll_back(self, release: str, order: LedgerEntry) -> None:
         """Finish a rollback that was ordered, or let this environment follow one of the last environment."""
-        to = str(order.data.get("to", "")) if order.data.get("environment") == self.environment else None
-        wish = Wish(self.service, self.plan(release).environment, to, str(order.data.get("why", "")), order.actor)
+        environment, said = self.plan(release).environment, order.data
+        wish = Wish(self.service, environment, str(said.get("to", "")), str(said.get("why", "")), order.actor)
         roll_back(wish, cluster=self.cluster, ledger=self.ledger, clock=self.clock)
 
 
@@ -129,6 +130,22 @@ def environments_in(ledger: LedgerStore, service: str, namespace: str) -> list[s
         if spec and name in [one.name for one in spec.environments] and spec.environment(name).namespace == namespace:
             found.append(name)
     return found
+
+
+def decided_environment(ledger: LedgerStore, service: str, environment: str) -> Environment:
+    """An environment as it was decided for the release that its users get.
+
+    Raises:
+        Permanent: (rollback_impossible) the record knows of no release there.
+        As `read_state`.
+    """
+    chain = Chain(ledger, service)
+    state = state_of(chain)
+    traffic = state.traffic.get(environment)
+    decision = decision_of(chain, state, traffic.release if traffic else None)
+    if decision is None:
+        raise Permanent(Reason.ROLLBACK_IMPOSSIBLE, f"By the record, {environment} of {service} serves no release.")
+    return pinned_spec(decision).environment(environment)
 
 
 def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None:
