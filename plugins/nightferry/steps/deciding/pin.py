@@ -119,7 +119,7 @@ def _model(
     model, manifest = models.pin(newest.version if newest else str(request.model))
     waiting, passed_over = newest.waiting if newest else "", ""
     barred = next((one for one in before.quarantines if bars_model(one, model)), None)
-    if newest and barred and before.in_use:
+    if newest and barred and before.in_use and before.in_use.model.sha256 != model.sha256:
         with suppress(Permanent):  # it is gone from the repository: then the rules decline the barred one
             model, manifest = models.pin(before.in_use.model.version)
             passed_over = _passed_over(barred, f"model {model.version}, which is in use, is kept")
@@ -139,7 +139,9 @@ def _source(
     pinned = source.pin(request.commit or wanted.ref, wanted.path, wanted.tests)
     barred = next((one for one in before.quarantines if bars_tree(one, pinned.tree)), None)
     in_use = before.in_use.source if before.in_use else None
-    if request.commit or not barred or in_use is None or in_use.repository != pinned.repository:
+    if request.commit or not barred or in_use is None or in_use.tree == pinned.tree:
+        return pinned, ""
+    if in_use.repository != pinned.repository:
         return pinned, ""
     if pinned.repository == STOCK:  # the installation has one stock service: the rules decline it
         return pinned, ""
