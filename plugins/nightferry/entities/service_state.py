@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from nightferry.entities.fact_key import ROLLBACK, ROLLED_BACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
+from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
 from nightferry.entities.hold import Hold, held_after
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
@@ -163,7 +163,9 @@ class ServiceState(Recorded):
         if key.step == of_environment(where, ROLLBACK) and now.release == entry.release:
             ordered = {"withdrawing": entry.sequence, "going_to": entry.data.get("to") or "", "trouble": ""}
             return {where: now.model_copy(update=ordered)}
-        if key.step in (of_environment(where, WITHDRAWN), of_environment(where, ROLLED_BACK)):
+        if key.step == of_environment(where, RESTORED):
+            return self._restored(entry, where, now)
+        if key.step == of_environment(where, WITHDRAWN):
             return self._withdrawn(entry, where, now, failed=bool(key.outcome))
         if entry.reason == Reason.ROLLED_OUT:
             return {where: self._forward(entry, now)}
@@ -184,6 +186,14 @@ class ServiceState(Recorded):
         back = entry.data.get("to") or None
         order = now.withdrawing or entry.sequence
         return {where: Traffic(release=back, order=order, since=entry.time, verified=back is not None)}
+
+    def _restored(self, entry: LedgerEntry, where: str, now: Traffic) -> dict[str, Traffic]:
+        """A person sent users back to this release, whatever the record knows of what was in between."""
+        order = int(entry.data.get("order") or 0)
+        if order <= now.order:  # written late: something that was ordered after it is in use
+            return {}
+        proved = where != LAST or entry.release in self.good
+        return {where: Traffic(release=entry.release, order=order, since=entry.time, verified=proved)}
 
     def _went_back_before(self, entry: LedgerEntry, where: str, now: Traffic) -> dict[str, Traffic]:
         """Until schema 2 going back was told in a verification's failure, as a sentence."""

@@ -1,8 +1,9 @@
 """Traffic, record and the next decision never disagree, whatever happens in whatever order.
 
 Random sequences of events: nights and requests, models and service files that change, releases that are wrong, storage
-and clusters that do not answer, deployers that are killed at any call, verifications cleared weeks later, clocks that
-jump and zones that move. After each event the house is put in order as the retiring run does it, and then:
+and clusters that do not answer, people who roll back, deployers that are killed at any call, verifications cleared
+weeks later, clocks that jump and zones that move. After each event the house is put in order as the retiring run does
+it, and then:
 
 * the Service points to the release that the record says users get;
 * what the record says is in use was verified, and answers rightly;
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 
@@ -27,6 +29,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.errors import NightferryError, Temporary
 from nightferry.steps.record import ledger
+from nightferry.steps.record.bar import lift, quarantines_of
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, verify
 from nightferry.steps.record.record import record_release
@@ -41,6 +44,19 @@ EVENTS = 6
 BATCHES = 20
 SILENT = Temporary(Reason.STORAGE_UNAVAILABLE, "No answer.")
 WRONG = Fault(kind="golden", sentence="0.png should give 0, got 3.")
+
+
+def _silent_from(call: int) -> Callable[..., None]:
+    """Every call to the outside from this one on is not answered."""
+    left = call
+
+    def tick(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            raise SILENT
+
+    return tick
 
 
 class Story:
@@ -63,6 +79,8 @@ class Story:
             self.killed,
             self.storage_down,
             self.cluster_down,
+            self.rolled_back,
+            self.rolled_back,
             self.clock_jumps,
             self.zone_moves,
         )
@@ -122,8 +140,7 @@ class Story:
 
     def killed(self) -> None:
         """A run whose deployer is killed at some call, and repeated by Airflow, or never."""
-        release = self.world.decide_next(force=True)
-        assert release is not None
+        release = self.forced()
         if self.chance.random() < 0.3:
             self.world.faults[release] = WRONG
         self.world.kill_at(self.chance.randint(1, 60), dead=True)
@@ -143,29 +160,44 @@ class Story:
         self.fails_from(self.world.cluster)
 
     def fails_from(self, door: object) -> None:
-        release = self.world.decide_next(force=True)
-        assert release is not None
+        release = self.forced()
         if self.chance.random() < 0.5:
             self.world.faults[release] = WRONG
-        left = self.chance.randint(1, 60)
-
-        def tick(*_: object) -> None:
-            nonlocal left
-            left -= 1
-            if left <= 0:
-                raise SILENT
-
-        door.before = tick  # type: ignore[attr-defined]
+        door.before = _silent_from(self.chance.randint(1, 60))  # type: ignore[attr-defined]
         with suppress(NightferryError):
             self.world.release(release)
         self.world.live()
         self.close(release)
+
+    def rolled_back(self) -> None:
+        """A person rolls back while anything may fail, and may ask again, for the same or for another release."""
+        self.night()
+        for _ in range(self.chance.randint(1, 2)):
+            to = self.some_release() if self.chance.random() < 0.4 else None
+            failing = self.chance.choice((None, None, self.world.ledger, self.world.cluster, "killed"))
+            left = self.chance.randint(1, 60)
+            if failing == "killed":
+                self.world.kill_at(left, dead=True)
+            elif failing is not None:
+                failing.before = _silent_from(left)
+            with suppress(NightferryError, Killed):
+                self.world.roll_back(to)
+            self.world.live()
 
     def clock_jumps(self) -> None:
         self.world.clock.advance(self.chance.choice((-7200, 7200, 86400)))
 
     def zone_moves(self) -> None:
         self.world.zone = self.chance.choice(("Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Zurich"))
+
+    def forced(self) -> str:
+        """A decision to release; what is quarantined is lifted for it."""
+        world = self.world
+        for one in quarantines_of(world.ledger, "digits"):
+            lift(world.ledger, world.clock, "digits", one.number, why="try again", actor="ana")
+        release = world.decide_next(force=True)
+        assert release is not None
+        return release
 
     # Afterwards
 

@@ -82,11 +82,11 @@ def record_rolled_back(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, 
     """Write that the order was carried out, about both releases, once. Raises as `append`."""
     came = FactKey.parse(order.key)
     told = {
-        FactKey(facts.left, of_environment(facts.environment, ROLLED_BACK), attempt=came.attempt if came else None): (
-            f"{facts.environment} serves {facts.to} again instead of {facts.left}."
-        ),
         FactKey(facts.to, of_environment(facts.environment, RESTORED), attempt=order.sequence): (
             f"{facts.environment} serves {facts.to} again: {order.actor} rolled back from {facts.left}. {facts.why}"
+        ),
+        FactKey(facts.left, of_environment(facts.environment, ROLLED_BACK), attempt=came.attempt if came else None): (
+            f"{facts.environment} serves {facts.to} again instead of {facts.left}."
         ),
     }
     for key, sentence in told.items():
@@ -100,7 +100,7 @@ def record_rolled_back(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, 
             actor=order.actor,
             reason=Reason.ROLLED_BACK,
             sentence=sentence,
-            data={**_where(facts, key.step), "to": facts.to, "left": facts.left},
+            data={**_where(facts, key.step), "to": facts.to, "left": facts.left, "order": order.sequence},
         )
 
 
