@@ -114,7 +114,7 @@ def _of_app(
     request = app_request(contract, candidate.base_image, contexts, folder, sources.root, model, files)
     if tests:
         return replace(request, target=apps.TEST, tests=True)
-    return replace(request, arguments={**request.arguments, **labels(candidate)})
+    return replace(request, arguments={**request.arguments, **app_labels(candidate)})
 
 
 def app_request(
@@ -173,3 +173,8 @@ def labels(candidate: Candidate) -> dict[str, str]:
         "SOURCE": candidate.source.tree,
         "INPUTS": candidate.inputs_digest,
     }
+
+
+def app_labels(candidate: Candidate) -> dict[str, str]:
+    """The same for an app's Dockerfile, under names that no app gives its own variables: those would win."""
+    return {f"NIGHTFERRY_{name}": value for name, value in labels(candidate).items()}
