@@ -212,3 +212,12 @@ def test_a_place_for_the_model_that_the_app_has_itself_is_said(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     with pytest.raises(Permanent, match="model_at"):
         in_python._place_model(AppContract(model_at="models/m.joblib"), tmp_path, Model(("m",), "m"))
+
+
+@pytest.mark.parametrize("port", ["0", "80", "-1", "65536", "99999999999999999999", "x"])
+def test_a_port_that_none_is_is_said(capsys, tmp_path, port):
+    (tmp_path / "app.py").write_text("app = 1\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["app", "run", str(tmp_path), "--port", port])
+    assert ended.value.code == 2
+    assert "--port" in capsys.readouterr().err

@@ -50,9 +50,15 @@ def add_parsers(subparsers: Subparsers) -> None:
     running.add_argument("folder", metavar="DIR", type=Path, help="the app's folder")
     running.add_argument("--model", metavar="PATH", type=Path, help="its model: a file or a folder")
     running.add_argument("--examples", metavar="FILE", type=Path, help="golden examples to ask beside the app's checks")
-    running.add_argument("--port", type=int, help="the port of this machine (the app's own, if it is free)")
+    running.add_argument("--port", type=_port, help="the port of this machine (the app's own, if it is free)")
     running.add_argument("--no-image", action="store_true", help="in an environment of Python's, without BuildKit")
     running.add_argument("--once", action="store_true", help="end after the checks")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1024 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 1024 to 65535")
+    return int(text)
 
 
 def check(arguments: argparse.Namespace) -> int:
