@@ -1,7 +1,8 @@
 """The Dockerfile of an app's image: our recipe or the app's own, and the stages that test and serve it.
 
-Named build contexts: `app` (the app's folder), `tests`, `lock` (of the recipe `python`), `model`, `links` (what leads
-from where the app opens its model to /model).
+Named build contexts of the recipe `python`: `app` (the app's folder), `tests`, `lock`, `model`, `links` (what leads
+from where the app opens its model to /model). A context takes the place of a stage of its name, so for an app's own
+Dockerfile they are called `nightferry-tests` and so on; beside them it has `model`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
 
 TEST, SERVING = "nightferry-test", "nightferry-serving"
 """The stages that run the unit tests, and that are released."""
+PREFIX = "nightferry-"
+"""Of the contexts' names, for an app's own Dockerfile."""
 CHECKS = "/checks"
 PYTEST = ("python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", CHECKS, CHECKS)
 _OWN = "nightferry-app"
@@ -43,8 +46,8 @@ LABEL org.opencontainers.image.title="${NIGHTFERRY_SERVICE}" \\
       dev.nightferry.inputs="${NIGHTFERRY_INPUTS}"
 """
 _MODEL = """\
-COPY --from=model --chmod=a=rX,u+w . /model
-COPY --from=links . /
+COPY --from={of}model --chmod=a=rX,u+w . /model
+COPY --from={of}links . /
 """
 
 
@@ -62,7 +65,7 @@ def dockerfile(contract: AppContract, app: Path, root: Path) -> str:
     if contract.dockerfile is None:
         return "\n".join([recipe_file(root, APP_RECIPE[0]).decode(), *_made(contract)])
     text, last = named_stage(contract.dockerfile, (app / contract.dockerfile).read_bytes(), _OWN)
-    return "\n".join([text, _test(contract, last, "", ()), _serving(last, contract.start)])
+    return "\n".join([text, _test(contract, last, "", (), PREFIX), _serving(last, contract.start, PREFIX)])
 
 
 def _made(contract: AppContract) -> list[str]:
@@ -83,18 +86,18 @@ def _made(contract: AppContract) -> list[str]:
     return [_CODE, "\n".join(image), _test(contract, _OWN, "--mount=type=tmpfs,target=/tmp ", packages), _serving(_OWN)]
 
 
-def _test(contract: AppContract, image: str, mounts: str, packages: tuple[str, ...]) -> str:
-    lines = [f"FROM {image} AS {TEST}", *packages, f"COPY --from=tests . {CHECKS}"]
+def _test(contract: AppContract, image: str, mounts: str, packages: tuple[str, ...], of: str = "") -> str:
+    lines = [f"FROM {image} AS {TEST}", *packages, f"COPY --from={of}tests . {CHECKS}"]
     if contract.tests_need_model:
-        lines.append(f"ENV MODEL_DIR=/model\n{_MODEL.rstrip()}")
+        lines.append(f"ENV MODEL_DIR=/model\n{_MODEL.format(of=of).rstrip()}")
     # No network: a unit test that reaches out fails.
     lines.append(f"RUN --network=none {mounts}{json.dumps(contract.test or PYTEST)}")
     return "\n".join([*lines, ""])
 
 
-def _serving(image: str, start: tuple[str, ...] = ()) -> str:
+def _serving(image: str, start: tuple[str, ...] = (), of: str = "") -> str:
     started = f"ENTRYPOINT {json.dumps(start)}\nCMD []\n" if start else ""
-    return f"FROM {image} AS {SERVING}\nENV MODEL_DIR=/model\n{started}{_LABELS}{_MODEL}"
+    return f"FROM {image} AS {SERVING}\nENV MODEL_DIR=/model\n{started}{_LABELS}{_MODEL.format(of=of)}"
 
 
 def _quoted(value: str) -> str:

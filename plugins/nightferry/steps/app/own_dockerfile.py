@@ -60,6 +60,12 @@ def named_stage(name: str, content: bytes, stage: str) -> tuple[str, str]:
     return "\n".join([*lines, ""]), stage
 
 
+def stages(text: str) -> frozenset[str]:
+    """The names of a Dockerfile's stages, in lower case as BuildKit compares them."""
+    found = (_FROM.fullmatch(one.text) for one in _instructions(text.split("\n")))
+    return frozenset(match["name"].lower() for match in found if match and match["name"])
+
+
 def _odd(name: str, instruction: _Instruction) -> Permanent:
     return invalid(
         f"{name}, line {instruction.first + 1}: its last stage is not to be understood: {instruction.text[:100]}; "
