@@ -167,3 +167,16 @@ def test_what_our_dockerfile_reads_is_not_for_an_app_with_its_own(tmp_path: Path
 
 def test_a_contract_that_would_fill_the_record_is_refused(tmp_path: Path) -> None:
     assert "more than" in fault(an_app(tmp_path, f"start: {'x' * 70_000}\n"))
+
+
+def test_a_check_that_a_newer_version_recorded_is_read(tmp_path: Path) -> None:
+    check = {
+        "request": {"method": "get", "path": "/a", "seconds": 3},
+        "answer": {"status": 201, "near": True},
+        "name": "a",
+    }
+    (read,) = AppContract.model_validate({"checks": [check], "more": 1}).checks
+    assert (read.request.path, read.answer.status) == ("/a", 201)
+    assert "checks.0.request.seconds: unknown key" in fault(
+        an_app(tmp_path, "checks: [{request: {get: /a, seconds: 3}}]\n")
+    )
