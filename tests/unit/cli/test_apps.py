@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from nightferry.cli import main
-from nightferry.cli.apps import in_python
+from nightferry.cli.apps import in_python, run
 from nightferry.cli.apps.staged import Model, copy_app, copy_model
 from nightferry.clients import connect
 from nightferry.clients.image_builder import BuildRequest
 from nightferry.entities.app.contract import AppContract
+from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
 from tests.fakes.memory_locks import MemoryLocks
@@ -221,3 +224,22 @@ def test_a_port_that_none_is_is_said(capsys, tmp_path, port):
         main(["app", "run", str(tmp_path), "--port", port])
     assert ended.value.code == 2
     assert "--port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "plain"), [("churn", "churn"), ('Über "churn" 2', "ber-churn-2"), ("é", "app")])
+def test_an_image_that_is_tried_here_is_called_as_its_app(tmp_path, monkeypatch, name, plain):
+    """Each try under another name would fill the registry."""
+    folders: list[str] = []
+
+    @contextlib.contextmanager
+    def serve(contract: AppContract, folder: Path, *_: object) -> Iterator[None]:
+        folders.append(folder.name)
+        assert (folder / "app" / "app.py").is_file()
+        raise Permanent(Reason.REQUEST_INVALID, "It is not served.")
+        yield
+
+    monkeypatch.setattr(run, "served_in_image", serve)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "app.py").write_text("app = 1\n")
+    assert main(["app", "run", str(tmp_path / name)]) == 2
+    assert folders == [plain]

@@ -32,7 +32,7 @@ LAST_LINES = 40
 
 @contextmanager
 def served_in_image(contract: AppContract, folder: Path, model: Model, wanted: int | None) -> Iterator[Served]:
-    """The app of `folder/app` with the model of `folder/model`, until the block ends.
+    """The app of `folder/app` with the model of `folder/model`, until the block ends; its image is called as `folder`.
 
     Raises:
         Permanent, Temporary: as `build_image` and `start_candidate`.
@@ -69,7 +69,7 @@ def _runs(runner: ContainerRunner, name: str) -> bool:
 
 
 def _built(settings: Settings, contract: AppContract, folder: Path, model: Model) -> ImageRef:
-    repository = f"{settings.require('REGISTRY')}/app-run/{_plain(folder.name)}"
+    repository = f"{settings.require('REGISTRY')}/app-run/{folder.name}"
     builder, log = connect.builder(settings), settings.work / "logs" / "app-run.log"
     base = base_image(contract, bases_of(settings))
     (folder / "lock").mkdir()
@@ -86,5 +86,6 @@ def _built(settings: Settings, contract: AppContract, folder: Path, model: Model
     return image
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "app"
+def plain(name: str) -> str:
+    """A name that an image's repository may have."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:60].strip("-") or "app"

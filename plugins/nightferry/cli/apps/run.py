@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
-from nightferry.cli.apps.in_image import served_in_image
+from nightferry.cli.apps.in_image import plain, served_in_image
 from nightferry.cli.apps.in_python import served_in_python
 from nightferry.cli.apps.served import Served
 from nightferry.cli.apps.staged import copy_app, copy_model
@@ -40,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     lines = read_exchange_lines(arguments.examples) if arguments.examples else []
     golden = [Exchange.model_validate(line) for line in lines]
     with ExitStack() as stack:
-        folder = stack.enter_context(scratch("nightferry-app-"))
+        folder = stack.enter_context(scratch("nightferry-app-")) / plain(arguments.folder.resolve().name)
+        folder.mkdir(mode=0o755)
         copy_app(arguments.folder, folder / "app")
         model = copy_model(arguments.model, folder / "model")
         serve = served_in_python if arguments.no_image else served_in_image

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field, field_validator
 
-from nightferry.entities.app.exchange import Answer, Exchange, Request
+from nightferry.entities.app.exchange import METHODS, Answer, Exchange, Request
 from nightferry.entities.frozen import Recorded
 
 CONTRACT = "nightferry.yaml"
@@ -61,6 +61,6 @@ def _only(model: type[BaseModel], value: object, **inside: type[BaseModel]) -> o
     """The members of a recorded value that a model has."""
     if not isinstance(value, dict):
         return value
-    names = {field.alias or name for name, field in model.model_fields.items()}
+    names = {field.alias or name for name, field in model.model_fields.items()} | {*METHODS}
     found = {name: item for name, item in value.items() if name in names}
     return found | {name: _only(each, found[name]) for name, each in inside.items() if name in found}
