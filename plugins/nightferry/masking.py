@@ -7,6 +7,7 @@ where the command line prints them. It works by shape, so it also finds what ano
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
 _T = TypeVar("_T")
@@ -47,6 +48,18 @@ def mask(text: str) -> str:
 def mask_all(value: _T) -> _T:
     """The same for every string inside a JSON-like value; keys and other types stay as they are."""
     return cast(_T, _masked(value))
+
+
+def secrets_in(value: Any, key: str = "") -> Iterator[str]:
+    """Where in a JSON-like value there are secrets: `checks.0.request.path`."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from secrets_in(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from secrets_in(item, f"{key}.{number}")
+    elif isinstance(value, str) and mask(value) != value:
+        yield key
 
 
 def _masked(value: Any) -> Any:

@@ -9,7 +9,7 @@ MARK = "NIGHTFERRY-FAULT"
 LONGEST = 1500
 """Characters: a longer line might reach the reader in two pieces."""
 RENEW = "nightferry app lock SERVICE --upgrade renews the lock."
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+|\bhost='[^']*'", re.IGNORECASE)
 
 
 class Fault(Exception):

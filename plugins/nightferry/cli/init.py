@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ EXAMPLES = """\
 APP_WRITTEN = """\
 Made {folder}: a git repository with a Flask app, its tests and its contract, train.py, and {service}.yaml.
 Next, as its README.md explains:
-  cd {folder}
+  cd {typed}
   python3.11 -m venv .venv && .venv/bin/pip install -r app/requirements.txt
   .venv/bin/python train.py
   nightferry services add {service}.yaml
@@ -87,7 +88,14 @@ def _app(arguments: argparse.Namespace, owner: str) -> int:
         paths = {"folder": str(made.folder), "file": str(made.file)}
         show_json({"service": arguments.service, **paths, "commit": made.commit})
     else:
-        first, _, rest = APP_WRITTEN.format(folder=made.folder, service=arguments.service).partition("\n")
+        first, _, rest = APP_WRITTEN.format(
+            folder=made.folder, typed=_typed(made.folder), service=arguments.service
+        ).partition("\n")
         print(first)
         print(rest, file=sys.stderr)
     return OK
+
+
+def _typed(folder: Path) -> str:
+    """A folder as a shell's word, which is no option."""
+    return shlex.quote(f"./{folder}" if str(folder).startswith("-") else str(folder))

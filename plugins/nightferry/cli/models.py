@@ -49,12 +49,18 @@ def add_parsers(subparsers: Subparsers) -> None:
     add.add_argument(
         "path",
         metavar="PATH",
-        type=Path,
+        type=_path,
         help="an ONNX file, a folder of MLflow, or a folder with model.json; any file or folder for an app of its own",
     )
     said.add_arguments(add)
     listed = command(commands, "list", list_, "list the versions that are complete, newest first", LIST_EXAMPLES)
     service_argument(listed)
+
+
+def _path(text: str) -> Path:
+    if not text:  # which would be the folder that one is in, with all that lies about there
+        raise argparse.ArgumentTypeError("a model's file or folder is wanted")
+    return Path(text)
 
 
 def publish(arguments: argparse.Namespace) -> int:

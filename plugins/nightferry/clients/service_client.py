@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,7 @@ class ServiceClient:
 
     def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         import requests
+        import urllib3
 
         if self._opened is None:
             self._opened = requests.Session()
@@ -92,14 +93,26 @@ class ServiceClient:
                 return Answer(answer.status_code, _content(answer).decode("utf-8", "replace"))
         except requests.Timeout as error:
             raise Unanswered("no answer in time") from error
-        except requests.RequestException as error:
-            raise Unanswered("the connection was refused or broken") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            late = isinstance(error, urllib3.exceptions.TimeoutError)
+            raise Unanswered("no answer in time" if late else "the connection was refused or broken") from error
+
+
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    """What has come, as soon as something has: to wait for a whole piece would be to wait for ever where one byte
+    comes at a time."""
+    read1 = getattr(answer.raw, "read1", None)
+    if read1 is None:  # urllib3 before 2.2, which some laptops have
+        yield from answer.iter_content(PIECE)
+        return
+    while piece := read1(PIECE, decode_content=True):
+        yield piece
 
 
 def _content(answer: requests.Response) -> bytes:
     content = bytearray()
     end = time.monotonic() + MOST_SECONDS
-    for piece in answer.iter_content(PIECE):
+    for piece in _pieces(answer):
         content += piece
         if len(content) > MOST_BYTES:
             raise Unanswered(f"the answer is longer than {MOST_BYTES // 1024**2} MiB")

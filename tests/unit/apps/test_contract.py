@@ -110,6 +110,20 @@ checks:
         ("model_at: /tmp/model\n", "/tmp/model of the image is not a place for a model"),
         ("model_at: .\n", "/app of the image is not a place for a model"),
         ("environment: {API_TOKEN: abc123}\n", "API_TOKEN looks like a secret"),
+        ("start: python app.py --token=abc123\n", "line 1: start.2: it holds a password, key or token"),
+        (
+            "port: 8080\nchecks:\n  - {request: {get: /a, headers: {Authorization: Bearer abc123def456}}}\n",
+            "line 3: checks.0.request.headers: it holds a password, key or token",
+        ),
+        ("checks:\n  - {request: {get: /a, headers: {X-Api-Key: abc}}}\n", "line 2: checks.0.request.headers: it"),
+        ("checks:\n  - {request: {get: '/a?token=abc'}}\n", "line 2: checks.0.request.path: it holds"),
+        ("environment: {A: }\n", "A has no value"),
+        ("environment: {A: [1]}\n", "A is neither a text nor a number"),
+        ("port: 8080\nchecks:\n  - {request: {post: /, json: .nan}}\n", "line 2: checks: "),
+        ("checks: [{request: {post: /, json: {day: 2026-01-01}}}]\n", "line 1: checks: "),
+        ('checks: [{request: {post: /, json: !!binary "/w=="}}]\n', "line 1: checks: "),
+        (f"checks: [{{request: {{post: /, json: {'[' * 500}{']' * 500}}}}}]\n", "line 1: checks: "),
+        (f"checks: [{{request: {{post: /, json: {'[' * 5000}{']' * 5000}}}}}]\n", "nightferry.yaml: "),
         ("environment: {NIGHTFERRY_RELEASE: x}\n", "NIGHTFERRY_RELEASE: the image and the release's objects"),
         ("environment: {'a b': x}\n", "a b: the name of a variable"),
         ('environment: {A: "x\\ny"}\n', "A has a line break"),
@@ -132,6 +146,20 @@ def test_what_is_wrong_with_a_contract_is_said_with_its_line(tmp_path: Path, con
     assert said in fault(an_app(tmp_path, contract))
 
 
+def test_nothing_of_a_secret_is_repeated(tmp_path: Path) -> None:
+    assert "abc123" not in fault(an_app(tmp_path, "start: python app.py --token=abc123\n"))
+
+
+@pytest.mark.parametrize("contract", ["# port: 8080\n", "\n", "---\n"])
+def test_all_of_a_contract_may_be_left_out(tmp_path: Path, contract: str) -> None:
+    assert read_contract(an_app(tmp_path, contract)).port == 8080
+
+
+@pytest.mark.parametrize("depth", [100_000, 5_000])
+def test_an_app_too_deep_to_be_read_is_refused(tmp_path: Path, depth: int) -> None:
+    assert "app.py" in fault(an_app(tmp_path, app=f"x = {'-' * depth}1\napp = x\n"))
+
+
 def test_what_our_dockerfile_reads_is_not_for_an_app_with_its_own(tmp_path: Path) -> None:
     app = an_app(tmp_path, "dockerfile: Dockerfile\nsystem: [libgomp1]\n", Dockerfile="FROM scratch\n")
     assert "system is not for an app with a Dockerfile of its own" in fault(app)
@@ -139,3 +167,16 @@ def test_what_our_dockerfile_reads_is_not_for_an_app_with_its_own(tmp_path: Path
 
 def test_a_contract_that_would_fill_the_record_is_refused(tmp_path: Path) -> None:
     assert "more than" in fault(an_app(tmp_path, f"start: {'x' * 70_000}\n"))
+
+
+def test_a_check_that_a_newer_version_recorded_is_read(tmp_path: Path) -> None:
+    check = {
+        "request": {"method": "get", "path": "/a", "seconds": 3},
+        "answer": {"status": 201, "near": True},
+        "name": "a",
+    }
+    (read,) = AppContract.model_validate({"checks": [check], "more": 1}).checks
+    assert (read.request.path, read.answer.status) == ("/a", 201)
+    assert "checks.0.request.seconds: unknown key" in fault(
+        an_app(tmp_path, "checks: [{request: {get: /a, seconds: 3}}]\n")
+    )

@@ -10,6 +10,9 @@ from nightferry.entities.app.contract import AppContract
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.app.dockerfile import dockerfile, write_links
+from nightferry.steps.image.request import app_labels
+
+from tests.fakes.a_release import a_decision
 
 START = ("granian", "--port", "8080", "app:app")
 
@@ -63,6 +66,14 @@ def test_unit_tests_reach_no_network_and_know_no_model_unless_they_need_one(root
         ("FROM a AS build\nRUN <<EOF\nFROM not a stage\nEOF\nCOPY --from=build x y\n", "build"),
         ("FROM a AS build\nRUN echo \\\nFROM b\n", "build"),
         ("FROM a AS build\n# FROM b\n", "build"),
+        ("FROM a AS build\nRUN echo $((1<<20)) <<< word\nFROM b AS final\n", "final"),
+        ("FROM a AS build\nRUN python3 -c 'print(1 << 3)'\nFROM b AS final\n", "final"),
+        ('FROM a AS build\nRUN ["sh", "-c", "cat <<EOF"]\nFROM b AS final\n', "final"),
+        ("FROM a AS build\nRUN <<-'EOF' x\nFROM no\n\tEOF\nFROM b AS final\n", "final"),
+        ("FROM a AS build\nRUN x \\\n && cat <<EOF\nFROM no\n  EOF\nFROM no\nEOF\nFROM b AS final\n", "final"),
+        ("FROM a AS build\nRUN x \\\n# a comment\n\nFROM no\n", "build"),
+        ("FROM a AS build\nFROM b \\\n  AS final\n", "final"),
+        ("FROM a AS build\nRUN printf '\u2028FROM b'\n", "build"),
     ],
 )
 def test_the_last_stage_of_an_own_dockerfile_is_what_is_tested_and_served(root: Path, text: str, stage: str) -> None:
@@ -71,8 +82,37 @@ def test_the_last_stage_of_an_own_dockerfile_is_what_is_tested_and_served(root: 
     assert f"FROM {stage} AS nightferry-serving" in made
 
 
-def test_no_other_front_end_reads_an_own_dockerfile(root: Path) -> None:
-    assert "syntax" not in own(root, "# syntax=docker/dockerfile:1\nFROM a\n")
+@pytest.mark.parametrize("begins", ["# syntax=d/f:1", "  #syntax = d/f:1", "//syntax=d/f:1"])
+@pytest.mark.parametrize("before", ["", "\ufeff", "#!/usr/bin/env build\n", "# check=skip=all\n"])
+def test_no_other_front_end_reads_an_own_dockerfile(root: Path, begins: str, before: str) -> None:
+    assert "syntax" not in own(root, f"{before}{begins}\nFROM a\n")
+
+
+def test_a_stage_that_gets_a_name_keeps_its_line(root: Path) -> None:
+    made = own(root, "FROM a AS build\r\nFROM --platform=linux/amd64 \\\r\n  b\r\nRUN x\r\n").splitlines()
+    assert made[1] == "FROM --platform=linux/amd64 b AS nightferry-app"
+    assert made[3] == "RUN x"
+
+
+def test_a_stage_whose_line_is_not_understood_is_refused(root: Path) -> None:
+    with pytest.raises(Permanent) as raised:
+        own(root, "FROM a AS build\nFROM b AS final # served\n")
+    assert "Own, line 2: " in raised.value.sentence
+
+
+def test_another_escape_character_is_refused(root: Path) -> None:
+    with pytest.raises(Permanent) as raised:
+        own(root, "# escape=`\nFROM a\n")
+    assert "escape" in raised.value.sentence
+
+
+def test_variables_of_the_app_are_not_taken_for_what_labels_say(root: Path) -> None:
+    names = ("SERVICE", "MODEL", "MODEL_SHA256", "SOURCE", "INPUTS")
+    contract = AppContract(start=START, environment=dict.fromkeys(names, "mine"))
+    asked = [line.partition(" ")[2].partition("=")[0] for line in lines(dockerfile(contract, root, root), "ARG ")]
+    # In a Dockerfile a variable wins over an argument of the same name.
+    assert not {*asked} & {*names}
+    assert {*asked} == {*app_labels(a_decision().candidate)}
 
 
 def test_a_dockerfile_without_a_stage_is_refused(root: Path) -> None:
@@ -104,6 +144,9 @@ def test_a_missing_recipe_names_the_setting(tmp_path: Path) -> None:
         ("models", ".", ["a", "b/c"], {"app/models/a": "/model/a", "app/models/b/c": "/model/b/c"}),
         ("models", "", ["a", "b/c"], {"app/models/a": "/model/a", "app/models/b/c": "/model/b/c"}),
         (None, "m", ["m"], {}),
+        ("/model/m.pkl", "m.pkl", ["m.pkl"], {}),
+        ("/model/", ".", ["a", "b/c"], {}),
+        ("/model/churn.pkl", "m.pkl", ["m.pkl"], {"model/churn.pkl": "/model/m.pkl"}),
     ],
 )
 def test_the_model_is_where_the_app_opens_it(

@@ -66,6 +66,14 @@ def test_an_app_is_tried_with_what_its_pods_will_have() -> None:
     assert (variables["HOME"], variables["A"]) == ("/tmp", "b")
 
 
+def test_the_room_that_an_app_asks_for_is_any_amount_that_its_contract_may_name() -> None:
+    runner, sizes = MemoryRunner(MemoryRegistry()), []
+    runner.start = lambda *_, scratch=0, **__: sizes.append(scratch)  # type: ignore[method-assign]
+    for written in ("64Mi", "1e6", "1Pi"):
+        start_candidate(runner, IMAGE, "candidate", a_spec().environments[-1], {}, AppContract(scratch=written))
+    assert sizes == [64 << 20, 10**6, 1 << 50]
+
+
 def test_an_app_that_ends_when_it_is_told_to_is_taken() -> None:
     check_end(started("ready"), "candidate", StillClock())
 

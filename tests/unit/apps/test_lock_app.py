@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ class Resolver:
 
     def __init__(self) -> None:
         self.version = "3.0.1"
+        self.wheel = b""
+        """Of flask, if it is built from a source distribution."""
         self.requests: list[BuildRequest] = []
         self.seen: list[str] = []
         """The files of the last build context."""
@@ -41,6 +44,10 @@ class Resolver:
         meanwhile()
         file = f"flask-{self.version}-py3-none-any.whl"
         flask = {"name": "flask", "version": self.version, "file": file, "sha256": "0" * 64, "kind": "index"}
+        if self.wheel and request.out:
+            flask |= {"sha256": hashlib.sha256(self.wheel).hexdigest(), "kind": "kept"}
+            (request.out / "wheels").mkdir()
+            (request.out / "wheels" / file).write_bytes(self.wheel)
         lock = {"schema": 1, "base_image": BASE, "python": "3.11", "packages": [flask], "system": {}}
         assert request.out is not None
         (request.out / "lock.json").write_text(json.dumps(lock))
@@ -138,6 +145,24 @@ def test_a_lock_that_cannot_be_read_is_said(world: World):
     assert failure.value.reason is Reason.LOCK_MISSING
 
 
+def test_a_lock_that_cannot_be_read_is_renewed_as_its_sentence_says(world: World):
+    first = world.lock()
+    world.store.blobs[f"{first.key}/000001/lock.json"] = b"{"
+    renewed = world.lock(renew_lock)
+    assert (renewed.number, renewed.packages) == (2, {"flask": "3.0.1"})
+    assert world.lock() == renewed
+
+
+def test_a_wheel_that_was_lost_is_kept_again_with_a_renewal(world: World, tmp_path: Path):
+    world.builder.wheel = b"built here"
+    first = world.lock()
+    [wheel] = [name for name in world.store.blobs if name.endswith(".whl")]
+    del world.store.blobs[wheel]
+    assert world.lock(renew_lock) == first
+    world.store.fetch(first.key, first.number, tmp_path)
+    assert [path.read_bytes() for path in tmp_path.rglob("*.whl")] == [b"built here"]
+
+
 def test_only_a_file_that_the_contract_does_not_name_may_be_missing(world: World):
     world.lock()
     assert world.builder.requests[0].arguments["REQUIREMENTS_OPTIONAL"]
@@ -180,6 +205,13 @@ def test_a_projects_lock_decides_too(world: World):
         world.write(name)
     contract = AppContract(requirements="sub/pyproject.toml")
     assert list(requirements_files(world.app, contract)) == ["sub/pyproject.toml", "sub/uv.lock"]
+
+
+@pytest.mark.parametrize("line", ['-r "more of it.txt"', "-c 'more of it.txt'", '--requirement="more of it.txt"'])
+def test_a_file_with_spaces_in_its_name_decides_too(world: World, line: str):
+    world.write("requirements.txt", f"{line}\n")
+    world.write("more of it.txt", "flask\n")
+    assert list(requirements_files(world.app, world.contract)) == ["more of it.txt", "requirements.txt"]
 
 
 @pytest.mark.parametrize(

@@ -366,3 +366,9 @@ def test_a_project_that_asks_for_nothing_needs_no_lock(tmp_path: Path):
 
 def test_a_wheel_of_an_index_is_not_kept():
     assert not build.is_kept(Artifact("a", "1", "a.whl", SHA))
+
+
+def test_the_host_of_an_index_is_an_address_too():
+    said = Fault("HTTPSConnectionPool(host='pip.example', port=443): https://u:p@pip.example/x/y/z.whl").line()
+    assert "pip.example" not in said
+    assert "z.whl" in said

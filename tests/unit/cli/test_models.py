@@ -161,3 +161,11 @@ def test_an_account_without_a_name_is_asked_who_it_is(capsys, monkeypatch, onnx,
     monkeypatch.setattr("getpass.getuser", nobody)
     assert main(["models", "publish", "digits", str(onnx)]) == 2
     assert "--author" in capsys.readouterr().err
+
+
+def test_nothing_named_is_not_the_folder_that_one_is_in(capsys, services, models):
+    """As where a variable of the shell is empty."""
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "publish", "digits", "", "--dry-run"])
+    assert ended.value.code == 2
+    assert "PATH" in capsys.readouterr().err

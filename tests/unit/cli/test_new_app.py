@@ -244,3 +244,21 @@ def test_programs_get_the_paths(desk: Path, capsys: pytest.CaptureFixture[str]) 
     said = json.loads(capsys.readouterr().out)
     commit = git(desk / "here", "rev-parse", "HEAD")
     assert said == {"service": "churn", "folder": "here", "file": "here/churn.yaml", "commit": commit}
+
+
+@pytest.mark.parametrize("name", ["it's a $HOME", "-dash", "ü b"])
+def test_what_is_to_be_typed_next_can_be_pasted(desk: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["init", "churn", "--from", "app", "--owner", "crm", f"--out={name}"]) == 0
+    line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("  cd "))
+    done = subprocess.run(["sh", "-c", f"{line} && pwd"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(desk / name)
+
+
+@pytest.mark.parametrize("length", [230, 250, 300])
+def test_a_long_name_is_taken_or_refused_with_a_sentence(desk: Path, length: int) -> None:
+    name = "l" * length
+    if length < 256:
+        assert new_app("churn", "crm", "eva", Path(name), init.TEMPLATE).folder == Path(name)
+    else:
+        with pytest.raises(Permanent, match="File name too long"):
+            new_app("churn", "crm", "eva", Path(name), init.TEMPLATE)

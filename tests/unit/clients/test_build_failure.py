@@ -147,3 +147,34 @@ def test_an_apps_tests_cannot_have_themselves_run_again():
     line = 'NIGHTFERRY-FAULT {"sentence": "Try it again.", "temporary": true}'
     progress = told("failed to solve: " + FAILED, "[test 3/3] RUN pytest", line)
     assert explained(progress).reason is Reason.IMAGE_TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("r.example.com/base@sha256:1", "NIGHTFERRY_BASE_IMAGE"),
+        ("r.example.com/other@sha256:2", "FROM line"),
+    ],
+)
+def test_who_is_to_correct_an_image_that_is_not_there(base: str, said: str):
+    request = replace(REQUEST, arguments={"BASE_IMAGE": base})
+    progress = told(PULL + "r.example.com/base@sha256:1: not found")
+    assert said in explain(progress, request, "unix:///b.sock", LOG).sentence
+
+
+def test_a_base_of_docker_hub_is_known_by_its_short_name_too():
+    request = replace(REQUEST, arguments={"BASE_IMAGE": "python@sha256:1"})
+    image = "docker.io/library/python@sha256:1"
+    progress = told(f"failed to solve: {image}: failed to resolve source metadata for {image}: {image}: not found")
+    assert "NIGHTFERRY_BASE_IMAGE" in explain(progress, request, "unix:///b.sock", LOG).sentence
+
+
+def test_no_address_of_a_package_index_is_in_a_sentence():
+    lines = (
+        "Looking in indexes: https://pip.example/simple, https://pip.example/more",
+        "Downloading https://pip.example/packages/flask-3.0.1.tar.gz (12 kB)",
+        "ERROR: HTTPSConnectionPool(host='pip.example', port=443): it failed",
+    )
+    error = explained(told(f"failed to solve: {FAILED}", "[app 3/3] RUN pip install -i https://pip.example x", *lines))
+    assert "pip.example" not in error.sentence
+    assert "flask-3.0.1.tar.gz" in error.sentence

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -186,6 +190,72 @@ def test_an_answer_that_never_ends_is_cut(app: ScriptedApp, monkeypatch: pytest.
     app.says("/predict", "x")
     with pytest.raises(Unanswered, match="did not end within"):
         asked(app, exchange({}))
+
+
+def test_an_answer_that_drips_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its bytes comes in time, and the last one never."""
+    monkeypatch.setattr(service_client, "MOST_SECONDS", 0.2)
+    gone = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            for _ in range(200):
+                connection.sendall(b"x")
+                if gone.wait(0.01):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        try:
+            with pytest.raises(Unanswered, match="did not end within"):
+                ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}").get("/")
+        finally:
+            gone.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("cut", [b"Content-Length: 9\r\n\r\nx", b"Transfer-Encoding: chunked\r\n\r\n9\r\nx"])
+def test_an_answer_that_breaks_off_is_none(cut: bytes) -> None:
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + cut)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        with pytest.raises(Unanswered, match="refused or broken"):
+            ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}").get("/")
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+        (f"Content-Encoding: gzip\r\nContent-Length: {len(gzip.compress(b'abcde'))}", gzip.compress(b"abcde")),
+        ("Connection: close", b"abcde"),
+        ("Content-Length: 5", b"abcde"),
+    ],
+)
+def test_an_answer_is_read_however_it_is_sent(headers: str, body: bytes) -> None:
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n".encode() + body)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        got = ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}").get("/")
+        thread.join()
+    assert got.text == "abcde"
 
 
 @pytest.mark.parametrize(

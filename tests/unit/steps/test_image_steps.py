@@ -21,7 +21,6 @@ from nightferry.steps.image.test_image import (
     TestedImage,
     candidate_name,
     explain_probe,
-    memory_bytes,
     remove,
     start_candidate,
     wait_ready,
@@ -360,14 +359,6 @@ def test_a_long_list_of_faults_is_cut_short():
     assert "golden/2.png" in failure.value.sentence
     assert "golden/3.png" not in failure.value.sentence
     assert "6 more" in failure.value.sentence
-
-
-@pytest.mark.parametrize(
-    ("quantity", "expected"),
-    [("1Gi", 1 << 30), ("512Mi", 512 << 20), ("1.5Gi", 3 << 29), ("1G", 10**9), ("1000", 1000)],
-)
-def test_memory_is_written_as_kubernetes_does(quantity: str, expected: int):
-    assert memory_bytes(quantity) == expected
 
 
 def test_the_recipe_changes_with_each_of_its_files(tmp_path: Path):

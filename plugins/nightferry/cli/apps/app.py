@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from nightferry import settings as settings_of
@@ -14,6 +15,9 @@ from nightferry.cli.exit_codes import OK
 from nightferry.cli.lookup import spec_of
 from nightferry.cli.output import show_json
 from nightferry.clients import connect
+from nightferry.clients.source_repository import SourceRepository
+from nightferry.entities.app.lock import PinnedLock
+from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.app.moved import moved
@@ -46,9 +50,15 @@ def add_parsers(subparsers: Subparsers) -> None:
     running.add_argument("folder", metavar="DIR", type=Path, help="the app's folder")
     running.add_argument("--model", metavar="PATH", type=Path, help="its model: a file or a folder")
     running.add_argument("--examples", metavar="FILE", type=Path, help="golden examples to ask beside the app's checks")
-    running.add_argument("--port", type=int, help="the port of this machine (the app's own, if it is free)")
+    running.add_argument("--port", type=_port, help="the port of this machine (the app's own, if it is free)")
     running.add_argument("--no-image", action="store_true", help="in an environment of Python's, without BuildKit")
     running.add_argument("--once", action="store_true", help="end after the checks")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1024 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not a port from 1024 to 65535")
+    return int(text)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -96,13 +106,13 @@ def lock(arguments: argparse.Namespace) -> int:
     pinned = source.pin(spec.source.ref, spec.source.path, spec.source.tests)
     locks, builder = connect.locks(settings, spec.model), connect.builder(settings)
     pinner = AppPinner(settings.root, settings.work, bases_of(settings), locks, builder)
-    before = pinner.pin(pinned, source).lock
-    if before is None:
+    before = _newest(pinner, pinned, source) if arguments.upgrade else pinner.pin(pinned, source).lock
+    now = pinner.renew(pinned, source) if arguments.upgrade else before
+    if now is None:
         raise Permanent(
             Reason.REQUEST_INVALID, f"{spec.service} has a Dockerfile of its own, which says what is installed."
         )
-    now = pinner.renew(pinned, source) if arguments.upgrade else before
-    what = moved(before.packages, now.packages)
+    what = moved(before.packages if before else {}, now.packages)
     if arguments.json:
         show_json({"service": spec.service, "lock": now.to_json(), "moved": what})
     elif not arguments.upgrade:
@@ -114,3 +124,13 @@ def lock(arguments: argparse.Namespace) -> int:
         print(f"Lock {now.number} of {spec.service}: {what or 'the same versions, other files'}.")
         print(f"The next release takes it: nightferry release {spec.service}", file=sys.stderr)
     return OK
+
+
+def _newest(pinner: AppPinner, pinned: PinnedSource, source: SourceRepository) -> PinnedLock | None:
+    """The lock that is to be renewed; None: there is none, or none that can be read."""
+    try:
+        return replace(pinner, builder=None).pin(pinned, source).lock
+    except Permanent as fault:
+        if fault.reason is not Reason.LOCK_MISSING:
+            raise
+        return None

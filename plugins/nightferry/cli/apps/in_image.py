@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nightferry import settings as settings_of
 from nightferry.cli.apps.served import Served, free_port, refuse_taken
+from nightferry.cli.apps.staged import Model
 from nightferry.clients import connect
 from nightferry.clients.container_runner import ContainerRunner
 from nightferry.entities.app.contract import AppContract
@@ -30,10 +31,8 @@ LAST_LINES = 40
 
 
 @contextmanager
-def served_in_image(
-    contract: AppContract, folder: Path, files: tuple[str, ...], wanted: int | None
-) -> Iterator[Served]:
-    """The app of `folder/app` with the model of `folder/model`, until the block ends.
+def served_in_image(contract: AppContract, folder: Path, model: Model, wanted: int | None) -> Iterator[Served]:
+    """The app of `folder/app` with the model of `folder/model`, until the block ends; its image is called as `folder`.
 
     Raises:
         Permanent, Temporary: as `build_image` and `start_candidate`.
@@ -42,7 +41,7 @@ def served_in_image(
     refuse_taken(port, "name another one with --port")
     settings = settings_of.load()
     print("Building the image…", file=sys.stderr)
-    image = _built(settings, contract, folder, files)
+    image = _built(settings, contract, folder, model)
     production = Environment(name="production", namespace="production")
     runner, name = connect.container_runner(settings), f"nf-run-{uuid.uuid4().hex[:12]}"
     limit = memory(production.resources.memory_limit)
@@ -69,8 +68,8 @@ def _runs(runner: ContainerRunner, name: str) -> bool:
     return state is not None and state.running
 
 
-def _built(settings: Settings, contract: AppContract, folder: Path, files: tuple[str, ...]) -> ImageRef:
-    repository = f"{settings.require('REGISTRY')}/app-run/{_plain(folder.name)}"
+def _built(settings: Settings, contract: AppContract, folder: Path, model: Model) -> ImageRef:
+    repository = f"{settings.require('REGISTRY')}/app-run/{folder.name}"
     builder, log = connect.builder(settings), settings.work / "logs" / "app-run.log"
     base = base_image(contract, bases_of(settings))
     (folder / "lock").mkdir()
@@ -79,7 +78,7 @@ def _built(settings: Settings, contract: AppContract, folder: Path, files: tuple
         resolve_lock(asked, builder, folder / "lock")
     contexts = {name: folder / name for name in ("app", "model", "tests")}
     contexts["tests"].mkdir()
-    request = app_request(contract, base, contexts, folder, settings.root, files[0] if len(files) == 1 else "", files)
+    request = app_request(contract, base, contexts, folder, settings.root, model.model, model.files)
     image = builder.build(replace(request, push=(f"{repository}:latest",)), log)
     if image is None:
         raise RuntimeError("the builder pushed an image and did not say which")
@@ -87,5 +86,6 @@ def _built(settings: Settings, contract: AppContract, folder: Path, files: tuple
     return image
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "app"
+def plain(name: str) -> str:
+    """A name that an image's repository may have."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:60].strip("-") or "app"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -13,21 +14,24 @@ from pathlib import Path
 
 from nightferry import settings as settings_of
 from nightferry.cli.apps.served import Served, refuse_taken
+from nightferry.cli.apps.staged import Model
 from nightferry.entities.app.contract import CONTRACT, AppContract
 from nightferry.entities.app.written import image_path
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.app.dockerfile import write_links
 from nightferry.steps.app.pin_app import extra_packages
+from nightferry.steps.app.read_contract import PROJECT
+from nightferry.steps.app.requirements_files import lock_key
 
 KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 LAST = 4000
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+|host='[^']*'", re.IGNORECASE)
+"""Of a package index: it may hold a password."""
 
 
 @contextmanager
-def served_in_python(
-    contract: AppContract, folder: Path, files: tuple[str, ...], wanted: int | None
-) -> Iterator[Served]:
+def served_in_python(contract: AppContract, folder: Path, model: Model, wanted: int | None) -> Iterator[Served]:
     """The app of `folder/app` with the model of `folder/model`, until the block ends.
 
     Raises:
@@ -40,7 +44,7 @@ def served_in_python(
         raise _only_in_image(f"its command names the port {contract.port}")
     refuse_taken(port, "end what listens there, or leave --no-image out and name another one with --port")
     programs = _environment(contract, folder / "app") / "bin"
-    _place_model(contract, folder, files)
+    _place_model(contract, folder, model)
     home = folder / "home"
     home.mkdir()
     work = folder / image_path(contract.folder).lstrip("/")
@@ -74,11 +78,13 @@ def served_in_python(
 
 
 def _environment(contract: AppContract, app: Path) -> Path:
-    """The environment with what the app asks for; made once for each text of its requirements."""
+    """The environment with what the app asks for; made once for each content of its requirements."""
+    if contract.requirements.rpartition("/")[2] == PROJECT:
+        raise _only_in_image(f"pip does not read the lock beside its {PROJECT}")
     requirements = app / contract.requirements
-    wanted = requirements.read_bytes() if requirements.is_file() else b""
     extra = extra_packages(contract)
-    digest = hashlib.sha256(repr((sys.version_info, wanted, extra)).encode()).hexdigest()[:16]
+    key = lock_key(app, contract, sys.version, extra)
+    digest = hashlib.sha256(f"{key} {sys.executable}".encode()).hexdigest()[:16]
     place = settings_of.load().work / "environments" / digest
     ready = place / ".ready"
     if ready.is_file():
@@ -88,22 +94,28 @@ def _environment(contract: AppContract, app: Path) -> Path:
     asked = ["-r", str(requirements)] if requirements.is_file() else []
     words = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", *asked, *extra]
     if asked or extra:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=app)
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip failed"]
-            why = said[0].removeprefix("ERROR: ").rstrip(".")
+            why = _ADDRESS.sub("…", said[0].removeprefix("ERROR: ").rstrip("."))
             raise Permanent(Reason.APP_REQUIREMENTS_WRONG, f"{contract.requirements}: {why}.")
     ready.touch()
     return place
 
 
-def _place_model(contract: AppContract, folder: Path, files: tuple[str, ...]) -> None:
-    if contract.model_at is None or not files:
+def _place_model(contract: AppContract, folder: Path, model: Model) -> None:
+    if contract.model_at is None or not model.files:
         return
     at = image_path(contract.model_at)
     if not at.startswith("/app/"):
         raise _only_in_image(f"it opens its model at {at}")
-    write_links(contract, files[0] if len(files) == 1 else "", files, folder, root=str(folder / "model"))
+    try:
+        write_links(contract, model.model, model.files, folder, root=str(folder / "model"))
+    except OSError as fault:  # a folder of the app where the model is to be a file, or the other way round
+        raise Permanent(
+            Reason.APP_CONTRACT_INVALID,
+            f"{CONTRACT}: model_at: no model can be put at {contract.model_at}, where the app itself has something.",
+        ) from fault
 
 
 def _only_in_image(why: str) -> Permanent:

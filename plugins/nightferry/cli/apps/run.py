@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from nightferry.cli.apps.in_image import served_in_image
+from nightferry.cli.apps.in_image import plain, served_in_image
 from nightferry.cli.apps.in_python import served_in_python
 from nightferry.cli.apps.served import Served
+from nightferry.cli.apps.staged import copy_app, copy_model
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json
 from nightferry.clients.clock import SystemClock
@@ -42,11 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
     lines = read_exchange_lines(arguments.examples) if arguments.examples else []
     golden = [Exchange.model_validate(line) for line in lines]
     with ExitStack() as stack:
-        folder = stack.enter_context(scratch("nightferry-app-"))
-        _copy(arguments.folder, folder / "app")
-        files = _model(arguments.model, folder / "model")
+        folder = stack.enter_context(scratch("nightferry-app-")) / plain(arguments.folder.resolve().name)
+        folder.mkdir(mode=0o755)
+        copy_app(arguments.folder, folder / "app")
+        model = copy_model(arguments.model, folder / "model")
         serve = served_in_python if arguments.no_image else served_in_image
-        served = stack.enter_context(serve(contract, folder, files, arguments.port))
+        served = stack.enter_context(serve(contract, folder, model, arguments.port))
         right = _ask(served, contract, golden, as_json=arguments.json)
         if not (arguments.once or arguments.json) and right:
             print(f"Serving at {served.address} until Ctrl-C.")
@@ -83,31 +82,3 @@ def _open(address: str) -> bool:
 
 def _last(served: Served) -> str:
     return " | ".join(line.strip() for line in served.said().strip().splitlines()[-SHOWN:]) or "nothing"
-
-
-def _copy(app: Path, target: Path) -> None:
-    """What git would commit of the folder; without git, what is not hidden."""
-    words = ["git", "-C", str(app), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        names = [name for name in done.stdout.split("\0") if name and (app / name).is_file()]
-    else:
-        names = [path.relative_to(app).as_posix() for path in app.rglob("*") if path.is_file()]
-        names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
-    for name in names:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(app / name, target / name)
-
-
-def _model(path: Path | None, target: Path) -> tuple[str, ...]:
-    """Put the model's files into the folder; their names."""
-    target.mkdir(mode=0o755)
-    if path is None:
-        return ()
-    if path.is_file():
-        shutil.copy(path, target / path.name)
-    elif path.is_dir():
-        shutil.copytree(path, target, dirs_exist_ok=True)
-    else:
-        raise Permanent(Reason.MODEL_NOT_FOUND, f"{path} does not exist; give a model's file or folder.")
-    return tuple(sorted(file.relative_to(target).as_posix() for file in target.rglob("*") if file.is_file()))

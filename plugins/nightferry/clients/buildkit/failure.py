@@ -41,6 +41,8 @@ _INDEX_DOWN = re.compile(
 )
 _FAULT = re.compile(r"^NIGHTFERRY-FAULT (?P<said>\{.*\})\s*$")
 """A step of our own recipes that knows what is wrong says so on such a line: docker/app/locking/fault.py."""
+_ADDRESS = re.compile(r"\bhttps?://[^\s/'\",]+(?:/(?:[^\s'\",/]*/)*(?P<file>[^\s'\",/]*\.[^\s'\",/]*)?[^\s'\",]*)?")
+_HOST = re.compile(r"\bhost='[^']*'")
 _STEP = re.compile(r"^\[(?P<stage>\S+) +(?P<number>\d+)/(?P<of>\d+)\] ")
 
 
@@ -70,7 +72,7 @@ def explain(progress: BuildProgress, request: BuildRequest, address: str, log: P
     if _UNREACHED.search(last):
         return Temporary(Reason.BUILDER_UNAVAILABLE, f"BuildKit at {address} does not answer: {_short(last)}.")
     if step is None or step.name.startswith("exporting") or "failed to resolve source metadata" in last:
-        registry = _registry_error(last)
+        registry = _registry_error(last, request)
         if registry is not None:
             return registry
     if step is None:
@@ -78,7 +80,7 @@ def explain(progress: BuildProgress, request: BuildRequest, address: str, log: P
     return _step_error(step, request, log)
 
 
-def _registry_error(last: str) -> NightferryError | None:
+def _registry_error(last: str, request: BuildRequest) -> NightferryError | None:
     if _DENIED.search(last):
         return Permanent(
             Reason.REGISTRY_DENIED,
@@ -86,9 +88,16 @@ def _registry_error(last: str) -> NightferryError | None:
         )
     unknown = _BASE_UNKNOWN.search(last)
     if unknown:
+        image, base = unknown["image"], request.arguments.get("BASE_IMAGE")
+        if base and image != base and not image.endswith(f"/{base}"):
+            return Permanent(
+                Reason.IMAGE_UNKNOWN,
+                f"The image {image} is not in its registry: correct the FROM line of the app's Dockerfile.",
+            )
         return Permanent(
             Reason.IMAGE_UNKNOWN,
-            f"The base image {unknown['image']} is not in its registry: NIGHTFERRY_BASE_IMAGE has to name one that is.",
+            f"The base image {image} is not in its registry: NIGHTFERRY_BASE_IMAGE, or `base:` of the app's contract, "
+            "has to name one that is.",
         )
     if _REGISTRY_DOWN.search(last):
         return Temporary(
@@ -103,6 +112,7 @@ def _step_error(step: Step, request: BuildRequest, log: Path) -> NightferryError
     where = _STEP.match(step.name)
     if request.tests and where and where["stage"] == request.target and where["number"] == where["of"]:
         return Permanent(Reason.IMAGE_TESTS_FAILED, f"The app's unit tests fail in the image; {said}. {_more(log)}")
+    said = _unplaced(said)  # but for tests, which reach no index
     fault = _fault(step)
     if fault is not None:
         sentence, temporary = fault
@@ -114,11 +124,11 @@ def _step_error(step: Step, request: BuildRequest, log: Path) -> NightferryError
     if any(_INDEX_DOWN.search(line) for line in step.lines):
         return Temporary(
             Reason.IMAGE_BUILD_FAILED,
-            f"A package index did not answer in the step {_short(step.name)!r}; {said}. {_more(log)}",
+            f"A package index did not answer in the step {_unplaced(_short(step.name))!r}; {said}. {_more(log)}",
         )
     return Permanent(
         Reason.IMAGE_BUILD_FAILED,
-        f"The image does not build: the step {_short(step.name)!r} failed; {said}. {_more(log)}",
+        f"The image does not build: the step {_unplaced(_short(step.name))!r} failed; {said}. {_more(log)}",
     )
 
 
@@ -134,6 +144,11 @@ def _fault(step: Step) -> tuple[str, bool] | None:
         except (ValueError, KeyError):  # another program's line that looks like it
             continue
     return None
+
+
+def _unplaced(line: str) -> str:
+    """A line without addresses, of which one may be a package index's; the file that one ends with stays."""
+    return _HOST.sub("host='…'", _ADDRESS.sub(lambda found: f"…/{found['file']}" if found["file"] else "…", line))
 
 
 def _short(text: str) -> str:

@@ -6,9 +6,9 @@ asked when the file is read and never when a decision is read back from the reco
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import BaseModel, Field, field_validator
 
-from nightferry.entities.app.exchange import Exchange
+from nightferry.entities.app.exchange import METHODS, Answer, Exchange, Request
 from nightferry.entities.frozen import Recorded
 
 CONTRACT = "nightferry.yaml"
@@ -47,3 +47,20 @@ class AppContract(Recorded):
     test_requirements: str | None = None
     """What the tests need beside the app; None: pytest alone."""
     tests_need_model: bool = False
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        """Of what a newer version recorded, as much as this one knows. The file itself is read strictly."""
+        if not isinstance(value, list):
+            return value
+        return [_only(Exchange, check, request=Request, answer=Answer) for check in value]
+
+
+def _only(model: type[BaseModel], value: object, **inside: type[BaseModel]) -> object:
+    """The members of a recorded value that a model has."""
+    if not isinstance(value, dict):
+        return value
+    names = {field.alias or name for name, field in model.model_fields.items()} | {*METHODS}
+    found = {name: item for name, item in value.items() if name in names}
+    return found | {name: _only(each, found[name]) for name, each in inside.items() if name in found}

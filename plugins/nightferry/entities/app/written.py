@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import shlex
@@ -98,6 +99,17 @@ class Written(Frozen):
             return value
         return {str(name): _variable(str(name), item) for name, item in value.items()}
 
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _checks(cls, value: object) -> object:
+        """What YAML has and JSON has not could neither be sent nor be recorded."""
+        try:
+            return json.loads(json.dumps(value, allow_nan=False))
+        except RecursionError as fault:
+            raise ValueError("it is nested too deeply") from fault
+        except (TypeError, ValueError) as fault:
+            raise ValueError(f"it holds what JSON does not have, as a date without quotes ({fault})") from fault
+
     @field_validator("model_at")
     @classmethod
     def _model_at(cls, value: str) -> str:
@@ -127,6 +139,10 @@ def _variable(name: str, value: Any) -> str:
     wrong = variable_fault(name)
     if wrong:
         raise ValueError(f"{name}: {wrong}")
+    if value is None:
+        raise ValueError(f'{name} has no value; write "" for an empty one')
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"{name} is neither a text nor a number; put it into quotes")
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if mask(f"{name}={text}") != f"{name}={text}":
         raise ValueError(

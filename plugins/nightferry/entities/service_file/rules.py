@@ -10,7 +10,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from nightferry.entities.service_file.git_address import check_git_address
@@ -20,7 +20,7 @@ from nightferry.entities.service_file.pod_needs import egress_faults, is_network
 from nightferry.entities.service_file.quantity import cpu, memory
 from nightferry.entities.service_file.settings import settings_faults
 from nightferry.entities.service_spec import Environment, Gate, ModelSource, Resources, Schedule, ServiceSpec, Source
-from nightferry.masking import mask
+from nightferry.masking import secrets_in
 
 _T = TypeVar("_T")
 Fault = tuple[str, str]
@@ -44,7 +44,8 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     # Of a value that holds a secret nothing else is said, since that could repeat a part of it.
     source = spec.source or Source()
     yield from _checked("source.repository", check_git_address, source.repository)
-    yield from _secrets(spec.to_json())
+    for key in secrets_in(spec.to_json()):
+        yield key, "it holds a password, key or token, which would be on record; keep it out of the service file"
     if not spec.owner.strip():
         yield "owner", "nobody is named"
     if spec.schedule:
@@ -180,14 +181,3 @@ def _resources(resources: Resources) -> Iterator[Fault]:
             f"{resources.ephemeral_storage} is more than ephemeral_storage_limit allows "
             f"({resources.ephemeral_storage_limit})",
         )
-
-
-def _secrets(value: Any, key: str = "") -> Iterator[Fault]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _secrets(item, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _secrets(item, f"{key}.{number}")
-    elif isinstance(value, str) and mask(value) != value:
-        yield key, "it holds a password, key or token, which would be on record; keep it out of the service file"

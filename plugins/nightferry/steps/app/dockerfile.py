@@ -1,24 +1,26 @@
 """The Dockerfile of an app's image: our recipe or the app's own, and the stages that test and serve it.
 
-Named build contexts: `app` (the app's folder), `tests`, `lock` (of the recipe `python`), `model`, `links` (what leads
-from where the app opens its model to /model).
+Named build contexts of the recipe `python`: `app` (the app's folder), `tests`, `lock`, `model`, `links` (what leads
+from where the app opens its model to /model). A context takes the place of a stage of its name, so for an app's own
+Dockerfile they are called `nightferry-tests` and so on; beside them it has `model`.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
-import re
 from pathlib import Path
 
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.written import image_path
 from nightferry.entities.model_version import WHOLE
-from nightferry.steps.app.read_contract import invalid
+from nightferry.steps.app.own_dockerfile import named_stage
 from nightferry.steps.app.recipe import APP_RECIPE, recipe_file
 
 TEST, SERVING = "nightferry-test", "nightferry-serving"
 """The stages that run the unit tests, and that are released."""
+PREFIX = "nightferry-"
+"""Of the contexts' names, for an app's own Dockerfile."""
 CHECKS = "/checks"
 PYTEST = ("python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", CHECKS, CHECKS)
 _OWN = "nightferry-app"
@@ -29,26 +31,24 @@ COPY --from=app --chmod=a=rX,u+w . /app
 RUN PYTHONHASHSEED=0 python3 -m compileall -q -j 1 --invalidation-mode unchecked-hash /app || true
 """
 _LABELS = """\
-ARG SERVICE=""
-ARG MODEL=""
-ARG MODEL_SHA256=""
-ARG SOURCE=""
-ARG INPUTS=""
-LABEL org.opencontainers.image.title="${SERVICE}" \\
-      org.opencontainers.image.revision="${SOURCE}" \\
+ARG NIGHTFERRY_SERVICE=""
+ARG NIGHTFERRY_MODEL=""
+ARG NIGHTFERRY_MODEL_SHA256=""
+ARG NIGHTFERRY_SOURCE=""
+ARG NIGHTFERRY_INPUTS=""
+LABEL org.opencontainers.image.title="${NIGHTFERRY_SERVICE}" \\
+      org.opencontainers.image.revision="${NIGHTFERRY_SOURCE}" \\
       org.opencontainers.image.created="1980-01-01T00:00:00Z" \\
-      dev.nightferry.service="${SERVICE}" \\
-      dev.nightferry.model="${MODEL}" \\
-      dev.nightferry.model-sha256="${MODEL_SHA256}" \\
-      dev.nightferry.source="${SOURCE}" \\
-      dev.nightferry.inputs="${INPUTS}"
+      dev.nightferry.service="${NIGHTFERRY_SERVICE}" \\
+      dev.nightferry.model="${NIGHTFERRY_MODEL}" \\
+      dev.nightferry.model-sha256="${NIGHTFERRY_MODEL_SHA256}" \\
+      dev.nightferry.source="${NIGHTFERRY_SOURCE}" \\
+      dev.nightferry.inputs="${NIGHTFERRY_INPUTS}"
 """
 _MODEL = """\
-COPY --from=model --chmod=a=rX,u+w . /model
-COPY --from=links . /
+COPY --from={of}model --chmod=a=rX,u+w . /model
+COPY --from={of}links . /
 """
-_HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
-_FROM = re.compile(r"\s*FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
 
 
 def dockerfile(contract: AppContract, app: Path, root: Path) -> str:
@@ -64,8 +64,8 @@ def dockerfile(contract: AppContract, app: Path, root: Path) -> str:
     """
     if contract.dockerfile is None:
         return "\n".join([recipe_file(root, APP_RECIPE[0]).decode(), *_made(contract)])
-    text, last = _named(contract.dockerfile, (app / contract.dockerfile).read_bytes())
-    return "\n".join([text, _test(contract, last, "", ()), _serving(last, contract.start)])
+    text, last = named_stage(contract.dockerfile, (app / contract.dockerfile).read_bytes(), _OWN)
+    return "\n".join([text, _test(contract, last, "", (), PREFIX), _serving(last, contract.start, PREFIX)])
 
 
 def _made(contract: AppContract) -> list[str]:
@@ -86,52 +86,23 @@ def _made(contract: AppContract) -> list[str]:
     return [_CODE, "\n".join(image), _test(contract, _OWN, "--mount=type=tmpfs,target=/tmp ", packages), _serving(_OWN)]
 
 
-def _test(contract: AppContract, image: str, mounts: str, packages: tuple[str, ...]) -> str:
-    lines = [f"FROM {image} AS {TEST}", *packages, f"COPY --from=tests . {CHECKS}"]
+def _test(contract: AppContract, image: str, mounts: str, packages: tuple[str, ...], of: str = "") -> str:
+    lines = [f"FROM {image} AS {TEST}", *packages, f"COPY --from={of}tests . {CHECKS}"]
     if contract.tests_need_model:
-        lines.append(f"ENV MODEL_DIR=/model\n{_MODEL.rstrip()}")
+        lines.append(f"ENV MODEL_DIR=/model\n{_MODEL.format(of=of).rstrip()}")
     # No network: a unit test that reaches out fails.
     lines.append(f"RUN --network=none {mounts}{json.dumps(contract.test or PYTEST)}")
     return "\n".join([*lines, ""])
 
 
-def _serving(image: str, start: tuple[str, ...] = ()) -> str:
+def _serving(image: str, start: tuple[str, ...] = (), of: str = "") -> str:
     started = f"ENTRYPOINT {json.dumps(start)}\nCMD []\n" if start else ""
-    return f"FROM {image} AS {SERVING}\nENV MODEL_DIR=/model\n{started}{_LABELS}{_MODEL}"
+    return f"FROM {image} AS {SERVING}\nENV MODEL_DIR=/model\n{started}{_LABELS}{_MODEL.format(of=of)}"
 
 
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     return f'"{escaped}"'
-
-
-def _named(name: str, content: bytes) -> tuple[str, str]:
-    """The app's Dockerfile with a name for its last stage, and that name. BuildKit's own front end reads it."""
-    try:
-        lines = content.decode().splitlines()
-    except UnicodeDecodeError as fault:
-        raise invalid(f"{name} is not UTF-8 text") from fault
-    found: tuple[int, re.Match[str]] | None = None
-    ends: list[str] = []
-    begins = True
-    for number, line in enumerate(lines):
-        if ends:  # inside a heredoc
-            ends = ends[1:] if line.strip() == ends[0] else ends
-            continue
-        if begins and (match := _FROM.match(line)):
-            found = number, match
-        if line.lstrip().upper().startswith(("RUN", "COPY", "ADD")) or not begins:
-            ends = _HEREDOC.findall(line)
-        begins = not line.rstrip().endswith("\\") or line.lstrip().startswith("#")
-    if found is None:
-        raise invalid(f"{name} has no FROM line, so it makes no image")
-    number, match = found
-    stage = match["name"] or _OWN
-    if not match["name"]:
-        lines[number] = f"{lines[number].rstrip()} AS {_OWN}"
-    # Another front end would have to be pulled, and could do as it likes.
-    kept = [line for line in lines if not re.match(r"#\s*syntax\s*=", line, re.IGNORECASE)]
-    return "\n".join([*kept, ""]), stage
 
 
 def write_links(contract: AppContract, model: str, files: tuple[str, ...], folder: Path, root: str = "/model") -> None:
@@ -157,6 +128,8 @@ def write_links(contract: AppContract, model: str, files: tuple[str, ...], folde
 
 
 def _link(folder: Path, at: str, target: str) -> None:
+    if at == target:
+        return
     link = folder / at.lstrip("/")
     for parent in reversed(link.relative_to(folder).parents[:-1]):
         (folder / parent).mkdir(exist_ok=True)

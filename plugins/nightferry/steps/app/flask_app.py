@@ -24,12 +24,13 @@ def default_start(folder: Path, port: int) -> tuple[str, ...]:
     if not file.is_file():
         raise _none("there is no app.py")
     try:
-        tree = ast.parse(file.read_bytes())
+        names = _names(ast.parse(file.read_bytes()).body)
     except (SyntaxError, ValueError) as fault:
         line = getattr(fault, "lineno", None)
         where = f", line {line}" if line else ""
         raise _none(f"app.py{where} is not Python: {getattr(fault, 'msg', fault)}") from fault
-    names = _names(tree.body)
+    except (RecursionError, MemoryError) as fault:  # what ast raises of what is nested too deeply
+        raise _none("app.py is nested too deeply to be read") from fault
     if "app" in names:
         interface, target = ("asgi" if names["app"] in _ASGI else "wsgi"), ["app:app"]
     elif "create_app" in names:

@@ -84,10 +84,11 @@ def renew_lock(asked: Asked, builder: ImageBuilder, store: LockStore) -> PinnedL
     Raises as `lock_app`.
     """
     with _resolved(asked, builder) as folder:
-        newest = find_lock(asked.key, store)
-        if newest is not None and newest.sha256 == _sha256((folder / LOCK).read_bytes()):
-            return newest
-        return _kept(asked.key, newest.number + 1 if newest else FIRST, folder, store)
+        newest = store.newest(asked.key)  # which may be broken: then this is how it is mended
+        if newest is not None and newest[1] == (folder / LOCK).read_bytes():
+            store.create(asked.key, newest[0], folder)  # a wheel that it lacks is kept again
+            return _pinned(asked.key, *newest)
+        return _kept(asked.key, newest[0] + 1 if newest else FIRST, folder, store)
 
 
 def resolve_lock(asked: Asked, builder: ImageBuilder, out: Path) -> Lock:

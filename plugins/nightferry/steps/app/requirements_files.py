@@ -17,7 +17,7 @@ from nightferry.entities.app.contract import AppContract
 from nightferry.steps.app.read_contract import PROJECT
 
 PROJECT_LOCKS = ("uv.lock", "poetry.lock")
-_INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(?P<name>\S+)")
+_INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(?P<name>\"[^\"]+\"|'[^']+'|\S+)")
 _FOUND_IN = re.compile(r"(?:-f|--find-links)(?:\s*=\s*|\s+|(?<=-f))(?P<name>\S+)")
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 

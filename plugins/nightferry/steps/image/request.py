@@ -17,11 +17,14 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Source
 from nightferry.errors import Permanent
 from nightferry.steps.app import dockerfile as apps
+from nightferry.steps.app.own_dockerfile import stages
 from nightferry.steps.app.read_contract import REQUIREMENTS
 from nightferry.steps.app.recipe import STOCK_RECIPE
 from nightferry.steps.model.model_folder import read_manifest
 
 IGNORE = ".dockerignore"
+MODEL = "model"
+"""The context that an app's own Dockerfile may copy from."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _of_app(
     request = app_request(contract, candidate.base_image, contexts, folder, sources.root, model, files)
     if tests:
         return replace(request, target=apps.TEST, tests=True)
-    return replace(request, arguments={**request.arguments, **labels(candidate)})
+    return replace(request, arguments={**request.arguments, **app_labels(candidate)})
 
 
 def app_request(
@@ -142,14 +145,26 @@ def app_request(
         each.mkdir()
         each.chmod(0o755)  # it becomes that of the image's root
     apps.write_links(contract, model, files, links)
-    (made / "Dockerfile").write_text(apps.dockerfile(contract, contexts["app"], root), encoding="utf-8")
+    text = apps.dockerfile(contract, contexts["app"], root)
+    (made / "Dockerfile").write_text(text, encoding="utf-8")
+    named = {**contexts, "links": links, "lock": folder / "lock"}
+    if contract.dockerfile:
+        named = _beside_stages(text, named)
     return BuildRequest(
         made / "Dockerfile",
         apps.SERVING,
-        {**contexts, "links": links, "lock": folder / "lock"},
+        named,
         _arguments(base_image, contract),
         context=contexts["app"] if contract.dockerfile else root / "docker" / "app",
     )
+
+
+def _beside_stages(text: str, contexts: Mapping[str, Path]) -> dict[str, Path]:
+    """The contexts of an app's own Dockerfile, under names that hide none of its stages."""
+    named = {f"{apps.PREFIX}{name}": contexts[name] for name in ("tests", "links", "model") if name in contexts}
+    if MODEL in contexts and MODEL not in stages(text):
+        named[MODEL] = contexts[MODEL]
+    return named
 
 
 def _arguments(base_image: str, contract: AppContract) -> dict[str, str]:
@@ -173,3 +188,8 @@ def labels(candidate: Candidate) -> dict[str, str]:
         "SOURCE": candidate.source.tree,
         "INPUTS": candidate.inputs_digest,
     }
+
+
+def app_labels(candidate: Candidate) -> dict[str, str]:
+    """The same for an app's Dockerfile, under names that no app gives its own variables: those would win."""
+    return {f"NIGHTFERRY_{name}": value for name, value in labels(candidate).items()}

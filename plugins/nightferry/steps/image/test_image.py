@@ -20,6 +20,7 @@ from nightferry.entities.frozen import Frozen
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.probe_report import EXIT_CONTRACT, EXIT_NOT_STARTED, EXIT_OK, ProbeReport
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file.quantity import memory
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
 
@@ -86,11 +87,11 @@ def start_candidate(
     if remove(runner, name):
         log.info("Removed %s, which an earlier try left behind", name)
     given = variables(app, environment) | dict(passport)
-    memory = memory_bytes(environment.resources.memory_limit)
+    limit = memory(environment.resources.memory_limit)
     if app is None:
-        runner.start(image, name, given, memory, READY)
+        runner.start(image, name, given, limit, READY)
     else:
-        runner.start(image, name, given, memory, scratch=memory_bytes(app.scratch))
+        runner.start(image, name, given, limit, scratch=memory(app.scratch))
 
 
 def wait_ready(runner: ContainerRunner, name: str, clock: Clock, seconds: float) -> None:
@@ -190,21 +191,6 @@ def start_failed(why: str, logs: str, kind: type[NightferryError] = Permanent) -
     """The error of an image that does not start."""
     lines = " | ".join(line.strip() for line in logs.strip().splitlines()[-LOG_LINES:]) or "nothing"
     return kind(Reason.IMAGE_START_FAILED, f"The image does not start: {why.rstrip('.')}. Its last lines: {lines}")
-
-
-def memory_bytes(quantity: str) -> int:
-    """A Kubernetes quantity of memory in bytes.
-
-    Raises:
-        ValueError: it is none.
-    """
-    units = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-    number, factor = quantity, 1
-    for unit, size in units.items():
-        if quantity.endswith(unit):
-            number, factor = quantity.removesuffix(unit), size
-            break
-    return int(float(number) * factor)
 
 
 def _some(faults: list[str]) -> str:

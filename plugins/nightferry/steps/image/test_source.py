@@ -9,6 +9,7 @@ from typing import Literal
 
 from nightferry.clients.image_builder import ImageBuilder
 from nightferry.clients.image_registry import ImageRegistry
+from nightferry.entities.app.contract import AppContract
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.image.build_image import inputs_tag
@@ -52,11 +53,16 @@ def test_source(
     if registry.find(spec.image.repository, inputs_tag(candidate)):
         return "released"
     record = sources.work / "logs" / f"{decision.release or decision.service}-tests.log"
-    needed = model() if candidate.app and candidate.app.tests_need_model else None
+    needed = model() if needs_model(candidate.app) else None
     with build_request(candidate, sources, tests=True, model=needed) as request:
         log.info("Running the app's unit tests; all output goes to %s", record)
         builder.build(request, record)
     return "ran"
+
+
+def needs_model(app: AppContract | None) -> bool:
+    """Whether the test stage is built with the model: an app's own Dockerfile may copy from it before that stage."""
+    return app is not None and (app.tests_need_model or app.dockerfile is not None)
 
 
 test_source.__test__ = False  # type: ignore[attr-defined]  # a step's name; pytest must not collect it

@@ -50,9 +50,9 @@ def new_app(service: str, owner: str, author: str, folder: Path, template: Path)
     content = service_file(service, owner, target)
     if target == Path.cwd():
         raise Permanent(Reason.SERVICE_FILE_INVALID, "The folder cannot be the one that you are in; nothing was done.")
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
-        raise _taken(folder)
     try:
+        if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
+            raise _taken(folder)
         with _beside(target) as made:
             _write(template, made, service)
             file = made / f"{service}.yaml"
@@ -69,7 +69,7 @@ def new_app(service: str, owner: str, author: str, folder: Path, template: Path)
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A folder on the same disk; what is left of it at the end is removed."""
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent))
+    made = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=".new", dir=target.parent))
     try:
         made.chmod(0o755)
         yield made

@@ -28,12 +28,13 @@ class _Loader(_Base):  # type: ignore[misc]
         return mapping
 
 
-def read_yaml(path: Path, first: str = "service") -> dict[Any, Any]:
+def read_yaml(path: Path, first: str = "service", *, empty: bool = False) -> dict[Any, Any]:
     """The mapping that the file holds.
 
     Args:
         path: the file.
         first: a key that it may begin with, for who has never seen one.
+        empty: whether all of it may be left out.
 
     Raises:
         YamlFault: unreadable, not YAML, not a mapping.
@@ -50,6 +51,8 @@ def read_yaml(path: Path, first: str = "service") -> dict[Any, Any]:
         raise
     except (ValueError, TypeError, RecursionError) as fault:  # a date that is none, a list as a key
         raise YamlFault(odd(fault)) from fault
+    if content is None and empty:
+        return {}
     if not isinstance(content, dict):
         raise YamlFault(f"it should be a list of `key: value` lines that begins with `{first}:`")
     return content

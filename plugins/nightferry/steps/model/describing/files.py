@@ -51,7 +51,7 @@ def describe_files(
         Permanent: (model_not_found, model_incomplete, model_manifest_invalid, model_examples_wrong)
     """
     refuse_of_onnx(said, service)
-    files = _files(path)
+    files = model_files(path)
     golden = read_exchange_lines(said.examples) if said.examples else []
     link_files(files, folder, path)
     document: dict[str, Any] = {
@@ -87,8 +87,12 @@ def refuse_of_onnx(said: Said, service: str) -> None:
         )
 
 
-def _files(path: Path) -> dict[str, Path]:
-    """Name in the version's folder -> file."""
+def model_files(path: Path) -> dict[str, Path]:
+    """Name in the version's folder -> file.
+
+    Raises:
+        Permanent: (model_not_found, model_incomplete, model_manifest_invalid)
+    """
     if path.is_file():
         found = {path.name: path}
     elif path.is_dir():
