@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import suppress
 
 import pytest
@@ -240,3 +241,17 @@ def test_reasons_are_masked(world: World) -> None:
     wish = Wish("digits", Environment.model_validate(PRODUCTION), None, f"it said {secret}", "ana")
     roll_back(wish, cluster=world.cluster, ledger=world.ledger, clock=world.clock)
     assert "A" * 86 not in json.dumps(list(map(str, world.cluster.objects.values())))
+
+
+def test_a_storage_that_hangs_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nightferry.steps.rollout.back.roll_back.BEFORE_SECONDS", 0.1)
+    monkeypatch.setattr("nightferry.steps.rollout.back.roll_back.AFTER_SECONDS", 0.1)
+    hangs = threading.Event()
+    world.ledger.before = lambda *_: hangs.wait(30)
+    done = world.roll_back()
+    assert (world.in_use(), done.recorded) == (FIRST, False)
+    hangs.set()
+    world.live()
+    world.finish("production")
+    agree(world)
+    assert [entry.data["to"] for entry in world.entries() if "production.rollback" in entry.key] == [FIRST]

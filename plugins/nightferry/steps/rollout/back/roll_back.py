@@ -20,7 +20,7 @@ from nightferry.entities.frozen import Frozen
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
-from nightferry.errors import NightferryError, Permanent
+from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names
 from nightferry.masking import mask
 from nightferry.steps.record.close_release import close_again
@@ -29,12 +29,17 @@ from nightferry.steps.record.rollback_record import RollbackFacts, ordered_rollb
 from nightferry.steps.record.rollout_record import record_seen
 from nightferry.steps.rollout.back.earlier_releases import bring_back, choose
 from nightferry.steps.rollout.back.go_back import as_it_was, wake
+from nightferry.steps.rollout.back.in_time import in_time
 from nightferry.steps.rollout.own_objects import refuse_other_environment
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import order_on
 from nightferry.steps.rollout.settle_releases import annotate, settle
 from nightferry.steps.rollout.switch_service import in_use, switch_back, utc
 
+BEFORE_SECONDS = 3.0
+"""How long the record may take, each time that it is asked before the users get the other release."""
+AFTER_SECONDS = 60.0
+"""How long it may take to write down what was done."""
 log = logging.getLogger(__name__)
 
 
@@ -90,11 +95,12 @@ def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
         why=mask(wish.why),
         actor=wish.actor,
     )
-    environment = as_it_was(wish.environment, to, ledger)
+    environment, silent = _environment_of(to, wish.environment, ledger)
     woken = wake(cluster, wish.service, environment, to, clock)
     if woken is None:
         woken = bring_back(cluster, wish.service, where, to, ledger, clock)
-    order = _order(ledger, clock, facts, names.annotations_of(stable).get(names.PREVIOUS, ""))
+    previous = names.annotations_of(stable).get(names.PREVIOUS, "")
+    order = None if silent else _order(ledger, clock, facts, previous)
     notes = {names.ROLLBACK: _note(facts, order)}
     identity = names.identity_of(woken)
     number = order.sequence if order else None
@@ -125,13 +131,18 @@ def complete_rollback(
         return True
     settle(cluster, service, environment, carried.to, clock)
     _mark_left(cluster, carried, clock)
-    try:
+
+    def write() -> LedgerEntry:
         if unrecorded(stable):
             _record_left(ledger, clock, carried, "")
         order = record_rollback(ledger, clock, carried)
         record_rolled_back(ledger, clock, carried, order)
         for release in (carried.left, carried.to):
             close_again(ledger, clock, release)
+        return order
+
+    try:
+        order = in_time(write, AFTER_SECONDS)
     except NightferryError as silent:  # whoever looks next completes the record
         log.warning("The record does not have this yet: %s", silent.sentence)
         return False
@@ -170,11 +181,23 @@ def unrecorded(stable: Manifest | None) -> bool:
     return note is not None and not note.get("order")
 
 
+def _environment_of(release: str, environment: Environment, ledger: LedgerStore) -> tuple[Environment, bool]:
+    """The environment as it was decided for the release, and whether the record is silent: then it is as today."""
+    try:
+        return in_time(lambda: as_it_was(environment, release, ledger), BEFORE_SECONDS), False
+    except Temporary:
+        return environment, True
+
+
 def _order(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, previous: str) -> LedgerEntry | None:
     """The order on the record; None where it cannot be written. Raises Permanent where another rollback was ordered."""
-    try:
+
+    def write() -> LedgerEntry:
         _record_left(ledger, clock, facts, previous)
-        order = record_rollback(ledger, clock, facts)
+        return record_rollback(ledger, clock, facts)
+
+    try:
+        order = in_time(write, BEFORE_SECONDS)
     except NightferryError as silent:
         log.warning("The record does not have this order yet: %s", silent.sentence)
         return None
