@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,8 @@ from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
 from nightferry.entities.traffic import Traffic
 from nightferry.manifests import names
-from nightferry.steps.deciding.decide import Pinned, weigh
+from nightferry.steps.deciding.decide import weigh
+from nightferry.steps.deciding.pin import Pinned
 from nightferry.steps.model.publish_model import publish_model
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append
@@ -64,6 +66,8 @@ class RolloutScene:
         self.settings = settings_of.load()
         self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
         self._images: list[str] = []
+        self.running: list[subprocess.Popen[str]] = []
+        """Commands that were started and are not awaited yet."""
         self._numbers = itertools.count(100)
         self._storage = connect.storage(self.settings)
         self._api = self._admin()
@@ -148,6 +152,50 @@ class RolloutScene:
         deployer = self.start(command, plan, *words, **settings)
         deployer.wait()
         return deployer
+
+    def nightferry(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run the command as a person with the deployer's rights does, where there is no Airflow."""
+        running = self.start_nightferry(*words, **settings)
+        out, error = running.communicate(timeout=300)
+        return subprocess.CompletedProcess(running.args, running.returncode, out, error)
+
+    def start_nightferry(self, *words: str, **settings: str) -> subprocess.Popen[str]:
+        """Start it."""
+        folder = self.folder / "services"
+        folder.mkdir(exist_ok=True)
+        given = {"name": "production", "namespace": self.name, "service_type": "NodePort", "replicas": 1}
+        file = {
+            "service": SERVICE,
+            "owner": "tests",
+            "model": {"repository": f"azure-blob://{self.name}-models/{SERVICE}"},
+            "image": {"repository": self.image.partition("@")[0]},
+            "environments": [given],
+        }
+        (folder / f"{SERVICE}.yaml").write_text(yaml.safe_dump(file), encoding="utf-8")
+        nowhere = {"NIGHTFERRY_SERVICES": str(folder), "NIGHTFERRY_AIRFLOW_URL": "http://127.0.0.1:9"}
+        return subprocess.Popen(
+            [sys.executable, "-m", "nightferry", *words],
+            env=self._environment() | nowhere | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ended(self) -> None:
+        """Wait for the commands that were started; they have to end well."""
+        for command in self.running:
+            _, error = command.communicate(timeout=300)
+            assert command.returncode == 0, error
+        self.running.clear()
+
+    @contextmanager
+    def no_storage(self) -> Iterator[dict[str, str]]:
+        """Settings with which nothing answers where the storage should be."""
+        connection = Path(self.settings.require("STORAGE_CONNECTION_FILE")).read_text(encoding="utf-8").strip()
+        file = self.folder / "nowhere"
+        file.touch(mode=0o600)
+        file.write_text(re.sub(r"(BlobEndpoint=http://)[^/;]+", r"\g<1>127.0.0.1:9", connection), encoding="utf-8")
+        yield {"NIGHTFERRY_STORAGE_CONNECTION_FILE": str(file)}
 
     def released(self, **environment: Any) -> str:
         """Roll out the next release, which verifies it too; the release."""

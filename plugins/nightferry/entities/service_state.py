@@ -124,6 +124,8 @@ class ServiceState(Recorded):
         if entry.reason == Reason.VERIFIED and key.step.startswith(f"{LAST}."):
             return self._proved(entry)
         where = entry.data.get("environment")
+        if key.step == of_environment(LAST, RESTORED):
+            return {"good": self._good_with(entry.release)}
         if where in self.traffic and key.step in (of_environment(where, WITHDRAWAL), of_environment(where, ROLLBACK)):
             good = tuple(name for name in self.good if where != LAST or name != entry.release)
             lifted = entry.data.get("lifts") or []
@@ -136,14 +138,16 @@ class ServiceState(Recorded):
     def _proved(self, entry: LedgerEntry) -> dict[str, Any]:
         """A release was found to be right in the last environment."""
         release = str(entry.release)
-        good = (*(name for name in self.good if name != release), release)[-KEPT_GOOD:]
         choice = self.choices.get(release, Choice())
         left = tuple(one for one in self.quarantines if one.number not in choice.lifts)
         return {
-            "good": good,
+            "good": self._good_with(release),
             "quarantines": left + barred_by(entry, choice.bars, chosen=True),
             "choices": {name: one for name, one in self.choices.items() if name != release},
         }
+
+    def _good_with(self, release: str) -> tuple[str, ...]:
+        return (*(name for name in self.good if name != release), release)[-KEPT_GOOD:]
 
     def _kept(self, decided: dict[str, int]) -> dict[str, int]:
         """Of so many releases: those that traffic speaks of, and the newest."""
