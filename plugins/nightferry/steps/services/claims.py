@@ -84,8 +84,8 @@ class Claims:
     def _compare_hosts(self, files: Sequence[ServiceFile]) -> None:
         called: dict[tuple[str, str, str], list[ServiceFile]] = defaultdict(list)
         for file in files:
-            for host in file.hosts:
-                called[host].append(file)
+            for claim in file.hosts:
+                called[claim].append(file)
         for (_, _, host), of_host in sorted(called.items()):
             services = sorted({file.service for file in of_host})
             if len(services) > 1:
