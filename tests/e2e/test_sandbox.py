@@ -360,7 +360,7 @@ def part(sandbox: Layout, name: str) -> status.PartStatus:
     "name",
     [
         *("etcd", "kube-apiserver", "kubelet", "containerd", "azurite", "registry", "buildkitd", "airflow-scheduler"),
-        "postgresql",
+        *("postgresql", "contour", "envoy"),
     ],
 )
 def test_a_killed_part_comes_back_and_the_service_never_goes(sandbox: Layout, web: str, name: str) -> None:
