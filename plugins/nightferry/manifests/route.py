@@ -51,7 +51,9 @@ def route(
     Args:
         service: it is called like this one, and like the stable Service.
         environment: one whose file names a gateway.
-        weights: by release; one with 0 gets nobody and stays known to the gateway. None at all: nobody is answered.
+        weights: by release; one with 0 gets nobody and is known to the gateway. A release is to be named with 0 first,
+            for a moment: a gateway may send users to one that is new to it before it knows where its pods are (503).
+            None at all: nobody is answered.
         notes: the annotations that tell how it came to this (`names.ORDER` and its like).
         found: the route as it was read; the result is applied only if it still is so. None: there is none, and the
             result is for `Cluster.create`.

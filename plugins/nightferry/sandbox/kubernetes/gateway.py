@@ -32,7 +32,7 @@ def address(ports: Mapping[str, int]) -> str:
 def contour(layout: Layout, ports: Mapping[str, int], program: Path) -> Part:
     """What tells Envoy of the cluster's routes."""
     file = layout.folder("gateway", owned=True) / "contour.json"
-    layout.write(file, json.dumps(configuration(), indent=2) + "\n")
+    layout.write(file, json.dumps(configuration(ports), indent=2) + "\n")
     # The addresses say where nobody of another machine comes; Contour's own defaults are every address.
     options = {
         "config-path": file,
@@ -61,10 +61,16 @@ def contour(layout: Layout, ports: Mapping[str, int], program: Path) -> Part:
     )
 
 
-def configuration() -> dict[str, Any]:
-    """Contour's file: the Gateway that it serves, and no line for each request. Such lines would go to the supervisor's
-    pipe, which Envoy may not open where it is not root's: it would not listen at all."""
-    return {"gateway": {"gatewayRef": {"name": NAME, "namespace": NAMESPACE}}, "accesslog-level": "disabled"}
+def configuration(ports: Mapping[str, int]) -> dict[str, Any]:
+    """Contour's file: the Gateway that it serves, where Envoy can be looked at, and no line for each request.
+
+    Such lines would go to the supervisor's pipe, which Envoy may not open where it is not root's: it would not listen.
+    """
+    return {
+        "gateway": {"gatewayRef": {"name": NAME, "namespace": NAMESPACE}},
+        "network": {"admin-port": ports["envoy-admin"]},
+        "accesslog-level": "disabled",
+    }
 
 
 def envoy(layout: Layout, ports: Mapping[str, int], program: Path, contour_program: Path) -> Part:

@@ -16,6 +16,9 @@ from nightferry.sandbox.supervise.kube_api import KubeApi
 
 NAME = "users"
 """The Gateway's: a service file says `traffic: {gateway: users, …}`."""
+HIGHER = 8000
+"""Contour has Envoy listen so much higher than a Gateway says, since in a pod it could not listen below 1024
+(toContainerPort in its internal/gatewayapi/listeners.go)."""
 CLASS = "nightferry"
 NOBODY = "nobody"
 VERSION = f"{GROUP}/v1"
@@ -38,7 +41,7 @@ def apply(
 
     Args:
         kinds: the custom resource definitions.
-        port: where the Gateway listens.
+        port: where users call the gateway.
 
     Raises:
         Permanent: (sandbox_failed) the API server does not serve the new kinds.
@@ -63,15 +66,16 @@ def objects(port: int) -> list[dict[str, Any]]:
     listener = {
         "name": "http",
         "protocol": "HTTP",
-        "port": port,
+        "port": port - HIGHER,
         "allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": OURS}}},
     }
     # Without a route Envoy would not listen: that the port is taken would be seen when the first service comes. One
     # without a backend is none to Contour; this one answers 500.
+    backend = {"group": "", "kind": "Service", "name": NOBODY, "port": 80, "weight": 0}
     nobody = {
-        "parentRefs": [{"name": NAME}],
+        "parentRefs": [{"group": GROUP, "kind": "Gateway", "name": NAME}],
         "hostnames": [f"{NOBODY}.{DOMAIN}"],
-        "rules": [{"backendRefs": [{"name": NOBODY, "port": 80, "weight": 0}]}],
+        "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [backend]}],
     }
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": OURS | restricted}},

@@ -47,12 +47,13 @@ PORTS = (
     Port("kubelet-health", 10248),
     Port("kube-proxy-health", 10256),
     Port("kube-proxy-metrics", 10249),
-    # The API servers of Contour, and where Envoy's figures are read.
+    # Contour's servers, and where Envoy's figures and what it was told can be read.
     Port("contour-xds", 8001),
     Port("contour", 8000),
     Port("contour-debug", 6060),
     Port("envoy-stats", 8002),
-    # Above 1024: Contour would have Envoy listen at another one, 8000 higher.
+    Port("envoy-admin", 9001),
+    # Above 8000: Contour has Envoy listen 8000 higher than a Gateway says.
     Port("gateway", 8880, ADDRESS, also=LOOPBACK),
 )
 
