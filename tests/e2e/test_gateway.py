@@ -95,7 +95,9 @@ class Scene:
             made = self.cluster.apply(self._deployment(release))
             self.cluster.apply(release_service(plan(release), made))
         eventually(lambda: all(self._ready(release) for release in RELEASES))
-        assert self.cluster.create(route(SERVICE, self.environment, {RELEASES[0]: 100}, {}, None))
+        # The second is known to the gateway before it gets anybody: it would answer 503 for a moment.
+        shares = {RELEASES[0]: 100, RELEASES[1]: 0}
+        assert self.cluster.create(route(SERVICE, self.environment, shares, {}, None))
         eventually(lambda: self.answered_by() == RELEASES[0])
 
     def remove(self) -> None:
