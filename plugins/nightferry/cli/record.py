@@ -16,7 +16,6 @@ from nightferry.cli.lookup import known, spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
 from nightferry.cli.releasing.release_view import ReleaseView, print_release, view_of
 from nightferry.clients import connect
-from nightferry.clients.host_names import known_here
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
@@ -24,6 +23,7 @@ from nightferry.settings import Settings
 from nightferry.steps.record.history import HistoryLine, history, release_entries
 from nightferry.steps.record.state import read_state
 from nightferry.steps.services.addresses import Address, addresses
+from nightferry.steps.services.host_names import known_here
 
 HISTORY_EXAMPLES = """\
   nightferry history digits            the last 20 decisions, newest first

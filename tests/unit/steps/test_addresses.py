@@ -8,12 +8,12 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from nightferry.clients import host_names
-from nightferry.clients.host_names import known_here
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.gateway import Gateway
 from nightferry.errors import Permanent
+from nightferry.steps.services import host_names
 from nightferry.steps.services.addresses import Address, addresses
+from nightferry.steps.services.host_names import known_here
 
 from tests.fakes.memory_cluster import MemoryCluster
 

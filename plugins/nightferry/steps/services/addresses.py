@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nightferry.clients.cluster import Cluster
-from nightferry.clients.host_names import LOCAL
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.gateway import Gateway
 from nightferry.errors import NightferryError, Permanent
+from nightferry.steps.services.host_names import LOCAL
 from nightferry.steps.services.service_address import service_address
 
 Known = Callable[[str, int], bool]
