@@ -135,6 +135,12 @@ class Settings(BaseSettings):
     service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = Field(
         "LoadBalancer", description="How users reach a service whose file does not say: what a cloud's cluster offers."
     )
+    gateway_port: int = Field(
+        80,
+        ge=1,
+        le=65535,
+        description="Where the hosts of a gateway are called from this machine: the port of http; 443 means https.",
+    )
     deployer_image: str | None = Field(None, description="The image of the deployer's pods, by digest.")
     deployer_namespace: str = Field(
         "nightferry",

@@ -19,6 +19,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import names
 from nightferry.manifests.deployment import deployment
+from nightferry.manifests.route import route, weights_of
 from nightferry.steps.rollout.await_ready import await_ready, pods_of
 from nightferry.steps.rollout.check_quota import check_quota
 
@@ -186,6 +187,86 @@ def test_what_belongs_to_an_object_goes_with_it(cluster: Cluster) -> None:
     while cluster.get("Service", "owned") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert cluster.get("Service", "owned") is None
+
+
+TRAFFIC = {"gateway": "nobodys/gateway", "host": "contract.nightferry.test"}
+RELEASES = ("digits-2026-11-21.1", "digits-2026-11-21.2")
+
+
+def weighed(*weights: int, found: dict[str, Any] | None = None) -> dict[str, Any]:
+    shares = dict(zip(RELEASES, weights, strict=True))
+    return route("web", plan(traffic=TRAFFIC).environment, shares, {}, found)
+
+
+def weights(cluster: Cluster) -> list[int]:
+    found = cluster.get("HTTPRoute", "web")
+    assert found
+    return list(weights_of(found).values())
+
+
+def test_a_route_that_is_not_there(cluster: Cluster) -> None:
+    assert cluster.get("HTTPRoute", "web") is None
+    assert cluster.patch("HTTPRoute", "web", {"metadata": {"labels": {"a": "b"}}}) is None
+    assert cluster.delete("HTTPRoute", "web") is False
+    assert list(cluster.list("HTTPRoute", LABELS)) == []
+
+
+def test_a_route_is_made_changed_and_taken_away(cluster: Cluster) -> None:
+    made = cluster.create(weighed(100, 0))
+    assert made
+    assert cluster.create(weighed(0, 100)) is None
+    cluster.apply(weighed(90, 10, found=made))
+    assert weights(cluster) == [90, 10]
+    cluster.patch("HTTPRoute", "web", {"metadata": {"annotations": {names.ORDER: "7"}}})
+    listed = cluster.list("HTTPRoute", names.labels("web"))
+    assert [names.annotations_of(found)[names.ORDER] for found in listed] == ["7"]
+    assert weights(cluster) == [90, 10]
+    assert cluster.delete("HTTPRoute", "web") is True
+    assert cluster.get("HTTPRoute", "web") is None
+
+
+def test_a_route_is_read_back_as_it_was_applied(cluster: Cluster) -> None:
+    """So that a difference is somebody's hand, and no default of the cluster's."""
+    made = cluster.apply(weighed(90, 10))
+    assert made["spec"] == weighed(90, 10)["spec"]
+    assert cluster.apply(weighed(90, 10))["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+def test_a_route_from_another_state_is_refused(cluster: Cluster) -> None:
+    old = cluster.apply(weighed(100, 0))
+    new = cluster.apply(weighed(90, 10, found=old))
+    with pytest.raises(ClusterConflict):
+        cluster.apply(weighed(0, 100, found=old))
+    assert weights(cluster) == [90, 10]
+    cluster.apply(weighed(0, 100, found=new))
+    assert weights(cluster) == [0, 100]
+
+
+def test_a_route_that_is_gone_is_not_made_anew(cluster: Cluster) -> None:
+    old = cluster.apply(weighed(100, 0))
+    cluster.delete("HTTPRoute", "web")
+    with pytest.raises(ClusterConflict):
+        cluster.apply(weighed(0, 100, found=old))
+    assert cluster.get("HTTPRoute", "web") is None
+
+
+def test_a_route_to_nobody_is_taken(cluster: Cluster) -> None:
+    made = cluster.create(route("web", plan(traffic=TRAFFIC).environment, {}, {}, None))
+    assert made
+    assert weights_of(made) == {}
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_a_cluster_without_the_gateway_api_says_so(patient: bool) -> None:
+    """What the real one makes of it is in tests/unit/clients/test_kube_cluster.py: the sandbox has a gateway."""
+    memory = MemoryCluster()
+    memory.without = {"HTTPRoute"}
+    cluster: Cluster = PatientCluster(memory, StillClock()) if patient else memory
+    for call in (lambda: cluster.get("HTTPRoute", "web"), lambda: cluster.apply(weighed(1, 0))):
+        with pytest.raises(Permanent) as caught:
+            call()
+        assert caught.value.reason == Reason.GATEWAY_MISSING
+    assert cluster.get("Service", "web") is None
 
 
 RELEASE = "digits-2026-11-21.1"

@@ -10,6 +10,7 @@ from nightferry.entities.service_file.object_names import BESIDE
 from nightferry.entities.service_spec import Name
 from nightferry.manifests import names, policies, service
 from nightferry.manifests.deployment import deployment
+from nightferry.manifests.route import release_service, route
 from pydantic import TypeAdapter, ValidationError
 
 from tests.fakes.rollout_world import plan
@@ -45,7 +46,13 @@ def objects(release: str) -> list[dict[str, Any]]:
             "tolerations": [{"operator": "Exists"}, {"key": "sku", "value": "gpu", "effect": "NoExecute"}],
         },
     }
-    made = plan(autoscale={"minimum": 2, "maximum": 4}, **needs)
+    label = "h" * 63
+    traffic = {
+        "gateway": f"{label}/{label}",
+        "host": ".".join([label] * 3),
+        "aliases": [f"{n}.localhost" for n in range(15)],
+    }
+    made = plan(autoscale={"minimum": 2, "maximum": 4}, traffic=traffic, **needs)
     full = made.model_copy(update={"service": LONGEST, "release": release})
     made = deployment(full)
     known = {**made, "metadata": {**made["metadata"], "uid": "1"}}
@@ -56,6 +63,8 @@ def objects(release: str) -> list[dict[str, Any]]:
             service.stable(LONGEST + beside, names.identity(full), full.environment, notes={}, found=found)
             for beside in ("", *BESIDE)
         ),
+        release_service(full, known),
+        route(LONGEST, full.environment, {release: 100}, {}, None),
         policies.network_policy(LONGEST),
         policies.egress(known, full.environment.egress),
         policies.disruption_budget(known),

@@ -297,6 +297,9 @@ print("ANSWER" + json.dumps({{
     "others' deployments": cluster("/apis/apps/v1/namespaces/kube-system/deployments"),
     "secrets": cluster("/api/v1/namespaces/{namespace}/secrets"),
     "nodes": cluster("/api/v1/nodes"),
+    "staging's routes": cluster("/apis/gateway.networking.k8s.io/v1/namespaces/staging/httproutes"),
+    "the gateway's routes": cluster("/apis/gateway.networking.k8s.io/v1/namespaces/gateway/httproutes"),
+    "gateways": cluster("/apis/gateway.networking.k8s.io/v1/namespaces/gateway/gateways"),
 }}))
 """
 
@@ -328,6 +331,9 @@ def test_a_deployers_account_finds_what_it_needs_and_may_do_no_more(web: str, cl
         "others' deployments": 403,
         "secrets": 403,
         "nodes": 403,
+        "staging's routes": 200,
+        "the gateway's routes": 403,
+        "gateways": 403,
     }
 
 
@@ -360,7 +366,7 @@ def part(sandbox: Layout, name: str) -> status.PartStatus:
     "name",
     [
         *("etcd", "kube-apiserver", "kubelet", "containerd", "azurite", "registry", "buildkitd", "airflow-scheduler"),
-        "postgresql",
+        *("postgresql", "contour", "envoy"),
     ],
 )
 def test_a_killed_part_comes_back_and_the_service_never_goes(sandbox: Layout, web: str, name: str) -> None:

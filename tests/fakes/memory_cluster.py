@@ -11,6 +11,7 @@ from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import ClusterConflict, Manifest
+from nightferry.clients.cluster_faults import missing_kind
 from nightferry.entities.reason import Reason
 
 from tests.fakes.memory_capacity import exceeded, no_room, quota_status
@@ -45,7 +46,8 @@ class MemoryCluster:
     """Objects in a dict. Time is `clock`'s: pods become ready as it moves.
 
     Set `fault` to make every call fail with it; `before` is called with the name and kind of every call. With
-    `node_cpu` there is one node of so many CPUs, and pods for which it has no room wait.
+    `node_cpu` there is one node of so many CPUs, and pods for which it has no room wait. `without` are kinds that
+    nobody installed.
     """
 
     def __init__(self, clock: Clock | None = None, namespace: str = "staging", node_cpu: str | None = None) -> None:
@@ -55,6 +57,7 @@ class MemoryCluster:
         self.behaviours: dict[str, Behaviour] = {}
         self.fault: Exception | None = None
         self.before: Callable[[str, str], None] = lambda call, kind: None
+        self.without: set[str] = set()
         self.events: list[Manifest] = []
         self._namespace = namespace
         self._applied: dict[tuple[str, str], Manifest] = {}
@@ -151,6 +154,8 @@ class MemoryCluster:
         self.before(call, kind)
         if self.fault:
             raise self.fault
+        if kind in self.without:
+            raise missing_kind(kind, f"{call} {kind}")
         self.settle()
 
     def _check_version(self, now: Manifest | None, wanted: str | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 
@@ -20,7 +22,8 @@ from nightferry.errors import Permanent
 from nightferry.settings import Settings
 from nightferry.steps.record.history import HistoryLine, history, release_entries
 from nightferry.steps.record.state import read_state
-from nightferry.steps.services.service_address import service_address
+from nightferry.steps.services.addresses import Address, addresses
+from nightferry.steps.services.host_names import known_here
 
 HISTORY_EXAMPLES = """\
   nightferry history digits            the last 20 decisions, newest first
@@ -30,6 +33,7 @@ SHOW_EXAMPLES = "  nightferry show digits-2026-11-21.1\n"
 URL_EXAMPLES = """\
   nightferry url digits                the address users call
   nightferry url digits staging
+  nightferry url digits --all          every address: through the gateway, past it, inside the cluster
   curl $(nightferry url digits)/version
 """
 
@@ -43,6 +47,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     add.add_argument("release", metavar="RELEASE", help="name of the release, such as digits-2026-11-21.1")
     add = command(subparsers, "url", url, HELP["url"], URL_EXAMPLES)
     service_argument(add)
+    add.add_argument("--all", action="store_true", help="print every address, the one for this machine first")
     environments = ("production", "staging")
     add.add_argument("environment", nargs="?", default="production", choices=environments, help="(%(default)s)")
 
@@ -88,23 +93,38 @@ def _well(view: ReleaseView) -> int:
 
 
 def url(arguments: argparse.Namespace) -> int:
-    """Print a service's address."""
+    """Print a service's address, or all of them."""
     settings = settings_of.load()
     spec = spec_of(settings, arguments.service)
-    address = address_of(settings, spec, arguments.environment)
+    found = addresses_of(settings, spec, arguments.environment, every=arguments.all)
+    gateway = spec.environment(arguments.environment).traffic
     if arguments.json:
-        show_json({"service": spec.service, "environment": arguments.environment, "url": address})
+        more = {"all": [asdict(one) for one in found]} if arguments.all else {}
+        show_json({"service": spec.service, "environment": arguments.environment, "url": found[0].url, **more})
+    elif arguments.all:
+        table(("ADDRESS", "BY", "FROM HERE"), [(one.url, one.by, "yes" if one.known else "-") for one in found])
     else:
-        print(address)
+        print(found[0].url)
+    if gateway and found[0].by != "gateway":
+        names = " and ".join(gateway.hosts)
+        print(
+            f"This is the Service, past the gateway: it has no route yet, or nobody here knows {names}.",
+            file=sys.stderr,
+        )
     return OK
 
 
 def address_of(settings: Settings, spec: ServiceSpec, name: str) -> str:
-    """The address that users of an environment call. Raises as `service_address`."""
+    """The address that users of an environment call from this machine. Raises as `addresses`."""
+    return addresses_of(settings, spec, name)[0].url
+
+
+def addresses_of(settings: Settings, spec: ServiceSpec, name: str, *, every: bool = False) -> Sequence[Address]:
+    """The addresses of an environment, the one for this machine first. Raises as `addresses`."""
     try:
         environment = spec.environment(name)
     except KeyError as fault:
         has = " and ".join(environment.name for environment in spec.environments)
         raise Permanent(Reason.REQUEST_INVALID, f"{spec.service} has no environment {name}, but {has}.") from fault
     cluster = connect.cluster(settings, environment.namespace, environment.cluster)
-    return service_address(cluster, spec.service)
+    return addresses(cluster, spec.service, environment.traffic, settings.gateway_port, known_here, every=every)

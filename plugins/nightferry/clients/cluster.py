@@ -37,7 +37,8 @@ class Cluster(Protocol):
 
     Every method raises:
         Permanent: (cluster_denied: credentials or rights are missing; rollout_refused: the cluster does not accept
-            the object, or its policies forbid it)
+            the object, or its policies forbid it; gateway_missing: it does not know the kind, since nobody installed
+            the Gateway API there)
         Temporary: (cluster_unavailable; rollout_refused: QuotaExceeded)
     """
 

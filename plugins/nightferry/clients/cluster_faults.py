@@ -38,6 +38,19 @@ def cluster_fault(status: int, said: str, where: str, retry_after: float = 0.0) 
     return ClusterAway(Reason.CLUSTER_UNAVAILABLE, f"{where} failed with status {status}: {said}", retry_after)
 
 
+def missing_kind(kind: str, where: str) -> Permanent:
+    """What it means that a cluster does not know a kind that somebody has to install there.
+
+    Args:
+        where: what was asked for, as the subject of a sentence.
+    """
+    return Permanent(
+        Reason.GATEWAY_MISSING,
+        f"{where} cannot be done: the cluster knows no {kind}. `traffic: gateway` needs the Gateway API (version v1) "
+        "and a gateway; install one there, or leave `traffic` out of the service file.",
+    )
+
+
 def pods_fault(said: str, where: str) -> NightferryError:
     """What a controller's word on why it could not make pods means.
 

@@ -98,6 +98,7 @@ class Reason(StrEnum):
     ROLLOUT_NO_CAPACITY = "rollout_no_capacity"
     ROLLOUT_SUPERSEDED = "rollout_superseded"
     ROLLBACK_IMPOSSIBLE = "rollback_impossible"
+    GATEWAY_MISSING = "gateway_missing"
     VERIFY_WRONG_RELEASE = "verify_wrong_release"
     VERIFY_GOLDEN_WRONG = "verify_golden_wrong"
     VERIFY_UNREACHABLE = "verify_unreachable"

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from nightferry.entities.frozen import Frozen
+from nightferry.entities.service_file.gateway import Gateway, parse_traffic
 from nightferry.entities.service_file.pod_needs import Egress, Placement
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
@@ -158,6 +159,8 @@ class Environment(Frozen):
     """The Airflow connection of the cluster."""
     replicas: int = Field(default=1, ge=1, le=1000)
     strategy: Literal["blue_green"] = "blue_green"
+    traffic: Gateway | None = None
+    """The gateway that users come through; None: they call the Service."""
     resources: Resources = Resources()
     autoscale: Autoscale | None = None
     service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] | None = None
@@ -176,6 +179,11 @@ class Environment(Frozen):
     """How long a rollout waits for its pods to be ready."""
     warm_minutes: int = Field(default=30, ge=0, le=7 * 24 * 60)
     """How long the release before stays running after the switch, so that going back is a switch."""
+
+    @field_validator("traffic", mode="before")
+    @classmethod
+    def _traffic(cls, value: object) -> object:
+        return parse_traffic(value)
 
     @field_validator("settings", mode="before")
     @classmethod

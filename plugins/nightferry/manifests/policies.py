@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nightferry.entities.service_file.pod_needs import Egress
@@ -44,7 +44,7 @@ def egress(deployment: Manifest, ways: Sequence[Egress]) -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": _owned(deployment),
+        "metadata": owned(deployment),
         "spec": {
             "podSelector": deployment["spec"]["selector"],
             "policyTypes": ["Egress"],
@@ -68,7 +68,7 @@ def disruption_budget(deployment: Manifest) -> Manifest:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": _owned(deployment),
+        "metadata": owned(deployment),
         # Not minAvailable: with a single pod that would keep a node from ever being drained.
         "spec": {"maxUnavailable": 1, "selector": deployment["spec"]["selector"]},
     }
@@ -80,7 +80,7 @@ def autoscaler(deployment: Manifest, autoscale: Autoscale) -> Manifest:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": _owned(deployment),
+        "metadata": owned(deployment),
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment["metadata"]["name"]},
             "minReplicas": autoscale.minimum,
@@ -90,7 +90,9 @@ def autoscaler(deployment: Manifest, autoscale: Autoscale) -> Manifest:
     }
 
 
-def _owned(deployment: Manifest) -> Manifest:
+def owned(deployment: Mapping[str, Any]) -> Manifest:
+    """The metadata of what belongs to one release and goes with its Deployment, which has to be as the cluster has it:
+    with its uid."""
     metadata = deployment["metadata"]
     return {
         "name": metadata["name"],

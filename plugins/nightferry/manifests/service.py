@@ -10,7 +10,7 @@ from nightferry.manifests import names
 
 NOBODY = "none"
 """The release that a stable Service selects while there is none to send users to."""
-_PORTS = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+PORTS: list[dict[str, Any]] = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
 _DNS_LABEL = "service.beta.kubernetes.io/azure-dns-label-name"
 
 
@@ -32,7 +32,7 @@ def candidate(service: str, identity: Mapping[str, str]) -> dict[str, Any]:
         "spec": {
             "type": "ClusterIP",
             "selector": names.selector(service, identity[names.RELEASE]),
-            "ports": _PORTS,
+            "ports": PORTS,
         },
     }
 
@@ -43,7 +43,7 @@ def unused(service: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": service, "labels": names.labels(service)},
-        "spec": {"selector": names.selector(service, NOBODY), "ports": _PORTS},
+        "spec": {"selector": names.selector(service, NOBODY), "ports": PORTS},
     }
 
 
@@ -77,7 +77,7 @@ def stable(
         "spec": {
             "type": kind,
             "selector": names.selector(service, identity.get(names.RELEASE, NOBODY)),
-            "ports": _PORTS,
+            "ports": PORTS,
             **({"loadBalancerSourceRanges": ranges} if ranges else {}),
         },
     }

@@ -63,4 +63,5 @@ def sandbox_settings(settings: Settings, layout: Layout, choices: Choices, ports
         ours["BUILDKIT"] = f"unix://{layout.buildkit_socket}"
     if choices.cluster:
         ours |= {"KUBECONFIG": str(layout.kubeconfig("airflow")), "SERVICE_TYPE": "NodePort"}
+        ours["GATEWAY_PORT"] = str(ports["gateway"])
     return {**{f"{PREFIX}{name}": value for name, value in ours.items()}, **given(settings)}

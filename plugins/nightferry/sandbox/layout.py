@@ -25,6 +25,8 @@ SERVICE_NETWORK = "10.96.0.0/16"
 CLUSTER_ADDRESS = "10.96.0.1"
 """The API server's address inside the cluster: the first of the service network."""
 NODE = "nightferry"
+DOMAIN = "nightferry.test"
+"""Every name in it is the gateway's, for pods and for whoever asks the sandbox's name server."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ class Layout:
     def buildkit_socket(self) -> Path:
         """The sandbox's own BuildKit."""
         return self.runtime / "buildkitd.sock"
+
+    @property
+    def envoy_socket(self) -> Path:
+        """Envoy's administration; its folder is its owner's."""
+        return self.runtime / "envoy" / "admin.sock"
 
     @property
     def database(self) -> Path:

@@ -19,6 +19,7 @@ from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
 from nightferry.sandbox.build import base_image, binaries, cache, debian_13, images, toolchain
 from nightferry.sandbox.build.buildkit import Buildkit
+from nightferry.sandbox.gateway_steps import GatewaySteps
 from nightferry.sandbox.graph import Step, run_all
 from nightferry.sandbox.kubernetes import cluster_objects, pki
 from nightferry.sandbox.kubernetes import parts as kubernetes_parts
@@ -150,6 +151,7 @@ class _Up:
             Step("cluster objects", self._cluster_objects, ("kube-apiserver",)),
             Step("allowed deployer", self._allow_deployer, ("cluster objects", "images")),
             self._start("coredns", ("cluster objects",)),
+            *GatewaySteps(self.layout, self.ports, self.progress, self.assembly, self._kube_api).steps(),
         ]
 
     def _airflow_steps(self) -> list[Step]:
@@ -191,6 +193,7 @@ class _Up:
             "buildctl": self.settings.own("BUILDCTL") is None,
             "buildkit": self.choices.buildkit,
             "kubernetes": self.choices.cluster,
+            "gateway": self.choices.cluster,
         }
         return [part for part, wanted in ours.items() if wanted]
 

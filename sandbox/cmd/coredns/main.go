@@ -9,10 +9,11 @@ import (
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func main() {
 	// The order is the order in which a query passes the plugins.
-	dnsserver.Directives = []string{"bind", "errors", "cache", "kubernetes", "forward"}
+	dnsserver.Directives = []string{"bind", "errors", "cache", "template", "kubernetes", "forward"}
 	coremain.Run()
 }

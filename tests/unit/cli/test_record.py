@@ -119,6 +119,46 @@ def test_url_prints_the_address_and_nothing_else(capsys, monkeypatch, clock, ser
     assert capsys.readouterr().out == "http://127.0.0.1:30123\n"
 
 
+def through_a_gateway(services, monkeypatch, clock, known):
+    file = services / "digits.yaml"
+    traffic = "traffic: {gateway: users, host: digits.example.org}"
+    text = file.read_text(encoding="utf-8").replace("namespace: production", f"namespace: production, {traffic}")
+    file.write_text(text, encoding="utf-8")
+    cluster = MemoryCluster(clock, "production")
+    spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30123}], "clusterIP": "10.96.0.9"}
+    cluster.create({"kind": "Service", "metadata": {"name": "digits"}, "spec": {"selector": {}, **spec}})
+    cluster.create({"kind": "HTTPRoute", "metadata": {"name": "digits"}, "spec": {}})
+    monkeypatch.setattr(connect, "cluster", lambda settings, namespace, connection: cluster)
+    monkeypatch.setattr("nightferry.cli.record.known_here", lambda host, port: known)
+    monkeypatch.setenv("NIGHTFERRY_GATEWAY_PORT", "8880")
+
+
+def test_url_of_a_service_behind_a_gateway(capsys, monkeypatch, clock, services):
+    through_a_gateway(services, monkeypatch, clock, known=True)
+
+    assert main(["url", "digits"]) == 0
+    assert capsys.readouterr() == ("http://digits.example.org:8880\n", "")
+
+    assert main(["url", "digits", "--all", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["url"] == "http://digits.example.org:8880"
+    assert said["all"][0] == {"url": said["url"], "by": "gateway", "known": True}
+    assert "http://127.0.0.1:30123" in [one["url"] for one in said["all"]]
+
+    assert main(["url", "digits", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [one["url"] for one in said["all"]]
+
+
+def test_url_says_that_a_gateways_host_is_not_known_here(capsys, monkeypatch, clock, services):
+    through_a_gateway(services, monkeypatch, clock, known=False)
+
+    assert main(["url", "digits"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "http://127.0.0.1:30123\n"
+    assert "digits.example.org" in told.err
+
+
 def test_url_of_an_environment_the_service_does_not_have_is_bad_input(capsys, services):
     file = services / "digits.yaml"
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if "name: staging" not in line]

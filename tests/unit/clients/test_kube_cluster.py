@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -158,6 +158,41 @@ def test_what_is_not_there(server: ApiServer, cluster: KubeCluster) -> None:
     assert cluster.patch("Pod", "web", {}) is None
     assert cluster.delete("Pod", "web") is False
     assert cluster.last_words("web") == ""
+
+
+def test_a_route_that_is_not_there(server: ApiServer, cluster: KubeCluster) -> None:
+    server.says(404, 'httproutes.gateway.networking.k8s.io "web" not found', "NotFound")
+    assert cluster.get("HTTPRoute", "web") is None
+    assert cluster.patch("HTTPRoute", "web", {}) is None
+    assert cluster.delete("HTTPRoute", "web") is False
+    ((_, path, _, _), *_) = server.requests
+    assert path == "/apis/gateway.networking.k8s.io/v1/namespaces/staging/httproutes/web"
+
+
+ROUTE = {"kind": "HTTPRoute", "metadata": {"name": "web"}}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cluster: cluster.get("HTTPRoute", "web"),
+        lambda cluster: cluster.list("HTTPRoute"),
+        lambda cluster: cluster.create(ROUTE),
+        lambda cluster: cluster.apply(ROUTE),
+        lambda cluster: cluster.patch("HTTPRoute", "web", {}),
+        lambda cluster: cluster.delete("HTTPRoute", "web"),
+    ],
+    ids=["get", "list", "create", "apply", "patch", "delete"],
+)
+def test_a_cluster_without_the_gateway_api_is_no_route_that_is_missing(
+    server: ApiServer, cluster: KubeCluster, call: Callable[[KubeCluster], object]
+) -> None:
+    """A server has no page for a kind that it does not know."""
+    server.status, server.text = 404, b"404 page not found\n"
+    with pytest.raises(Permanent) as caught:
+        call(cluster)
+    assert caught.value.reason == Reason.GATEWAY_MISSING
+    assert "Gateway API" in caught.value.sentence
 
 
 def test_a_server_that_is_not_there(server: ApiServer, cluster: KubeCluster) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.sandbox.build import binaries, cache
+from nightferry.sandbox.build import binaries, cache, gateway_crds
 from nightferry.sandbox.progress import Progress, StepFailed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,8 +35,18 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(binaries, "SPACE_GIGABYTES", 0)
     shutil.copytree(ROOT / "sandbox", tmp_path / "sandbox", ignore=shutil.ignore_patterns("node_modules"))
+    download(tmp_path / "sandbox")
     compiler(tmp_path)
     return tmp_path / "calls"
+
+
+def download(sandbox: Path) -> None:
+    """What Go's cache holds of the gateway's modules, once they are compiled."""
+    versions = binaries._versions(sandbox / "gateway")
+    for module, pattern in gateway_crds.PLACES:
+        file = cache.cache_folder() / "go" / "modules" / f"{module}@v{versions[module]}" / pattern.replace("*", "x")
+        file.parent.mkdir(parents=True)
+        file.write_text(f"---\nkind: {module}\n---\n---\nkind: another\n")
 
 
 def compiler(folder: Path, last: str = "exit 0") -> None:
@@ -50,7 +61,7 @@ def ensure(calls: Path, *parts: str) -> dict[str, Path]:
 
 def test_every_program_is_there_after_one_compilation_of_each_part(calls: Path) -> None:
     first = ensure(calls)
-    assert set(first) == {"nightferry-kube", "coredns", "pause", "buildkitd", "buildctl"}
+    assert set(first) == {"nightferry-kube", "coredns", "pause", "buildkitd", "buildctl", "contour"}
     assert all(path.read_text() == "compiled\n" for path in first.values())
     assert len(calls.read_text().splitlines()) == len(binaries.PARTS)
 
@@ -131,10 +142,40 @@ def test_versions_are_those_of_the_module(calls: Path) -> None:
     assert f"gitMinor={version.split('.')[1]}" in calls.read_text()
 
 
+def test_the_gateway_is_a_module_of_its_own(calls: Path) -> None:
+    before = ensure(calls, "gateway", "buildctl")
+    [line] = [line for line in calls.read_text().splitlines() if "cmd/contour" in line]
+    version = binaries._versions(ROOT / "sandbox" / "gateway")[gateway_crds.CONTOUR]
+    assert f"build.Version=v{version}" in line
+    assert "kubernetes" not in line.lower()
+    assert before["contour"].parent.name.startswith(f"gateway-{version}-")
+
+    module = calls.parent / "sandbox" / "gateway" / "go.mod"
+    module.write_text(module.read_text() + "\n// changed\n")
+    after = ensure(calls, "gateway", "buildctl")
+    assert after["contour"] != before["contour"]
+    assert after["buildctl"] == before["buildctl"]
+
+
+def test_the_gateways_kinds_are_kept_beside_it(calls: Path) -> None:
+    kinds = ensure(calls, "gateway")["contour"].with_name(gateway_crds.FILE)
+    shutil.rmtree(cache.cache_folder() / "go")
+    found = [one["kind"] for one in json.loads(kinds.read_text())]
+    assert found == [gateway_crds.API, "another", gateway_crds.CONTOUR, "another"]
+
+
+def test_a_gateway_without_its_kinds_is_none(calls: Path) -> None:
+    shutil.rmtree(cache.cache_folder() / "go")
+    with pytest.raises(Permanent) as failure:
+        ensure(calls, "gateway")
+    assert gateway_crds.API in failure.value.sentence
+    assert not list(cache.cache_folder().glob("gateway-*"))
+
+
 def test_leftovers_of_the_compiler_can_be_discarded(calls: Path) -> None:
     programs = ensure(calls)
     sources = cache.cache_folder() / "go" / "modules"
-    sources.mkdir(parents=True)
+    sources.mkdir(parents=True, exist_ok=True)
     binaries.discard_leftovers()
     assert not sources.exists()
     assert all(path.exists() for path in programs.values())
@@ -145,6 +186,10 @@ def test_what_must_be_compiled_is_said_once_with_how_to_do_without(calls: Path) 
     binaries.announce(Progress(out), calls.parent, ["buildctl", "kubernetes"])
     assert "NIGHTFERRY_KUBECONFIG" in out.getvalue()
     assert "NIGHTFERRY_BUILDKIT" not in out.getvalue()
+    both = io.StringIO()
+    binaries.announce(Progress(both), calls.parent, ["kubernetes", "gateway"])
+    assert "Kubernetes and Contour" in both.getvalue()
+    assert both.getvalue().count("NIGHTFERRY_KUBECONFIG") == 1
 
     ensure(calls, "buildctl", "kubernetes")
     silent = io.StringIO()

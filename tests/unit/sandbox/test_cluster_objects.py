@@ -64,7 +64,10 @@ def test_the_deployer_has_rights_in_the_environments_and_none_where_it_runs() ->
         if (subject.get("namespace"), subject["name"]) in accounts
     }
     assert bound == set(ENVIRONMENTS)
-    assert {thing["roleRef"]["name"] for thing in of_kind("ClusterRoleBinding")} == {"nightferry-coredns"}
+    assert {thing["roleRef"]["name"] for thing in of_kind("ClusterRoleBinding")} == {
+        "nightferry-contour",
+        "nightferry-coredns",
+    }
 
 
 @pytest.mark.parametrize(("kind", "role"), ROLES)
@@ -86,6 +89,16 @@ def test_airflow_changes_nothing_but_the_deployers_pods(kind: str, role: str, ch
         r for rule in rules(kind, role) for r in rule["resources"] if set(rule["verbs"]) - {"get", "list", "watch"}
     }
     assert changed == changes
+
+
+def test_routes_are_the_deployers_to_write_and_gateways_are_not() -> None:
+    of_deployer, of_airflow = (
+        {resource: set(rule["verbs"]) for rule in rules("ClusterRole", role) for resource in rule["resources"]}
+        for role in ("nightferry-deployer", "nightferry-airflow")
+    )
+    assert of_deployer["httproutes"] == {"get", "list", "create", "patch", "update", "delete"}
+    assert of_airflow["httproutes"] == {"get", "list"}
+    assert not {"gateways", "gatewayclasses", "httproutes/status"} & {*of_deployer, *of_airflow}
 
 
 def test_airflow_is_bound_to_its_role_for_deployers_where_they_run_alone() -> None:

@@ -63,6 +63,13 @@ def test_an_address_that_the_machine_does_not_have_yet_can_be_asked_for() -> Non
     assert free("10.244.0.1", unused())
 
 
+def test_a_port_that_is_wanted_on_two_addresses_is_free_on_both() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+        assert choose({}, False, [Port("x", port, "127.0.0.3", also="127.0.0.2")])["x"] != port
+        assert choose({}, False, [Port("x", port, "127.0.0.3")])["x"] == port
+
+
 def test_no_free_port_is_an_error_that_names_the_part(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "TRIES", 1)
     with pytest.raises(Permanent, match="registry") as raised:

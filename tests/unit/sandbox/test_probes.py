@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import socket
+import socketserver
 import struct
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 from nightferry.sandbox.layout import Layout
 from nightferry.sandbox.supervise import asking, probes
 from nightferry.sandbox.supervise.parts import Part, keep, kept
-from nightferry.sandbox.supervise.probes import AirflowHeartbeat, Command, Dns, Http, Node, UnixHttp
+from nightferry.sandbox.supervise.probes import AirflowHeartbeat, Command, Dns, Envoy, Http, Node, UnixHttp
 
 Serve = Callable[[int, object], str]
 
@@ -111,6 +112,64 @@ def test_a_heartbeat_of_an_earlier_process_does_not_count(serve: Serve) -> None:
     assert "503" in str(AirflowHeartbeat(serve(503, {}), "scheduler").problem(0))
 
 
+class Administration(socketserver.ThreadingUnixStreamServer):
+    """Envoy's, as far as the probe asks it."""
+
+    def __init__(self, path: str) -> None:
+        self.ready: tuple[int, bytes] = (200, b"LIVE\n")
+        self.listeners: object = {}
+        answers = self
+
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                dump = self.path == "/config_dump?resource=dynamic_listeners"
+                status, body = (200, json.dumps(answers.listeners).encode()) if dump else answers.ready
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Silent."""
+
+        super().__init__(path, Answer)
+
+
+@pytest.fixture
+def administration(layout: Layout) -> Iterator[Administration]:
+    with Administration(str(layout.runtime / "admin.sock")) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_envoy_is_healthy_when_it_answers_at_the_gateways_address(administration: Administration, serve: Serve) -> None:
+    socket_path = str(administration.server_address)
+    administration.listeners = {"configs": [{"name": "http-8880", "active_state": {}}]}
+    assert Envoy(socket_path, serve(500, "nobody")).problem(0) is None
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    assert Envoy(socket_path, f"http://127.0.0.1:{port}").problem(0) == "nothing listens"
+
+
+def test_a_port_of_the_gateways_that_is_taken_is_said(administration: Administration, serve: Serve) -> None:
+    """By whoever holds it, the address is answered."""
+    details = "cannot bind '10.244.0.1:8880': Address already in use"
+    administration.listeners = {
+        "configs": [{"name": "stats"}, {"name": "http-8880", "error_state": {"details": details}}]
+    }
+    assert Envoy(str(administration.server_address), serve(200, "another program")).problem(0) == details
+
+
+def test_envoy_without_its_configuration_is_not_healthy(administration: Administration, serve: Serve) -> None:
+    administration.ready = (503, b"PRE_INITIALIZING\n")
+    said = Envoy(str(administration.server_address), serve(200, "")).problem(0)
+    assert said == "it waits for its configuration (pre initializing)"
+
+
+def test_envoy_that_is_not_there() -> None:
+    assert Envoy("/nowhere/admin.sock", "http://127.0.0.1:9").problem(0) == "nothing listens"
+
+
 def test_every_probe_is_the_same_after_it_was_kept(layout: Layout) -> None:
     every = [
         Http("https://127.0.0.1:1/x", ("ca", "cert", "key"), any_answer=True),
@@ -119,6 +178,7 @@ def test_every_probe_is_the_same_after_it_was_kept(layout: Layout) -> None:
         Dns("10.244.0.1", "a.b"),
         Node("http://127.0.0.1:1/healthz", "https://10.244.0.1:6443", ("ca", "cert", "key"), "node"),
         AirflowHeartbeat("http://127.0.0.1:8080", "triggerer"),
+        Envoy("/a.sock", "http://10.244.0.1:8880"),
     ]
     assert {type(probe).__name__ for probe in every} == set(probes.KINDS)
     keep(layout, [Part(f"p{number}", ("x",), probe, "here") for number, probe in enumerate(every)])

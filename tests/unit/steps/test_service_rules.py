@@ -37,6 +37,10 @@ def setting(**settings: Any) -> dict[str, Any]:
     return place(settings=settings)
 
 
+def through(host: Any = "churn.example.org", gateway: Any = "users", **more: Any) -> dict[str, Any]:
+    return place(traffic={"gateway": gateway, "host": host, **more})
+
+
 WRONG = [
     ({"owner": "  "}, "owner"),
     ({"schedule": {"cron": "0 2 31 2 *"}}, "schedule.cron"),
@@ -105,6 +109,33 @@ WRONG = [
         "environments.0.placement.tolerations.0.value",
     ),
     (place(placement={"tolerations": [{"key": "a/b/c"}]}), "environments.0.placement.tolerations.0.key"),
+    (through(gateway="Users"), "environments.0.traffic.gateway"),
+    (through(gateway=""), "environments.0.traffic.gateway"),
+    (through(gateway="a/b/c"), "environments.0.traffic.gateway"),
+    (through(gateway="a.b/users"), "environments.0.traffic.gateway"),  # a namespace has no dots
+    (through(gateway="/users"), "environments.0.traffic.gateway"),
+    (through("*.example.org"), "environments.0.traffic.host"),
+    (through("Churn.example.org"), "environments.0.traffic.host"),
+    (through("churn_1.example.org"), "environments.0.traffic.host"),
+    (through("-churn.example.org"), "environments.0.traffic.host"),
+    (through("churn.example.org."), "environments.0.traffic.host"),
+    (through("churn..org"), "environments.0.traffic.host"),
+    (through("https://churn.example.org"), "environments.0.traffic.host"),
+    (through("churn.example.org:8080"), "environments.0.traffic.host"),
+    (through("127.0.0.1"), "environments.0.traffic.host"),
+    (through("a" * 64 + ".org"), "environments.0.traffic.host"),
+    (through(".".join(["a" * 60] * 5)), "environments.0.traffic.host"),
+    (through(aliases=["churn.localhost", "Churn"]), "environments.0.traffic.aliases.1"),
+    (through(aliases=["churn.example.org"]), "environments.0.traffic.aliases.0"),
+    (
+        {
+            "environments": [
+                {"name": name, "namespace": name, "traffic": {"gateway": "users", "host": "churn.example.org"}}
+                for name in ("staging", "production")
+            ]
+        },
+        "environments.1.traffic.host",
+    ),
     (asking(cpu="lots"), "environments.0.resources.cpu"),
     (asking(cpu="-1"), "environments.0.resources.cpu"),
     (asking(cpu="0"), "environments.0.resources.cpu"),
@@ -169,6 +200,9 @@ def test_what_the_night_would_refuse_is_named_by_its_key(tmp_path: Path, changes
         place(placement={"tolerations": [{"operator": "Exists"}, {"key": "sku", "value": "gpu"}]}),
         place(source_ranges=["10.1.0.0/16", "2001:db8::/32", "192.0.2.7/32"]),
         place(autoscale={"minimum": 1, "maximum": 4}),
+        place(traffic="service"),
+        through(),
+        through("churn", "edge-1/users.eu", aliases=["churn.localhost", "3.example.org"]),
         setting(SERVING_MAX_PIXELS=50_000_000, SERVING_MODEL_MS="9000", SERVING_CORS_ORIGINS="https://a.example"),
         setting(),
         asking(cpu="1", memory="1Gi"),
@@ -193,6 +227,33 @@ def test_what_the_night_takes_is_taken(tmp_path: Path, changes: dict[str, Any]):
 )
 def test_settings_are_texts_or_whole_numbers(tmp_path: Path, changes: dict[str, Any], key: str):
     assert f"{key}: " in problem_of(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("traffic", ["gateway", "Service", 1, ["users"], True])
+def test_traffic_is_the_service_or_a_gateway(tmp_path: Path, traffic: Any):
+    assert "environments.0.traffic: write `service`, or {gateway: NAME, host: HOST}" in problem_of(
+        tmp_path, **place(traffic=traffic)
+    )
+
+
+@pytest.mark.parametrize("key", ["gateway", "host"])
+def test_a_gateway_without_a_host_is_none(tmp_path: Path, key: str):
+    traffic = {"gateway": "users", "host": "churn.example.org"}
+    del traffic[key]
+    assert f"environments.0.traffic.{key}: " in problem_of(tmp_path, **place(traffic=traffic))
+
+
+def test_a_gateway_that_is_named_alone_is_in_the_namespace_for_gateways():
+    names = [
+        ServiceSpec.model_validate(digits_content(**through(gateway=gateway))).environments[0].traffic
+        for gateway in ("users", "edge/users")
+    ]
+    assert [(one.namespace, one.name) for one in names if one] == [("gateway", "users"), ("edge", "users")]
+
+
+def test_traffic_to_the_service_is_what_a_file_says_that_says_nothing():
+    said = ServiceSpec.model_validate(digits_content(**place(traffic="service")))
+    assert said == ServiceSpec.model_validate(digits_content(**place()))
 
 
 def test_every_wrong_key_of_a_file_is_named_at_once(tmp_path: Path):

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.cluster import FIELD_MANAGER, ClusterAway, ClusterConflict, Manifest
-from nightferry.clients.cluster_faults import cluster_fault
+from nightferry.clients.cluster_faults import cluster_fault, missing_kind
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 
@@ -28,6 +28,7 @@ KINDS = {
     "Endpoints": ("", "v1", "endpoints"),
     "EndpointSlice": ("discovery.k8s.io", "v1", "endpointslices"),
     "Event": ("", "v1", "events"),
+    "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
     "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
     "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
     "Pod": ("", "v1", "pods"),
@@ -37,6 +38,8 @@ KINDS = {
     "Service": ("", "v1", "services"),
 }
 """API group, version and plural of the kinds that a release meets."""
+INSTALLED = ("HTTPRoute",)
+"""Those of them that a cluster knows only where somebody installed them."""
 _TIMEOUT = (5, 30)  # seconds to connect, to answer
 _MERGE = "application/merge-patch+json"
 
@@ -128,7 +131,13 @@ class KubeCluster:
         resource = self._resource(kind)
         named = {"name": name} if name else {}
         where = f"{call.func.__name__} {resource.path(name, self._namespace)}"
-        content = self._send(partial(call, resource, namespace=self._namespace, **named), where)
+        try:
+            content = self._send(partial(call, resource, namespace=self._namespace, **named), where)
+        except _Missing as fault:
+            # Of an object that is not there the server says so; of a kind that it does not know there is no page.
+            if kind in INSTALLED and not fault.of_an_object:
+                raise missing_kind(kind, f"{where} in the cluster at {self._host}") from fault
+            raise
         try:
             answer: Manifest = json.loads(content)
         except ValueError as fault:
@@ -163,7 +172,7 @@ class KubeCluster:
         status, (said, reason) = int(fault.status or 0), _said(fault)
         where = f"{where} in the cluster at {self._host}"
         if status == 404 and not said.startswith("namespaces "):
-            return _Missing(Reason.ROLLOUT_REFUSED, f"{where}: {said}")
+            return _Missing(Reason.ROLLOUT_REFUSED, f"{where}: {said}", of_an_object=reason == "NotFound")
         if status == 409 and reason == "AlreadyExists":
             return _Taken(Reason.CLUSTER_UNAVAILABLE, f"{where}: {said}")
         return cluster_fault(status, said, where, _retry_after(fault))
@@ -171,6 +180,10 @@ class KubeCluster:
 
 class _Missing(Permanent):
     """The API server answered 404."""
+
+    def __init__(self, reason: Reason, sentence: str, *, of_an_object: bool) -> None:
+        super().__init__(reason, sentence)
+        self.of_an_object = of_an_object
 
 
 class _Taken(ClusterConflict):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from nightferry.entities.service_file.gateway import gateway_faults
 from nightferry.entities.service_file.git_address import check_git_address
 from nightferry.entities.service_file.git_ref import check_git_ref
 from nightferry.entities.service_file.image_repository import ImageRepository
@@ -64,6 +65,7 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     for number, environment in enumerate(spec.environments):
         for key, what in (*_environment(spec.service, environment), *settings_faults(environment, stock=spec.is_stock)):
             yield f"environments.{number}.{key}", what
+    yield from _shared_hosts(spec.environments)
 
 
 def _checked(key: str, check: Callable[[_T], object], value: _T) -> Iterator[Fault]:
@@ -132,12 +134,23 @@ def _environment(service: str, environment: Environment) -> Iterator[Fault]:
         yield from _dns_label(environment.dns_label, environment.service_type)
     if environment.source_ranges:
         yield from _source_ranges(environment.source_ranges, environment.service_type)
+    if environment.traffic:
+        yield from gateway_faults(environment.traffic)
     yield from secrets_faults(environment.secrets)
     yield from egress_faults(environment.egress)
     yield from placement_faults(environment.placement)
     if environment.autoscale and "replicas" in environment.model_fields_set:
         yield "replicas", "with autoscale the number of pods is between its minimum and maximum; keep one of the two"
     yield from _resources(environment.resources)
+
+
+def _shared_hosts(environments: tuple[Environment, ...]) -> Iterator[Fault]:
+    """A host name leads to one environment's users."""
+    seen: dict[str, str] = {}
+    for number, environment in enumerate(environments):
+        for host in environment.traffic.hosts if environment.traffic else ():
+            if seen.setdefault(host, environment.name) != environment.name:
+                yield f"environments.{number}.traffic.host", f"{host} is that of {seen[host]}; give it another name"
 
 
 def _dns_label(label: str, service_type: str | None) -> Iterator[Fault]:

@@ -1,7 +1,9 @@
-"""The sandbox's programs that no package manager has: Kubernetes, etcd, CoreDNS and BuildKit, compiled from source.
+"""The sandbox's programs that no package manager has: Kubernetes, etcd, CoreDNS, BuildKit and Contour, compiled from
+source.
 
-All of them are one Go module (`sandbox/`), because then what they share is compiled once. What is compiled stays in the
-cache, named by the module's content, so this is needed once per machine and again only after a change of the module.
+All but Contour are one Go module (`sandbox/`), because then what they share is compiled once. Contour is a module of
+its own (`sandbox/gateway/`): it asks for newer versions of what they share. What is compiled stays in the cache, named
+by its module's content, so this is needed once per machine and again only after a change of the module.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nightferry.sandbox.build import cache, toolchain
+from nightferry.sandbox.build import cache, gateway_crds, toolchain
 from nightferry.sandbox.progress import Progress, duration, run_logged
 
 FLAGS = ("-trimpath", "-gcflags=all=-dwarf=false")
@@ -39,9 +41,25 @@ class Part:
     """What a user sets to use one of their own instead."""
     cpu_seconds: float
     """What one core needs for it, once the parts before it are compiled."""
+    folder: str = ""
+    """The folder of its Go module below `sandbox/`."""
+    beside: Callable[[Path, Mapping[str, str], Path], None] | None = None
+    """Keeps what else is wanted of the sources: called with Go's modules, their versions, and where to put it."""
+
+    def sources(self, root: Path) -> Path:
+        """Its Go module."""
+        return root / "sandbox" / self.folder
 
 
 BUILDKIT = "github.com/moby/buildkit"
+KUBERNETES = "k8s.io/kubernetes"
+KUBERNETES_STAMPS = "k8s.io/component-base/version"
+STAMPS = {
+    f"{KUBERNETES_STAMPS}.gitVersion": KUBERNETES,
+    f"{BUILDKIT}/version.Version": BUILDKIT,
+    f"{gateway_crds.CONTOUR}/internal/build.Version": gateway_crds.CONTOUR,
+}
+"""Go variables that say a program's version, and the module whose version it is."""
 PARTS: Mapping[str, Part] = {
     "buildctl": Part(
         "BuildKit's client", BUILDKIT, {"buildctl": f"{BUILDKIT}/cmd/buildctl"}, "NIGHTFERRY_BUILDCTL", 75
@@ -49,10 +67,19 @@ PARTS: Mapping[str, Part] = {
     "buildkit": Part("BuildKit", BUILDKIT, {"buildkitd": f"{BUILDKIT}/cmd/buildkitd"}, "NIGHTFERRY_BUILDKIT", 45),
     "kubernetes": Part(
         "Kubernetes",
-        "k8s.io/kubernetes",
+        KUBERNETES,
         {"nightferry-kube": "./cmd/nightferry-kube", "coredns": "./cmd/coredns", "pause": "./cmd/pause"},
         "NIGHTFERRY_KUBECONFIG",
         380,
+    ),
+    "gateway": Part(
+        "Contour",
+        gateway_crds.CONTOUR,
+        {"contour": f"{gateway_crds.CONTOUR}/cmd/contour"},
+        "NIGHTFERRY_KUBECONFIG",
+        420,
+        folder="gateway",
+        beside=gateway_crds.write,
     ),
 }
 
@@ -72,8 +99,7 @@ def ensure(
         StepFailed: the compiler failed.
         Permanent: (disk_full) there is no space to compile in.
     """
-    module = root / "sandbox"
-    wanted = {name: _folder(module, name) for name in parts}
+    wanted = {name: _folder(root, name) for name in parts}
     missing = [name for name in wanted if not (cache.cache_folder() / wanted[name]).is_dir()]
     if missing:
         cache.check_space(cache.cache_folder(), SPACE_GIGABYTES)
@@ -83,7 +109,7 @@ def ensure(
                 part, log = PARTS[name], logs / f"build-{name}.log"
                 expected = part.cpu_seconds / (os.cpu_count() or 1)
                 with progress.step(f"compile {part.title}", log=log, expected=expected):
-                    cache.kept(wanted[name], partial(_compile, module, go, part, log))
+                    cache.kept(wanted[name], partial(_compile, part.sources(root), go, part, log))
     return {
         program: cache.cache_folder() / wanted[name] / program for name in wanted for program in PARTS[name].packages
     }
@@ -98,10 +124,11 @@ def discard_leftovers() -> None:
 def announce(progress: Progress, root: Path, parts: Iterable[str]) -> None:
     """Say what of `parts` must be compiled, how long that takes, and how to do without. Silent where nothing must."""
     folder = cache.cache_folder()
-    absent = [PARTS[name] for name in parts if not (folder / _folder(root / "sandbox", name)).is_dir()]
+    absent = [PARTS[name] for name in parts if not (folder / _folder(root, name)).is_dir()]
     if absent:
         seconds = sum(part.cpu_seconds for part in absent) / (os.cpu_count() or 1)
-        titles, settings = (" and ".join(words) for words in zip(*((p.title, p.setting) for p in absent), strict=True))
+        words = zip(*((part.title, part.setting) for part in absent), strict=True)
+        titles, settings = (" and ".join(dict.fromkeys(each)) for each in words)
         progress.say(
             f"No package has {titles}: compiled from source, once on this machine, about {duration(seconds)}. "
             f"To use your own instead, set {settings}."
@@ -110,17 +137,16 @@ def announce(progress: Progress, root: Path, parts: Iterable[str]) -> None:
 
 def _compile(module: Path, go: Path, part: Part, log: Path, folder: Path) -> None:
     versions = _versions(module)
-    kubernetes = versions["k8s.io/kubernetes"]
-    major, minor, _ = kubernetes.split(".", 2)
-    stamps = {
-        "k8s.io/component-base/version.gitVersion": f"v{kubernetes}",
-        "k8s.io/component-base/version.gitMajor": major,
-        "k8s.io/component-base/version.gitMinor": minor,
-        f"{BUILDKIT}/version.Version": f"v{versions[BUILDKIT]}",
-    }
+    stamps = {name: f"v{versions[of]}" for name, of in STAMPS.items() if of in versions}
+    if KUBERNETES in versions:
+        major, minor, _ = versions[KUBERNETES].split(".", 2)
+        stamps |= {f"{KUBERNETES_STAMPS}.gitMajor": major, f"{KUBERNETES_STAMPS}.gitMinor": minor}
     linker = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in stamps.items())])
     command: list[str | Path] = [go, "build", *FLAGS, "-ldflags", linker, "-o", f"{folder}/", *part.packages.values()]
-    run_logged(command, log, _environment(), cwd=module)
+    environment = _environment()
+    run_logged(command, log, environment, cwd=module)
+    if part.beside:
+        part.beside(Path(environment["GOMODCACHE"]), versions, folder)
 
 
 def _environment() -> dict[str, str]:
@@ -150,7 +176,8 @@ def _versions(module: Path) -> dict[str, str]:
     return dict(re.findall(r"^(?:require )?\t?(\S+) v(\S+)", text, re.MULTILINE))
 
 
-def _folder(module: Path, name: str) -> str:
+def _folder(root: Path, name: str) -> str:
+    module = PARTS[name].sources(root)
     return f"{name}-{_versions(module)[PARTS[name].module]}-{_key(module)}"
 
 

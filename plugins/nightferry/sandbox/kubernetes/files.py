@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nightferry.sandbox.kubernetes.pki import Pki
-from nightferry.sandbox.layout import ADDRESS, BRIDGE, NODE, POD_NETWORK, Layout
+from nightferry.sandbox.layout import ADDRESS, BRIDGE, DOMAIN, NODE, POD_NETWORK, Layout
 from nightferry.sandbox.machine import cgroups
 
 
@@ -131,11 +131,18 @@ def registry_hosts(address: str) -> str:
 
 
 def corefile(layout: Layout) -> str:
-    """The name server: the cluster's names, and the machine's own servers for all others."""
+    """The name server: the gateway's names, the cluster's, and the machine's own servers for all others."""
     return f""". {{
     bind {ADDRESS}
     errors
     cache 30
+    template IN A {DOMAIN} {{
+        answer "{{{{ .Name }}}} 30 IN A {ADDRESS}"
+    }}
+    # They have an address and nothing else; nobody further is asked.
+    template IN ANY {DOMAIN} {{
+        rcode NOERROR
+    }}
     kubernetes cluster.local in-addr.arpa ip6.arpa {{
         kubeconfig {layout.kubeconfig("coredns")} nightferry
     }}

@@ -9,7 +9,7 @@ from pathlib import Path
 from nightferry.sandbox.kubernetes.pki import Pki
 from nightferry.sandbox.layout import Layout
 
-USERS = ("admin", "airflow", "controller-manager", "scheduler", "kubelet", "proxy", "coredns")
+USERS = ("admin", "airflow", "controller-manager", "scheduler", "kubelet", "proxy", "coredns", "contour")
 """Each is a leaf of the same name in `pki`; the first two are also for people and for Airflow."""
 
 

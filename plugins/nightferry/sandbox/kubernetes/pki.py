@@ -64,6 +64,7 @@ LEAVES = (
     Leaf("scheduler", "system:kube-scheduler"),
     Leaf("proxy", "system:kube-proxy"),
     Leaf("coredns", "coredns"),
+    Leaf("contour", "contour"),
     Leaf("admin", "nightferry-admin", "system:masters"),
     Leaf("airflow", "nightferry-airflow"),
     Leaf("service-accounts", "service-accounts"),

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from nightferry.sandbox.layout import ADDRESS, MARKER, POD_NETWORK, SERVICE_NETWORK, Layout
+from nightferry.sandbox.layout import ADDRESS, DOMAIN, MARKER, POD_NETWORK, SERVICE_NETWORK, Layout
 from nightferry.sandbox.machine import commands
 
 PASSED = frozenset(
@@ -29,7 +29,7 @@ PASSED = frozenset(
 def base_environment(layout: Layout) -> dict[str, str]:
     """What every part gets: the mark, where programs are, and the way to the network."""
     passed = {name: value for name, value in os.environ.items() if name in PASSED}
-    local = ["localhost", "127.0.0.1", ADDRESS, POD_NETWORK, SERVICE_NETWORK, ".svc", ".cluster.local"]
+    local = ["localhost", "127.0.0.1", ADDRESS, POD_NETWORK, SERVICE_NETWORK, ".svc", ".cluster.local", f".{DOMAIN}"]
     for name in ("NO_PROXY", "no_proxy"):
         passed[name] = ",".join([*(n for n in os.environ.get(name, "").split(",") if n and n not in local), *local])
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 """What that package holds: the keys that sign Debian's package lists."""
 BROWSER = ("chromium", "chromium-driver")
 """Only for `make test`, and only where they are packages: Ubuntu's of that name fetch a snap, which sees no /tmp."""
+LOCAL_NAMES = ("libnss-myhostname",)
+"""Only where the C library does not know that names below `.localhost` mean this machine."""
 PROXY = ("nginx",)
 """Only for `make test`, which asks the service through one."""
 
@@ -124,9 +127,20 @@ def missing(names: Iterable[str]) -> list[str]:
 def _present(name: str) -> object:
     if name == "containernetworking-plugins":
         return cni_folder()
+    if name in LOCAL_NAMES:
+        return knows_local_names()
     if name == "debian-archive-keyring":
         return DEBIAN_KEYS.exists()
     return postgresql() if name == "postgresql" else which(PROGRAMS[name])
+
+
+def knows_local_names() -> bool:
+    """Whether programs find this machine by a name below `.localhost`."""
+    try:
+        socket.getaddrinfo("nightferry.localhost", 80, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return True
 
 
 def as_root(command: Sequence[str | Path]) -> list[str]:

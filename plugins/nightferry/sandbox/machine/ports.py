@@ -26,6 +26,12 @@ class Port:
     name: str
     usual: int
     address: str = LOOPBACK
+    also: str | None = None
+    """Another address on which the same port has to be free."""
+
+    def free(self, number: int) -> bool:
+        """Whether the part could listen at this number now."""
+        return all(free(address, number) for address in (self.address, self.also) if address)
 
 
 PORTS = (
@@ -41,6 +47,14 @@ PORTS = (
     Port("kubelet-health", 10248),
     Port("kube-proxy-health", 10256),
     Port("kube-proxy-metrics", 10249),
+    # Contour's servers, and where Envoy's figures and what it was told can be read.
+    Port("contour-xds", 8001),
+    Port("contour", 8000),
+    Port("contour-debug", 6060),
+    Port("envoy-stats", 8002),
+    Port("envoy-admin", 9001),
+    # Above 8000: Contour has Envoy listen 8000 higher than a Gateway says.
+    Port("gateway", 8880, ADDRESS, also=LOOPBACK),
 )
 
 
@@ -72,7 +86,7 @@ def choose(kept: Mapping[str, int], in_use_by_us: bool, ports: Iterable[Port] = 
             chosen[port.name] = kept[port.name]
             continue
         candidates = [*([kept[port.name]] if port.name in kept else []), *range(port.usual, port.usual + TRIES)]
-        found = next((n for n in candidates if n not in chosen.values() and free(port.address, n)), None)
+        found = next((n for n in candidates if n not in chosen.values() and port.free(n)), None)
         if found is None:
             last = port.usual + TRIES - 1
             sentence = (

@@ -24,6 +24,10 @@ RESOURCES: Mapping[tuple[str, str], str] = {
     ("v1", "ServiceAccount"): "serviceaccounts",
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): "validatingadmissionpolicies",
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): "validatingadmissionpolicybindings",
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): "customresourcedefinitions",
+    ("gateway.networking.k8s.io/v1", "Gateway"): "gateways",
+    ("gateway.networking.k8s.io/v1", "GatewayClass"): "gatewayclasses",
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): "httproutes",
     ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicies",
     ("rbac.authorization.k8s.io/v1", "ClusterRole"): "clusterroles",
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): "clusterrolebindings",
@@ -63,6 +67,15 @@ class KubeApi:
         if status not in {200, 202, 404}:
             name = f"{thing['kind']} {thing['metadata']['name']}"
             raise Temporary(Reason.CLUSTER_UNAVAILABLE, f"The cluster keeps {name}: {answer.get('message', status)}")
+
+    def serves(self, version: str, plural: str) -> bool:
+        """Whether objects of a kind can be asked for by now: `gateway.networking.k8s.io/v1`, `httproutes`.
+
+        Raises:
+            Temporary: (cluster_unavailable) the API server does not answer.
+        """
+        status, _ = self._request("GET", f"/apis/{version}/{plural}?limit=1")
+        return status == 200
 
     def node_problem(self, name: str, since: float) -> str | None:
         """What keeps a node from being ready, or None. Only what its kubelet said after `since` (Unix time) counts."""

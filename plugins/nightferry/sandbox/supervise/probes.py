@@ -149,7 +149,36 @@ class AirflowHeartbeat:
         return None
 
 
-KINDS: Mapping[str, type[Any]] = {k.__name__: k for k in (Http, UnixHttp, Command, Dns, Node, AirflowHeartbeat)}
+@dataclass(frozen=True)
+class Envoy:
+    """Healthy when Envoy has its configuration, listens wherever that says, and answers at the gateway's address.
+
+    A port that another program holds is said by nobody else: the Gateway calls itself programmed all the same.
+    """
+
+    socket: str
+    """Its administration's."""
+    url: str
+    """Where the gateway is called."""
+
+    def problem(self, since: float) -> str | None:
+        """See the module."""
+        try:
+            status, body = asking.get(asking.UnixConnection(self.socket), "/ready")
+            if status != 200:
+                said = " ".join(body.decode("utf-8", "replace").split()).lower().replace("_", " ")
+                return f"it waits for its configuration ({said})"
+            _, body = asking.get(asking.UnixConnection(self.socket), "/config_dump?resource=dynamic_listeners")
+            listeners = json.loads(body).get("configs") or []
+        except (OSError, http.client.HTTPException, ValueError, AttributeError) as problem:
+            return asking.explain(problem)
+        for listener in listeners:
+            if fault := listener.get("error_state"):
+                return str(fault.get("details") or f"it refuses the listener {listener.get('name')}")
+        return Http(self.url, any_answer=True).problem(since)
+
+
+KINDS: Mapping[str, type[Any]] = {k.__name__: k for k in (Http, UnixHttp, Command, Dns, Node, AirflowHeartbeat, Envoy)}
 
 
 def to_data(probe: Any) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Which service files get in each other's way: two of one name, and two whose objects would share a name."""
+"""Which service files get in each other's way: two of one name, two whose objects would share a name, and two whose
+users would call one host."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.object_names import owners
+from nightferry.entities.service_spec import CLUSTER
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,21 @@ class ServiceFile:
             return set()
         return {str(found["namespace"]) for found in environments if isinstance(found, dict) and "namespace" in found}
 
+    @property
+    def hosts(self) -> set[tuple[str, str, str]]:
+        """The hosts that its users call, as far as the file says it: cluster, Gateway and name, since the same name
+        may be another service's in another part of the world."""
+        environments = self.content.get("environments")
+        found: set[tuple[str, str, str]] = set()
+        for environment in environments if isinstance(environments, list) else ():
+            traffic = environment.get("traffic") if isinstance(environment, dict) else None
+            if isinstance(traffic, dict):
+                where = str(environment.get("cluster", CLUSTER)), str(traffic.get("gateway"))
+                aliases = traffic.get("aliases")
+                names = [traffic.get("host"), *(aliases if isinstance(aliases, list) else ())]
+                found |= {(*where, name) for name in names if isinstance(name, str)}
+        return found
+
 
 class Claims:
     """The names that service files claim. A file that cannot be used keeps its claim: its service may be running."""
@@ -46,6 +63,7 @@ class Claims:
             for owner in owners(file.service):
                 for other in self._named.get(owner, ()):
                     self._compare(file, other)
+        self._compare_hosts(files)
 
     def against(self, file: ServiceFile) -> list[tuple[Reason, str]]:
         """Why the file cannot be used beside the others, as reason codes and sentences.
@@ -62,6 +80,22 @@ class Claims:
                 )
             ]
         return [(Reason.SERVICE_NAME_TAKEN, sentence) for sentence in self._collisions[file.path]]
+
+    def _compare_hosts(self, files: Sequence[ServiceFile]) -> None:
+        called: dict[tuple[str, str, str], list[ServiceFile]] = defaultdict(list)
+        for file in files:
+            for claim in file.hosts:
+                called[claim].append(file)
+        for (_, _, host), of_host in sorted(called.items()):
+            services = sorted({file.service for file in of_host})
+            if len(services) > 1:
+                where = ", ".join(str(file.path) for file in of_host)
+                sentence = (
+                    f"The services {' and '.join(services)} ({where}) would both be called as {host}; give each a host "
+                    "of its own. None is used until then."
+                )
+                for file in of_host:
+                    self._collisions[file.path].append(sentence)
 
     def _compare(self, file: ServiceFile, owner: ServiceFile) -> None:
         shared = sorted(file.namespaces & owner.namespaces)
