@@ -63,7 +63,7 @@ def objects(release: str) -> list[dict[str, Any]]:
             service.stable(LONGEST + beside, names.identity(full), full.environment, notes={}, found=found)
             for beside in ("", *BESIDE)
         ),
-        release_service(full, known),
+        release_service(LONGEST, release, known),
         route(LONGEST, full.environment, {release: 100}, {}, None),
         policies.network_policy(LONGEST),
         policies.egress(known, full.environment.egress),

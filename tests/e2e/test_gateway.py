@@ -93,7 +93,7 @@ class Scene:
         self.core.create_namespace({"metadata": {"name": self.name, "labels": labels}})
         for release in RELEASES:
             made = self.cluster.apply(self._deployment(release))
-            self.cluster.apply(release_service(plan(release), made))
+            self.cluster.apply(release_service(SERVICE, release, made))
         eventually(lambda: all(self._ready(release) for release in RELEASES))
         # The second is known to the gateway before it gets anybody: it would answer 503 for a moment.
         shares = {RELEASES[0]: 100, RELEASES[1]: 0}

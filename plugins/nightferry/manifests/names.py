@@ -34,6 +34,8 @@ WITHDRAWN = "nightferry.dev/withdrawn"
 ROLLBACK = "nightferry.dev/rollback"
 """On the Service: who rolled back to this release and why, as JSON. While the record could not be written to, `order`
 is 0 in it: then nothing that is not a rollback moves the Service, until that is on the record."""
+ROUTED = "nightferry.dev/routed"
+"""On the Service: "true" where a route follows it, since the service file named a gateway."""
 SWITCHING = "nightferry.dev/switching"
 """On a Deployment: the Service is about to be pointed to it, so nobody else may remove it."""
 SERVED = "nightferry.dev/served"

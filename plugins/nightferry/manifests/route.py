@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_file.gateway import Gateway
 from nightferry.entities.service_spec import Environment
 from nightferry.manifests import names
@@ -20,11 +19,12 @@ MOST = 1_000_000
 """The greatest weight that the Gateway API knows."""
 
 
-def release_service(plan: RolloutPlan, deployment: Mapping[str, Any]) -> dict[str, Any]:
+def release_service(service: str, release: str, deployment: Mapping[str, Any]) -> dict[str, Any]:
     """The Service that leads to one release's pods, whoever is in use; it goes with the release's Deployment.
 
     Args:
-        plan: the release and its environment.
+        service: the service's name.
+        release: the release.
         deployment: the release's Deployment as the cluster has it, with its uid.
     """
     return {
@@ -33,7 +33,7 @@ def release_service(plan: RolloutPlan, deployment: Mapping[str, Any]) -> dict[st
         "metadata": owned(deployment),
         "spec": {
             "type": "ClusterIP",
-            "selector": names.selector(plan.service, plan.release),
+            "selector": names.selector(service, release),
             "ports": PORTS,
         },
     }

@@ -30,7 +30,7 @@ def made(weights: dict[str, int], found: dict[str, Any] | None = FOUND, **traffi
 
 def of_release(release: str = ONE) -> dict[str, Any]:
     known = deployment(through(release))
-    return release_service(through(release), {**known, "metadata": {**known["metadata"], "uid": "1"}})
+    return release_service("digits", release, {**known, "metadata": {**known["metadata"], "uid": "1"}})
 
 
 def test_each_release_gets_its_share() -> None:

@@ -67,6 +67,8 @@ def retire_left_over(cluster: Cluster, service: str, clock: Clock, *, everything
     if stable and _service(stable) != service:
         stable = None
     current = in_use(stable)
+    if everything and stable and names.ROUTED in names.annotations_of(stable):
+        delete_own(cluster, service, "HTTPRoute", service)
     if everything and stable:
         cluster.delete("Service", service, stable["metadata"]["resourceVersion"])
     removed = []

@@ -28,6 +28,7 @@ from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, rec
 from nightferry.steps.rollout.await_ready import await_ready, counted
 from nightferry.steps.rollout.check_quota import await_quota
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
+from nightferry.steps.rollout.follow_route import follow, make_known
 from nightferry.steps.rollout.own_objects import apply_own, refuse_alien, refuse_other_environment
 from nightferry.steps.rollout.remove_release import remove_release
 from nightferry.steps.rollout.settle_releases import mark_served, mark_switching, settle
@@ -88,6 +89,7 @@ def roll_out(
     except BaseException as fault:
         attempt.undo(ledger, fault)
         raise
+    follow(cluster, plan.service, plan.environment, clock)
     settle(cluster, plan.service, plan.environment, plan.release, clock)
     pods = cluster.get("Deployment", names.object_name(plan.release)) or {}
     done = RolledOut(
@@ -122,6 +124,7 @@ class _Attempt:
         pods = await_ready(
             cluster, plan.service, plan.release, seconds=plan.environment.ready_seconds, clock=self._clock
         )
+        make_known(cluster, plan.service, plan.environment, plan.release, self._clock)
         log.info("%s is ready in %s with %s.", plan.release, cluster.namespace, counted(len(pods)))
 
     def _deployment(self, wanted: int) -> Manifest:
@@ -175,6 +178,7 @@ class _Attempt:
         removed = False
         try:
             removed = remove_release(self._cluster, plan.service, plan.release, self._clock, mark=self._mark)
+            follow(self._cluster, plan.service, plan.environment, self._clock)
         except NightferryError as second:
             log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
         record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed})

@@ -112,7 +112,8 @@ def _point(
 ) -> bool:
     """Change the Service if it is still as `found`; whether it was."""
     service = found["metadata"]["name"]
-    notes = {**notes, names.SWITCHED: utc(clock.now())}
+    routed = environment.traffic is not None or names.ROUTED in names.annotations_of(found)
+    notes = {**notes, names.SWITCHED: utc(clock.now())} | ({names.ROUTED: "true"} if routed else {})
     try:
         cluster.apply(services.stable(service, identity, environment, notes=notes, found=found))
     except ClusterConflict:

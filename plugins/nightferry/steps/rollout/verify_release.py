@@ -34,6 +34,7 @@ from nightferry.steps.record.rollout_record import VERIFY, record_seen, record_s
 from nightferry.steps.rollout.await_ready import counted, pods_of
 from nightferry.steps.rollout.back.go_back import go_back
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
+from nightferry.steps.rollout.follow_route import follow, refuse_misrouted
 from nightferry.steps.rollout.retire_releases import retire_releases
 from nightferry.steps.rollout.settle_releases import settle
 from nightferry.steps.rollout.switch_service import in_use
@@ -161,6 +162,9 @@ def _check(
     clock: Clock,
 ) -> tuple[list[PodState], int]:
     passport = proof(plan.app, names.passport(plan))
+    with suppress(Temporary):  # it is looked at below, for as long as that takes
+        if in_use(cluster.get("Service", plan.service)) == plan.release:
+            follow(cluster, plan.service, plan.environment, clock)
     pods = _await_pods(plan, cluster, ask, orders, clock, passport)
     called = address()
     await_release(called, passport, ask, clock, REACH_SECONDS)
@@ -183,6 +187,7 @@ def _await_pods(
     while True:
         try:
             _check_service(plan, cluster, orders)
+            refuse_misrouted(cluster, plan.service, plan.environment, plan.release)
             pods = _endpoints(plan, cluster)
             for pod in pods:
                 _check_pod(plan, pod, passport, ask)

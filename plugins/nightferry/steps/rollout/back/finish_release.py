@@ -31,6 +31,7 @@ from nightferry.steps.record.state import decision_of, read_state, state_of
 from nightferry.steps.rollout.back.go_back import go_back
 from nightferry.steps.rollout.back.roll_back import Wish, complete_rollback, roll_back
 from nightferry.steps.rollout.fence import Orders, order_of
+from nightferry.steps.rollout.follow_route import follow
 from nightferry.steps.rollout.read_plan import pinned_spec, read_plan
 from nightferry.steps.rollout.switch_service import in_use
 
@@ -100,6 +101,8 @@ def finish_release(
         return
     order_of(stable, Orders(ledger, service))  # a record that is behind completes nothing
     _complete_record(place, names.annotations_of(stable), current)
+    if current and names.ROUTED in names.annotations_of(stable):
+        follow(cluster, service, place.plan(current).environment, clock)
     state = place.state()
     traffic = state.traffic.get(environment)
     if traffic is None or traffic.release is None or traffic.release != current:

@@ -23,6 +23,7 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_seen, record_success, record_trouble
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.await_ready import await_ready
+from nightferry.steps.rollout.follow_route import follow
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.remove_release import remove_release
 from nightferry.steps.rollout.settle_releases import annotate, settle
@@ -116,10 +117,12 @@ def _move(
             return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to.", None
         identity = names.identity_of(woken) if woken else {}
         switch_back(cluster, plan.service, plan.release, identity, former, clock, order)
+        follow(cluster, plan.service, former, clock)
         stable = cluster.get("Service", plan.service)
     current = in_use(stable)
     if stable is None or current == plan.release or _withdrawn(stable) != plan.release:
         return f"{where} serves {current or 'nothing'}; nothing was changed.", None
+    follow(cluster, plan.service, as_it_was(plan.environment, current, ledger), clock)
     if not current:
         # Kept for a look at it; whoever retires releases lets its pods go.
         annotate(cluster, plan.release, {names.WARM_UNTIL: utc(clock.now() + _LOOK)})

@@ -30,6 +30,7 @@ from nightferry.steps.record.rollout_record import record_seen
 from nightferry.steps.rollout.back.earlier_releases import bring_back, choose
 from nightferry.steps.rollout.back.go_back import as_it_was, wake
 from nightferry.steps.rollout.back.in_time import in_time
+from nightferry.steps.rollout.follow_route import follow
 from nightferry.steps.rollout.own_objects import refuse_other_environment
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import order_on
@@ -109,6 +110,7 @@ def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
             f"{where} of {wish.service} no longer serves {left}: somebody else moved it just now. Look what it serves, "
             "and ask again."
         )
+    follow(cluster, wish.service, environment, clock)
     log.info("%s of %s serves %s again.", where, wish.service, to)
     recorded = complete_rollback(wish.service, environment, cluster=cluster, ledger=ledger, clock=clock)
     seconds = round(clock.monotonic() - start, 1)
@@ -129,6 +131,7 @@ def complete_rollback(
     carried = carried_rollback(stable, service, environment.name)
     if stable is None or carried is None:
         return True
+    follow(cluster, service, environment, clock)
     settle(cluster, service, environment, carried.to, clock)
     _mark_left(cluster, carried, clock)
 
