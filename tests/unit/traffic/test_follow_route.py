@@ -58,18 +58,18 @@ def test_users_of_the_gateway_follow_a_release() -> None:
 
 
 def test_a_release_is_known_before_it_gets_users() -> None:
-    world, told = served(FIRST), []
+    world, told = served(FIRST), list[tuple[str | None, dict[str, int]]]()
 
     def look(call: str, kind: str) -> None:
         found = world.cluster.objects.get(("HTTPRoute", "digits"))
-        told.append(dict(weights_of(found)) if found else {})
+        told.append((world.in_use(), dict(weights_of(found)) if found else {}))
 
     world.cluster.before = look
     world.roll_out(SECOND, **GATEWAY)
     world.live()
     first, second = names.object_name(FIRST), names.object_name(SECOND)
-    assert {first: 100, second: 0} in told
-    assert all(second not in weights or weights[second] == 0 or world.in_use() == SECOND for weights in told)
+    assert (FIRST, {first: 100, second: 0}) in told, "before the Service is switched, so that the route follows at once"
+    assert all(not weights.get(second) or current == SECOND for current, weights in told)
 
 
 def test_they_follow_back_when_a_release_is_wrong() -> None:

@@ -117,7 +117,6 @@ def _move(
             return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to.", None
         identity = names.identity_of(woken) if woken else {}
         switch_back(cluster, plan.service, plan.release, identity, former, clock, order)
-        follow(cluster, plan.service, former, clock)
         stable = cluster.get("Service", plan.service)
     current = in_use(stable)
     if stable is None or current == plan.release or _withdrawn(stable) != plan.release:

@@ -110,7 +110,6 @@ def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
             f"{where} of {wish.service} no longer serves {left}: somebody else moved it just now. Look what it serves, "
             "and ask again."
         )
-    follow(cluster, wish.service, environment, clock)
     log.info("%s of %s serves %s again.", where, wish.service, to)
     recorded = complete_rollback(wish.service, environment, cluster=cluster, ledger=ledger, clock=clock)
     seconds = round(clock.monotonic() - start, 1)
