@@ -178,7 +178,7 @@ def test_an_outlier_changes_nobody_elses_answer(tmp_path: Path, monkeypatch: pyt
     assert attacked(folder) == 0
     # The control: a declaration that publishing would have refused, and a start that believes it.
     declared = write(tmp_path / "declared", DEPENDENT["DynamicQuantizeLinear"])
-    monkeypatch.setattr(batching, "EQUAL_ABSOLUTE", 1.0)
+    monkeypatch.setattr(batching, "EQUAL_ABSOLUTE", 1e3)  # processors differ in how they round quantized sums
     assert attacked(declared) > 0.1
 
 
