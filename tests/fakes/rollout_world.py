@@ -6,8 +6,10 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nightferry.clients.cluster import Manifest
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.probe_report import Fault, ProbeReport
@@ -22,7 +24,7 @@ from nightferry.steps.record.record import record_step
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.fence import Orders
 from nightferry.steps.rollout.finish_release import finish_release
-from nightferry.steps.rollout.roll_out import RolledOut, roll_out
+from nightferry.steps.rollout.roll_out import Compare, RolledOut, roll_out
 from nightferry.steps.rollout.verify_release import Verified, verify_release
 
 from tests.fakes.memory_cluster import MemoryCluster
@@ -91,6 +93,8 @@ class World:
         """Release -> what the probe finds wrong with it."""
         self.answers: Callable[[str, dict[str, Any] | None], Any] = lambda address, answer: answer
         """Changes what an address answers at /version."""
+        self.compare: Compare = _no_comparison
+        """Compares a candidate with the release in use."""
         self.unprepared: Exception | None = None
         self.spec: dict[str, Any] | None = SPEC
         """What decisions pin."""
@@ -148,6 +152,7 @@ class World:
             candidate=lambda: "candidate",
             prepare=self._prepare,
             ask=self.ask,
+            compare=lambda stable: self.compare(stable),
             ledger=self.ledger,
             orders=Orders(self.ledger, "digits"),
             clock=self.clock,
@@ -267,6 +272,10 @@ class World:
         answer = self.ask(address)
         fault = self.faults.get(answer["release"]) if answer else Fault(kind="start", sentence="no answer")
         return ProbeReport(faults=(fault,) if fault else (), checked=7, seconds=0.1)
+
+
+def _no_comparison(stable: Manifest) -> PredictionDiff:
+    raise AssertionError("no gate asks for a comparison")
 
 
 class WatchedLedger(MemoryLedger):

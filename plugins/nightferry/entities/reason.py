@@ -92,6 +92,8 @@ class Reason(StrEnum):
     ROLLOUT_REFUSED = "rollout_refused"
     ROLLOUT_NO_CAPACITY = "rollout_no_capacity"
     ROLLOUT_SUPERSEDED = "rollout_superseded"
+    GATE_FLIPS = "gate_flips"
+    GATE_P95 = "gate_p95"
     VERIFY_WRONG_RELEASE = "verify_wrong_release"
     VERIFY_GOLDEN_WRONG = "verify_golden_wrong"
     VERIFY_UNREACHABLE = "verify_unreachable"
