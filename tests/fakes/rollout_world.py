@@ -15,7 +15,7 @@ from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.probe_report import Fault, ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_spec import Environment
+from nightferry.entities.service_spec import Environment, Gate
 from nightferry.entities.traffic import Traffic
 from nightferry.manifests import names
 from nightferry.steps.judging.probe_service import PASSPORT
@@ -95,6 +95,8 @@ class World:
         """Changes what an address answers at /version."""
         self.compare: Compare = _no_comparison
         """Compares a candidate with the release in use."""
+        self.gates: dict[str, Gate] = {}
+        """Of that comparison."""
         self.unprepared: Exception | None = None
         self.spec: dict[str, Any] | None = SPEC
         """What decisions pin."""
@@ -142,7 +144,7 @@ class World:
         self.ledger.before, self.ledger.fault = lambda *_: None, None
         order = self.decide(release, **environment)
         self.ledger.before, self.ledger.fault = before, fault
-        return plan(release, order, **environment)
+        return plan(release, order, **environment).model_copy(update={"gates": self.gates})
 
     def roll_out(self, release: str = "digits-2026-11-21.1", **environment: Any) -> RolledOut:
         """Up to the switch and its record, without the look at what users get."""

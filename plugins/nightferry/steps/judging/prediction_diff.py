@@ -57,6 +57,7 @@ def compare_predictions(
     *,
     names: tuple[str, str],
     seconds: float = SECONDS,
+    pairs: int = PAIRS,
 ) -> PredictionDiff:
     """Ask both everything once, and then again for the times.
 
@@ -67,6 +68,7 @@ def compare_predictions(
         clock: for the times.
         names: of the two releases.
         seconds: how long it may take; what was not asked by then is counted.
+        pairs: how many are timed.
     """
     start = clock.monotonic()
     tally = _Tally()
@@ -77,7 +79,7 @@ def compare_predictions(
             break
         _ask(asker, question, tally)
     for question in itertools.cycle(tally.repeatable):
-        if clock.monotonic() - start >= seconds or len(tally.times) >= PAIRS + WARM_UP:
+        if clock.monotonic() - start >= seconds or len(tally.times) >= pairs + WARM_UP:
             break
         pair = asker.ask(question)
         if pair.seconds:
