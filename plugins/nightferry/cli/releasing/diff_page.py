@@ -109,7 +109,7 @@ def _card(change: AnswerChange, picture: bytes | None) -> str:
 
 def _picture(change: AnswerChange, data: bytes | None) -> str:
     kind = next((kind for magic, kind in _KINDS.items() if data and data.startswith(magic)), None)
-    if data is None or kind is None or len(data) > LARGEST:
+    if data is None or kind is None or len(data) > LARGEST or change.source == "recorded":
         word = "not kept on record" if change.source == "recorded" else "no picture at hand"
         return f'<span class="picture none soft">{word}</span>'
     return (
