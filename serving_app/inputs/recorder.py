@@ -14,9 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from serving_app.errors import StartError
-from serving_app.inputs import tensors
 from serving_app.inputs.pictures import as_text
-from serving_app.model.labels import best_labels
 from serving_app.model.model_dir import ModelDir, Tensor
 from serving_app.runtime.journal import log
 from serving_app.runtime.kept import Shelf
@@ -56,6 +54,7 @@ class Recorder:
         self._omitted = [name for name in known if name in omit]
         self._kept = [tensor for tensor in model.inputs if tensor.name not in omit]
         self._clock = clock
+        self._even = 0.0 if model.scores == "logits" else 0.5
 
     def keep(self, arrays: Arrays, pictures: Pictures, outputs: Arrays) -> None:
         """Keep an answered request; never raises, since the answer is the caller's whatever becomes of this.
@@ -82,10 +81,16 @@ class Recorder:
         """About how many bytes there are, before any work is done on them."""
         return sum(_bytes(arrays[tensor.name], pictures.get(tensor.name)) for tensor in self._kept)
 
-    def _labels(self, outputs: Arrays) -> list[object] | None:
-        if not self._model.labels:
+    def _labels(self, outputs: Arrays) -> list[str] | None:
+        """The best label of each row, as `best_labels` has it first, in a fraction of its time."""
+        labels = self._model.labels
+        if not labels:
             return None
-        return [best[0][0] for best in best_labels(outputs[self._model.scored.name], self._model)]
+        scores = outputs[self._model.scored.name]
+        rows = scores.reshape(len(scores), -1)
+        if rows.shape[1] == 1 and len(labels) == 2:  # how sure the model is of the second label
+            return [labels[int(row > self._even)] for row in rows.reshape(-1).tolist()]
+        return [labels[place] for place in rows.argmax(axis=1).tolist()]
 
 
 def _bytes(array: NDArray[Any], pictures: Sequence[Any] | None) -> int:
@@ -100,7 +105,7 @@ def _entry(tensor: Tensor, array: NDArray[Any], pictures: Sequence[object] | Non
     if pictures is not None:
         texts = [as_text(picture) for picture in pictures]
         return {"name": tensor.name, "datatype": "BYTES", "shape": [len(texts)], "data": texts}
-    entry = tensors.render(tensor.name, array, tensor)
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        entry["data"] = [None if value != value else value for value in array.reshape(-1).tolist()]
-    return entry
+    flat = np.ascontiguousarray(array).reshape(-1)
+    # orjson writes null for NaN, which is how a missing number is sent.
+    data: Any = flat.tolist() if tensor.datatype == "BYTES" else flat
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(array.shape), "data": data}

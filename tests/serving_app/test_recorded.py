@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from serving_app.http.front import Front
 from serving_app.http.head import Head, complete
 from serving_app.inputs.binary import HEADER
 from serving_app.inputs.recorder import Recorder
+from serving_app.model.labels import best_labels
+from serving_app.model.model_dir import ModelDir, Tensor
 from serving_app.runtime.kept import BYTES, PART, Shelf, Shelves
 from serving_app.settings import Settings
 from tests.serving_app.models import picture, score_body, text, write_echo
@@ -36,6 +38,7 @@ class Keeping:
     front: Front
     shelves: Shelves
     shelf: Shelf
+    model: ModelDir
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -49,7 +52,7 @@ def keeping(folder: Path, most: int = 10, omit: tuple[str, ...] = ()) -> Keeping
     app = create_app(Settings(model_dir=folder, max_batch=8, max_pixels=100_000), kept=shelves)
     parts = app.extensions["serving"]
     parts.service.recorder = Recorder(parts.service.model, shelves.rows[0], omit)
-    return Keeping(app.test_client(), Front(parts.service, parts.plain), shelves, shelves.rows[0])
+    return Keeping(app.test_client(), Front(parts.service, parts.plain), shelves, shelves.rows[0], parts.service.model)
 
 
 def summands(*values: float) -> dict[str, Any]:
@@ -87,6 +90,33 @@ def test_what_is_kept_can_be_asked_again_and_gets_the_same_answer(picture_dir: P
     assert request["inputs"][0]["data"] == [text(picture(0)), text(picture(255))]
     again = kept.client.post("/v2/models/shades/infer", json={"inputs": request["inputs"]})
     assert np.argmax(np.reshape(again.json["outputs"][0]["data"], (2, 3)), axis=1).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
+def test_missing_numbers_of_every_kind_are_kept_as_missing(tmp_path: Path, datatype: str) -> None:
+    kept = keeping(write_echo(tmp_path / "echo", datatype))
+    numbers = {"inputs": [{"name": "x", "datatype": datatype, "shape": [3], "data": [0.1, None, -2.5]}]}
+    assert kept.client.post("/v2/models/echo/infer", json=numbers).status_code == 200
+    first, *rest = kept.requests[0]["inputs"][0]["data"]
+    assert first == pytest.approx(0.1, abs=1e-4)
+    assert rest == [None, -2.5]
+
+
+@pytest.mark.parametrize(
+    ("scores", "shape", "said"),
+    [
+        ([[0.2, 0.8], [0.6, 0.4]], (2, 2), ["yes", "no"]),
+        ([[0.8], [0.5], [0.4]], (3, 1), ["yes", "no", "no"]),
+        ([0.8, 0.4], (2,), ["yes", "no"]),
+    ],
+)
+def test_the_labels_are_those_of_the_answer(tensor_dir: Path, scores: Any, shape: tuple[int, ...], said: Any) -> None:
+    kept = keeping(tensor_dir)
+    model = replace(kept.model, labels=("no", "yes"), scored=Tensor("sum", "FP32", (-1, *shape[1:])))
+    outputs = {"sum": np.array(scores, np.float32).reshape(shape)}
+    inputs = {"a": np.zeros((1, 2), np.float32), "b": np.zeros((1, 2), np.int64)}
+    Recorder(model, kept.shelf).keep(inputs, {}, outputs)
+    assert kept.requests[0]["labels"] == said == [best[0][0] for best in best_labels(outputs["sum"], model)]
 
 
 def test_pictures_in_binary_are_kept_as_the_texts_that_stand_for_them(picture_dir: Path) -> None:
