@@ -81,7 +81,7 @@ def test_the_page_has_the_figures_and_the_pictures(capsys, monkeypatch, tmp_path
     refused(ledger, clock, largest=[seven(), {**seven(), "name": "golden/8.png"}])
     models = MemoryModels()
     models.blobs["2026-11-20-linear/golden/7.png"] = SEVEN
-    models.blobs["2026-11-20-linear/golden/8.png"] = b"another picture than the one that was asked"
+    models.blobs["2026-11-20-linear/golden/8.png"] = picture(8)  # another than the one that was asked
     monkeypatch.setattr(connect, "models", lambda settings, source: models)
     file = tmp_path / "diff.html"
     main(["show", RELEASE, "--page", str(file)])
