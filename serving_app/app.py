@@ -17,6 +17,7 @@ from serving_app.routes.preflight import answer_preflights
 from serving_app.routes.responses import handle_errors
 from serving_app.runtime import heap
 from serving_app.runtime.browsers import Browsers
+from serving_app.runtime.kept import Shelves
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Metrics, Row
 from serving_app.service import Service
@@ -40,6 +41,7 @@ def create_app(
     lifecycle: Lifecycle | None = None,
     metrics: Metrics | None = None,
     row: Row | None = None,
+    kept: Shelves | None = None,
 ) -> Flask:
     """Return the app, ready to answer: the model has already computed one real inference.
 
@@ -48,6 +50,7 @@ def create_app(
         lifecycle: shared with the process that is told to stop; one of its own if left out.
         metrics: of all workers; of this app alone if left out.
         row: this worker's row of them.
+        kept: the requests that all workers keep, where they do.
 
     Raises:
         StartError: settings, model directory or model are wrong; one sentence says what and where.
@@ -76,7 +79,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.register_blueprint(score.routes(service))
     app.register_blueprint(v2.routes(service, lifecycle))
-    app.register_blueprint(status.routes(identity, lifecycle, counts))
+    app.register_blueprint(status.routes(identity, lifecycle, counts, kept))
     sizes = {"max_batch": config.max_batch, "max_body_bytes": config.max_body_bytes}
     app.register_blueprint(try_page.routes(model, identity, **sizes))
     handle_errors(app)

@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     journal.start()
     try:
         config = _settings(argv)
+        _check_recording(config)
         model = model_dir.read(config.model_dir)
         model_dir.verify(model)
         passport.issue(model)
@@ -42,6 +43,15 @@ def main(argv: list[str] | None = None) -> int:
     from serving_app.runtime.lifecycle import Lifecycle
 
     return Server(config, listeners, Lifecycle()).run()
+
+
+def _check_recording(config: settings.Settings) -> None:
+    """What users asked is not told to users."""
+    if config.record_requests and not config.status_port:
+        raise StartError(
+            "SERVING_RECORD_REQUESTS keeps what users ask, which is told on a port of its own alone; "
+            "give SERVING_STATUS_PORT too"
+        )
 
 
 def _settings(argv: list[str] | None) -> settings.Settings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from serving_app.errors import RequestError, bad_request
 from serving_app.inputs import tensors
 from serving_app.inputs.infer import InferProtocol
 from serving_app.inputs.pictures import ImagePreprocessor
+from serving_app.inputs.recorder import Recorder
 from serving_app.model import batching
 from serving_app.model.labels import best_labels
 from serving_app.model.model_dir import ModelDir
@@ -58,6 +59,8 @@ class Service:
         self._predictor = predictor
         self._max_batch = max_batch
         self.observe = observe
+        self.recorder: Recorder | None = None
+        """Keeps what is answered, if that is wanted."""
         self._images = ImagePreprocessor(model.image, max_pixels=max_pixels) if model.image else None
         self._inputs = {tensor.name: tensor for tensor in model.inputs}
         self._most = tensors.bounds(model, max_batch)
@@ -100,21 +103,26 @@ class Service:
         arrays = self._protocol.read(orjson.dumps({"inputs": example.get("inputs")}), None).arrays
         return {name: array[:1] if self._inputs[name].shape[:1] == (-1,) else array for name, array in arrays.items()}
 
-    def score(self, body: bytes) -> bytes:
+    def score(self, body: bytes, *, record: bool = True) -> bytes:
         """Answer the tutorial's request: the best labels of each picture (or row of numbers).
+
+        Args:
+            body: the request's.
+            record: whether it may be kept, where requests are.
 
         Raises:
             RequestError: the body is not as the contract says.
         """
-        call = self.read_score(body)
+        call = self.read_score(body, record=record)
         return call.write(self._run(call.arrays))[0]
 
-    def read_score(self, body: bytes, *, quick: bool = False) -> Call:
+    def read_score(self, body: bytes, *, quick: bool = False, record: bool = True) -> Call:
         """Take the tutorial's request as far as the model.
 
         Args:
             body: the request's.
             quick: whether nothing is to be read that takes long, as large pictures do.
+            record: whether it may be kept, where requests are.
 
         Raises:
             NotQuick: it would take long.
@@ -135,18 +143,20 @@ class Service:
             shape = [len(items), *tensor.shape[1:]]
             entry = {"datatype": tensor.datatype, "shape": shape, "data": items}
             rows = tensors.parse(entry, tensor, "input", max_batch=self._max_batch)
-        return Call({tensor.name: rows}, lambda outputs: (self._write_score(outputs, start), None))
+        call = Call({tensor.name: rows}, lambda outputs: (self._write_score(outputs, start), None))
+        return self._recorded(call, {tensor.name: items} if self._images else {}) if record else call
 
     def _write_score(self, outputs: Outputs, start: float) -> bytes:
         best = best_labels(outputs[self.model.scored.name], self.model)
         return orjson.dumps({"result": [best, f"Computed in {round((time.perf_counter() - start) * 1000, 2)} ms"]})
 
-    def infer(self, body: bytes, json_size: int | None = None) -> tuple[bytes, int | None]:
+    def infer(self, body: bytes, json_size: int | None = None, *, record: bool = True) -> tuple[bytes, int | None]:
         """Answer an Open Inference Protocol request. A model for pictures also takes its input as BYTES.
 
         Args:
             body: JSON, or JSON and then tensors in binary.
             json_size: how much of the body is JSON, if tensors may follow it.
+            record: whether it may be kept, where requests are.
 
         Returns:
             The answer's body, and how much of it is JSON if tensors follow that.
@@ -154,10 +164,12 @@ class Service:
         Raises:
             RequestError: the body is not as the protocol or the model's signature says.
         """
-        call = self.read_infer(body, json_size)
+        call = self.read_infer(body, json_size, record=record)
         return call.write(self._run(call.arrays))
 
-    def read_infer(self, body: bytes, json_size: int | None = None, *, quick: bool = False) -> Call:
+    def read_infer(
+        self, body: bytes, json_size: int | None = None, *, quick: bool = False, record: bool = True
+    ) -> Call:
         """Take an infer request as far as the model.
 
         Raises:
@@ -165,7 +177,21 @@ class Service:
             RequestError: the body is not as the protocol or the model's signature says.
         """
         request = self._protocol.read(body, json_size, quick=quick)
-        return Call(request.arrays, lambda outputs: self._protocol.write(request, outputs))
+        call = Call(request.arrays, lambda outputs: self._protocol.write(request, outputs))
+        return self._recorded(call, request.pictures) if record else call
+
+    def _recorded(self, call: Call, pictures: Mapping[str, Sequence[object]]) -> Call:
+        """The same call, which is kept once it is answered, where requests are kept."""
+        recorder = self.recorder
+        if recorder is None:
+            return call
+
+        def write(outputs: Outputs) -> tuple[bytes, int | None]:
+            answer = call.write(outputs)
+            recorder.keep(call.arrays, pictures, outputs)
+            return answer
+
+        return Call(call.arrays, write)
 
     def run_all(self, requests: list[dict[str, NDArray[Any]]]) -> list[Outputs]:
         """Compute several requests in one inference. Whatever the model raises is about all of them."""

@@ -13,6 +13,8 @@ from serving_app.errors import StartError
 from serving_app.runtime.browsers import ANY, ORIGIN
 from serving_app.runtime.cpus import usable_cpus
 
+MOST_RECORDED = 1000
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -64,6 +66,11 @@ class Settings:
     release that is in use now. 0: never, behind a gateway that chooses for each request."""
     hang_seconds: float = 20.0
     """A worker whose loop has not turned for so long is killed and replaced."""
+    record_requests: int = 0
+    """So many of the last answered predictions are kept in memory, their inputs and labels alone, and told on the port
+    for probes. 0: none."""
+    record_omit: tuple[str, ...] = ()
+    """Inputs that are never kept."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may ask and read answers, or `*` alone: pages of every origin. None by default."""
     access_log: bool = False
@@ -110,6 +117,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         )
         / 1000,
         hang_seconds=_number(environ, "SERVING_HANG_MS", int(base.hang_seconds * 1000), low=1000) / 1000,
+        record_requests=_number(environ, "SERVING_RECORD_REQUESTS", 0, low=0, high=MOST_RECORDED),
+        record_omit=_names(environ.get("SERVING_RECORD_OMIT", "")),
         cors_origins=_origins(environ, "SERVING_CORS_ORIGINS"),
         access_log=bool(_number(environ, "SERVING_ACCESS_LOG", 0, low=0, high=1)),
         drain_seconds=_number(environ, "SERVING_DRAIN_MS", int(base.drain_seconds * 1000), low=0) / 1000,
@@ -134,7 +143,7 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
 
 
 def _origins(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in environ.get(name, "").split(",") if origin.strip())
+    origins = _names(environ.get(name, ""))
     for origin in origins:
         if not ORIGIN.fullmatch(origin) and origins != (ANY,):
             raise StartError(
@@ -142,6 +151,10 @@ def _origins(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
                 "with commas between them, or * alone"
             )
     return origins
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, *, low: int, high: int = 2**31) -> int:

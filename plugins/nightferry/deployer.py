@@ -26,9 +26,10 @@ from types import FrameType
 from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock, SystemClock
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
+from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
@@ -45,6 +46,7 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.rollout.back.finish_release import GRACE, decided_environment, environments_in, finish_release
 from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 from nightferry.steps.rollout.fence import Orders
+from nightferry.steps.rollout.gates.compare_releases import Addresses, compare_releases
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases, services_in
 from nightferry.steps.rollout.roll_out import roll_out
@@ -158,6 +160,21 @@ class _Doors:
         folder = self._folder / plan.release
         return _prober(self.settings, plan, folder, self.clock)
 
+    def compare(self, plan: RolloutPlan, stable: Manifest) -> PredictionDiff:
+        """Hold the candidate's answers against those of the release in use; `prepare` comes before."""
+        golden = self._folder / plan.release
+        return compare_releases(
+            plan,
+            stable,
+            Addresses(_address(self.cluster, self._service, self._reach), self.candidate()),
+            cluster=self.cluster,
+            models=connect.models(self.settings, ModelSource(repository=plan.model_repository)),
+            manifest=read_manifest(golden)[0],
+            golden=golden,
+            scratch=self._folder / "in-use",
+            clock=self.clock,
+        )
+
     def verify(self, plan: RolloutPlan, probe: Probe) -> None:
         """Look at what users get, and go back if it is not right."""
         verify_release(
@@ -190,6 +207,7 @@ def _roll_out(given: argparse.Namespace) -> int:
             candidate=doors.candidate,
             prepare=prepare,
             ask=_asker(plan),
+            compare=partial(doors.compare, plan),
             ledger=doors.ledger,
             orders=doors.orders,
             clock=doors.clock,

@@ -40,7 +40,8 @@ PAGE_THREADS = 2
 
 
 PROBES = frozenset(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
-METRICS = "/metrics"
+STATUS = frozenset(("/metrics", "/recorded"))
+"""What users do not get where there is a port of its own for it."""
 LEFT = "it was closed for sending while the request waited; keep it open until the answer has come"
 
 
@@ -204,7 +205,7 @@ class Dispatcher:
 
 def _is_for(path: str, *, status: bool) -> bool:
     """Whether a path is answered on this port, where there are two."""
-    return path == METRICS or path in PROBES if status else path != METRICS
+    return path in STATUS or path in PROBES if status else path not in STATUS
 
 
 def _busy(wait: float) -> Answer:

@@ -7,12 +7,14 @@ POST, plain JSON. Whatever is different in any way goes to Flask, which knows al
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from serving_app.errors import ModelRefusal, NotQuick, RequestError
 from serving_app.http import wsgi
 from serving_app.http.answer import JSON, Answer, failure, refusal
 from serving_app.http.head import Head
+from serving_app.inputs import recorder
 from serving_app.inputs.binary import HEADER
 from serving_app.model.predictor import ModelCut
 from serving_app.runtime.journal import log
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 Read = Callable[..., Call]
 BINARY = b"Content-Type: application/octet-stream\r\n"
+UNRECORDED = recorder.HEADER.lower().encode()
 CUT = "the model took too long on this request and was cut"
 
 
@@ -39,12 +42,13 @@ class Front:
             f"{model}/infer": service.read_infer,
             f"{model}/versions/{service.model.version}/infer": service.read_infer,
         }
+        self._unrecorded: dict[str, Read] = {path: partial(read, record=False) for path, read in self._quick.items()}
 
     def quick(self, head: Head) -> Read | None:
         """Return what reads this request without Flask, or None."""
         if not head.plain_json or head.method != "POST" or head.query:
             return None
-        return self._quick.get(head.path)
+        return (self._unrecorded if head.fields.get(UNRECORDED) == b"0" else self._quick).get(head.path)
 
     def predicts(self, head: Head) -> bool:
         """Whether this request is for the model, and so takes its turn."""

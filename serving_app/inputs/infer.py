@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ class InferRequest(NamedTuple):
     arrays: Arrays
     wanted: tuple[tuple[str, bool], ...]
     """Outputs in the order of the answer, each with whether it goes in binary."""
+    pictures: Mapping[str, Sequence[object]] = {}
+    """Inputs that came as pictures, as they came."""
 
 
 class InferProtocol:
@@ -62,6 +64,7 @@ class InferProtocol:
         if not isinstance(entries, list) or not entries:
             raise bad_request("inputs", "give a list of tensors")
         arrays: Arrays = {}
+        pictures: dict[str, Sequence[object]] = {}
         for i, entry in enumerate(entries):
             field = f"inputs[{i}]"
             if not isinstance(entry, dict):
@@ -71,7 +74,7 @@ class InferProtocol:
                 raise bad_request(f"{field}.name", f"is {str(name)[:80]!r}; the model has {', '.join(self._inputs)}")
             if name in arrays:
                 raise bad_request(f"{field}.name", f"{name} is there twice")
-            arrays[name] = self._array(entry, self._inputs[name], field, tail, quick)
+            arrays[name] = self._array(entry, self._inputs[name], field, tail, quick, pictures)
         if len(self._inputs) > 1:
             self._check_rows(arrays)
         if tail is not None:
@@ -80,7 +83,7 @@ class InferProtocol:
         if given is not None and not isinstance(given, str):
             raise bad_request("id", "give a text")
         wanted = self._wanted(document.get("outputs"), _parameters(document))
-        return InferRequest(given, arrays, wanted)
+        return InferRequest(given, arrays, wanted, pictures)
 
     def write(self, request: InferRequest, outputs: Mapping[str, NDArray[Any]]) -> tuple[bytes, int | None]:
         """Return the answer's body, and how much of it is JSON if tensors follow that."""
@@ -108,12 +111,21 @@ class InferProtocol:
         return (b"".join((head, *tail)), len(head)) if tail else (head, None)
 
     def _array(
-        self, entry: Mapping[str, Any], tensor: Tensor, field: str, tail: binary.Tail | None, quick: bool
+        self,
+        entry: Mapping[str, Any],
+        tensor: Tensor,
+        field: str,
+        tail: binary.Tail | None,
+        quick: bool,
+        pictures: dict[str, Sequence[object]],
     ) -> NDArray[Any]:
         parameters = _parameters(entry, field)
         if "binary_data_size" not in parameters:
             if self._images and entry.get("datatype") == "BYTES":
-                return self._pictures(entry.get("data"), entry.get("shape"), field, f"{field}.data", quick)
+                given = entry.get("data")
+                array = self._pictures(given, entry.get("shape"), field, f"{field}.data", quick)
+                pictures[tensor.name] = given if isinstance(given, list) else []
+                return array
             return tensors.parse(entry, tensor, field, max_batch=self._max_batch)
         if tail is None:
             raise bad_request(f"{field}.parameters.binary_data_size", f"needs the header {binary.HEADER}")
@@ -124,7 +136,8 @@ class InferProtocol:
             shape = entry.get("shape")
             count = shape[0] if isinstance(shape, list) and shape and type(shape[0]) is int else 0
             self._check_count(count, f"{field}.shape")
-            return self._pictures(binary.elements(data, count, field), shape, field, field, quick)
+            files = pictures[tensor.name] = binary.elements(data, count, field)
+            return self._pictures(files, shape, field, field, quick)
         shape = tensors.declared(entry, tensor, field, max_batch=self._max_batch)
         return binary.read(data, tensor, shape, field)
 

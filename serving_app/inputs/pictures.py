@@ -185,9 +185,20 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
         yield 0, top, image.width, min(top + STRIP, image.height)
 
 
+def as_text(picture: object) -> str:
+    """Return a picture that was taken as the base64 text that stands for it."""
+    if isinstance(picture, bytes):
+        return base64.b64encode(picture).decode() if _is_picture(picture) else picture.decode("latin-1")
+    return str(picture)
+
+
+def _is_picture(data: bytes) -> bool:
+    return data.startswith(tuple(magic for magic, _ in FORMATS))
+
+
 def _bytes(picture: object, field: str) -> bytes:
     if isinstance(picture, bytes):
-        if picture.startswith(tuple(magic for magic, _ in FORMATS)):
+        if _is_picture(picture):
             return picture
         picture = picture.decode("latin-1")
     if not isinstance(picture, str):

@@ -23,6 +23,7 @@ from serving_app.process import shared, worker
 from serving_app.process.worker import START_FAILED
 from serving_app.runtime import descriptors
 from serving_app.runtime.journal import log
+from serving_app.runtime.kept import Shelves
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Metrics
 from serving_app.settings import Settings
@@ -42,6 +43,7 @@ class Server:
         self._listeners = listeners
         self._lifecycle = lifecycle
         self._metrics = Metrics(config.workers)
+        self._kept = Shelves(config.record_requests, config.workers) if config.record_requests else None
         self._app: Flask | None = None
         self._pids: list[int] = [0] * config.workers
         self._born: list[float] = [0.0] * config.workers
@@ -54,7 +56,7 @@ class Server:
         """Serve until told to stop; the exit code."""
         descriptors.raise_limit()
         try:
-            self._app = shared.open_app(self._config, self._lifecycle, self._metrics)
+            self._app = shared.open_app(self._config, self._lifecycle, self._metrics, self._kept)
         except StartError as error:
             sys.stderr.write(f"serving_app: {error}\n")
             return START_FAILED
@@ -94,7 +96,8 @@ class Server:
         own = os.getpid()
         pid = os.fork()
         if pid == 0:
-            worker.main(slot, self._config, self._listeners, self._lifecycle, self._metrics, self._app, parent=own)
+            shared_parts = (self._config, self._listeners, self._lifecycle, self._metrics, self._kept, self._app)
+            worker.main(slot, *shared_parts, parent=own)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._pids[slot] = pid
         self._born[slot] = time.monotonic()

@@ -11,6 +11,7 @@ from flask import Flask
 from serving_app.app import create_app
 from serving_app.model import model_dir
 from serving_app.runtime import heap
+from serving_app.runtime.kept import Shelves
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Metrics
 from serving_app.service import THREADED
@@ -20,7 +21,7 @@ LARGE = 64 * 1024 * 1024
 """Bytes of a model that is not opened just to find out how long it takes."""
 
 
-def open_app(config: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Flask | None:
+def open_app(config: Settings, lifecycle: Lifecycle, metrics: Metrics, kept: Shelves | None = None) -> Flask | None:
     """Return the app for all workers, or None if each must open the model itself: ONNX Runtime's threads do not live on
     in a fork, so only a model that is computed by its caller's thread alone can be shared.
 
@@ -32,7 +33,7 @@ def open_app(config: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Flask 
     if config.model_threads > 1 and size > LARGE:
         return None
     before = _threads()
-    app = create_app(dataclasses.replace(config, model_threads=1), lifecycle, metrics)
+    app = create_app(dataclasses.replace(config, model_threads=1), lifecycle, metrics, kept=kept)
     slow = app.extensions["serving"].service.seconds > THREADED
     if not before or _threads() != before or (slow and config.model_threads > 1):
         return None

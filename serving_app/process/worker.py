@@ -19,9 +19,11 @@ from serving_app.errors import StartError
 from serving_app.http.dispatch import QUICK_SECONDS
 from serving_app.http.front import Front
 from serving_app.http.loop import STUCK, Loop
+from serving_app.inputs.recorder import Recorder
 from serving_app.model.predictor import Predictor
 from serving_app.runtime import heap, journal
 from serving_app.runtime.journal import log
+from serving_app.runtime.kept import Shelves
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.runtime.metrics import Metrics, Row
 from serving_app.settings import Settings
@@ -40,6 +42,7 @@ def main(
     listeners: Sequence[socket.socket],
     lifecycle: Lifecycle,
     metrics: Metrics,
+    kept: Shelves | None,
     app: Flask | None,
     *,
     parent: int,
@@ -48,13 +51,14 @@ def main(
 
     Args:
         listeners: for everybody, and, if there is a port for that, for probes and scrapers.
+        kept: where requests are kept, if they are.
         app: the main process's, or None to make one.
         parent: the main process. It may have died already, so it cannot be asked for here.
     """
     code = 1
     try:
         journal.start(aside=True)
-        code = _serve(slot, config, listeners, lifecycle, metrics, app, parent)
+        code = _serve(slot, config, listeners, lifecycle, metrics, kept, app, parent)
     except StartError as error:
         if lifecycle.first_to_fail():
             sys.stderr.write(f"serving_app: {error}\n")
@@ -73,6 +77,7 @@ def _serve(
     listeners: Sequence[socket.socket],
     lifecycle: Lifecycle,
     metrics: Metrics,
+    kept: Shelves | None,
     app: Flask | None,
     parent: int,
 ) -> int:
@@ -82,8 +87,10 @@ def _serve(
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     row = metrics.rows[slot]
-    parts = (app or create_app(config, lifecycle, metrics, row)).extensions["serving"]
+    parts = (app or create_app(config, lifecycle, metrics, row, kept)).extensions["serving"]
     parts.service.observe = row.inference
+    if kept is not None:
+        parts.service.recorder = Recorder(parts.service.model, kept.rows[slot], config.record_omit)
     front = Front(parts.service, parts.plain)
     peers = [peer for peer in metrics.rows if peer is not row]
     quick = parts.service.seconds <= QUICK_SECONDS

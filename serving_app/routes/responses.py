@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from serving_app.errors import ModelRefusal, RequestError, problem
+from serving_app.inputs import recorder
 
 log = logging.getLogger("serving_app")
 
@@ -45,6 +46,11 @@ def _body(kinds: tuple[str, ...]) -> bytes:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise RequestError(415, "Content-Encoding", "send the body as it is, not compressed")
     return request.get_data(cache=False)
+
+
+def may_be_kept() -> bool:
+    """Whether the request does not say that it is no user's."""
+    return request.headers.get(recorder.HEADER) != "0"
 
 
 def encoded(body: bytes, status: int = 200) -> Response:

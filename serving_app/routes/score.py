@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from serving_app.routes.responses import encoded, json_body
+from serving_app.routes.responses import encoded, json_body, may_be_kept
 from serving_app.service import Service
 
 
@@ -14,6 +14,6 @@ def routes(service: Service) -> Blueprint:
 
     @blueprint.post("/score")
     def score() -> Response:
-        return encoded(service.score(json_body()))
+        return encoded(service.score(json_body(), record=may_be_kept()))
 
     return blueprint

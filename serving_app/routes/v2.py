@@ -10,7 +10,7 @@ from serving_app import __version__
 from serving_app.errors import RequestError
 from serving_app.inputs import binary
 from serving_app.model.model_dir import ModelDir, Tensor
-from serving_app.routes.responses import document, encoded, infer_body
+from serving_app.routes.responses import document, encoded, infer_body, may_be_kept
 from serving_app.runtime.lifecycle import Lifecycle
 from serving_app.service import Service, unknown_model
 
@@ -59,7 +59,8 @@ def routes(service: Service, lifecycle: Lifecycle) -> Blueprint:
         size = binary.json_size(request.headers.get(binary.HEADER))
         if size == 0 and request.mimetype == "application/json":
             raise RequestError(400, binary.HEADER, "is 0, but Content-Type says that the body is JSON")
-        body, answer_size = service.infer(infer_body(in_binary=size is not None), size)
+        given = infer_body(in_binary=size is not None)
+        body, answer_size = service.infer(given, size, record=may_be_kept())
         answer = encoded(body)
         if answer_size is not None:
             answer.content_type = "application/octet-stream"

@@ -17,7 +17,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 ROUTES = (
-    *("/", "/score", "/version", "/metrics", "/livez", "/readyz", "/openapi.json", "/try"),
+    *("/", "/score", "/version", "/metrics", "/recorded", "/livez", "/readyz", "/openapi.json", "/try"),
     *("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/v2/models/infer", "other"),
 )
 STATUSES: tuple[str, ...] = ("200", "204", "304", "400", "404", "405", "408", "411", "413", "414", "415", "417", "422")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -80,7 +81,7 @@ class RolloutScene:
         for container in (f"{self.name}-ledger", f"{self.name}-ledger{NOTES}"):
             self._storage.create_container(container)
         self.model = self._publish_model()
-        self.image = self._build_image()
+        self.image = self._build_image(self.folder / "model")
         self.crashing, self.sleeping = (self._build_faulty(target) for target in ("crashing", "sleeping"))
         self._make_namespace()
 
@@ -101,13 +102,20 @@ class RolloutScene:
 
     # The deployer
 
-    def plan(self, image: str | None = None, name: str = "staging", **environment: Any) -> RolloutPlan:
+    def plan(
+        self,
+        image: str | None = None,
+        name: str = "staging",
+        gates: dict[str, str] | None = None,
+        model: PinnedModel | None = None,
+        **environment: Any,
+    ) -> RolloutPlan:
         """Decide on the next release, as `decide` writes it down, and publish its image; its plan in an environment.
 
         Staging and production of a scene share its namespace, and so the Service that users call.
         """
         given = {"namespace": self.name, "service_type": "NodePort", "ready_seconds": 60, "replicas": 1} | environment
-        decision = self._decision([{"name": name, **given}], name)
+        decision = self._decision([{"name": name, **given}], name, gates or {}, model or self.model)
         clock, data = SystemClock(), decision.to_json()
         words = {"reason": decision.reason, "sentence": decision.sentence, "data": data, "actor": "test"}
         facts = {"kind": Kind.DECISION, "key": decision.key, "release": decision.release}
@@ -116,7 +124,9 @@ class RolloutScene:
         record_step(self.ledger, clock, decision, "publish_image", sentence="Published.", data=published)
         return read_plan(release_entries(self.ledger, str(decision.release)), name)
 
-    def _decision(self, environments: list[dict[str, Any]], name: str) -> Decision:
+    def _decision(
+        self, environments: list[dict[str, Any]], name: str, gates: dict[str, str], model: PinnedModel
+    ) -> Decision:
         release = f"{SERVICE}-2026-11-21.{next(self._numbers)}"
         if name == "staging":
             environments = [*environments, {**environments[0], "name": "production", "namespace": f"{self.name}-2"}]
@@ -125,6 +135,7 @@ class RolloutScene:
             "owner": "tests",
             "model": {"repository": f"azure-blob://{self.name}-models/{SERVICE}"},
             "image": {"repository": self.image.partition("@")[0]},
+            "gates": gates,
             "environments": environments,
         }
         source = PinnedSource(repository=".", ref="main", commit="c" * 40, tree="d" * 40, path="serving_app")
@@ -137,10 +148,27 @@ class RolloutScene:
             sentence="For the tests.",
             actor="test",
             release=release,
-            candidate=Candidate(service=SERVICE, model=self.model, source=source, base_image=base, recipe="e" * 64),
+            candidate=Candidate(service=SERVICE, model=model, source=source, base_image=base, recipe="e" * 64),
             request=ReleaseRequest(),
             spec=ServiceSpec.model_validate(spec).to_json(),
         )
+
+    def with_swapped_labels(self, one: str, other: str) -> tuple[PinnedModel, str]:
+        """A newer model that takes each of two labels for the other one, and says so itself; with its image."""
+        folder = self.folder / f"swapped-{one}-{other}"
+        shutil.copytree(self.folder / "model", folder)
+        swap = {one: other, other: one}
+        document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        document |= {"version": folder.name, "created": "2026-11-20T01:00:00Z"}
+        document["labels"] = [swap.get(label, label) for label in document["labels"]]
+        for example in document["golden"]:
+            example["label"] = swap.get(example["label"], example["label"])
+        (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
+        return self._publish(folder), self._build_image(folder)
+
+    def golden_picture(self, label: str) -> bytes:
+        """A picture that the scene's model knows."""
+        return (self.folder / "model" / "golden" / f"{label}.png").read_bytes()
 
     def start(self, command: str, plan: RolloutPlan, *words: str, **settings: str) -> Deployer:
         """Start the deployer as a process of this machine, which is the cluster's node."""
@@ -341,18 +369,24 @@ class RolloutScene:
             capture_output=True,
         )
         self._storage.create_container(f"{self.name}-models")
+        return self._publish(trained)
+
+    def _publish(self, folder: Path) -> PinnedModel:
         source = ModelSource(repository=f"azure-blob://{self.name}-models/{SERVICE}")
         models = connect.models(self.settings, source)
-        published = publish_model(trained, SERVICE, models, SystemClock())
+        published = publish_model(folder, SERVICE, models, SystemClock())
         return models.pin(published.version)[0]
 
-    def _build_image(self) -> str:
-        app = self.folder / "app"
-        shutil.copytree(ROOT / "serving_app", app, ignore=shutil.ignore_patterns("__pycache__"))
-        (self.folder / "tests").mkdir()
-        contexts = {"app": app, "tests": self.folder / "tests", "model": self.folder / "model"}
+    def _build_image(self, model: Path) -> str:
+        app, tests = self.folder / "app", self.folder / "tests"
+        if not app.exists():
+            shutil.copytree(ROOT / "serving_app", app, ignore=shutil.ignore_patterns("__pycache__"))
+            tests.mkdir()
+        contexts = {"app": app, "tests": tests, "model": model}
         arguments = {"BASE_IMAGE": self.settings.require("BASE_IMAGE")}
-        return self._build(BuildRequest(ROOT / "docker" / "serving" / "Dockerfile", "serving", contexts, arguments))
+        return self._build(
+            BuildRequest(ROOT / "docker" / "serving" / "Dockerfile", "serving", contexts, arguments), model.name
+        )
 
     def _build_faulty(self, target: str) -> str:
         dockerfile = self.folder / "faulty" / "Dockerfile"
@@ -360,8 +394,8 @@ class RolloutScene:
         dockerfile.write_text(FAULTY, encoding="utf-8")
         return self._build(BuildRequest(dockerfile, target, {}, {"GOOD": self.image}))
 
-    def _build(self, request: BuildRequest) -> str:
-        tag = f"{self.settings.require('REGISTRY')}/rollout-test:{request.target}"
+    def _build(self, request: BuildRequest, name: str = "faulty") -> str:
+        tag = f"{self.settings.require('REGISTRY')}/rollout-test:{request.target}-{name}"
         request = BuildRequest(request.dockerfile, request.target, request.contexts, request.arguments, push=(tag,))
         image = str(connect.builder(self.settings).build(request, self.folder / f"{request.target}.log"))
         self._images.append(image)

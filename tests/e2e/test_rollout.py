@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.manifests import names
 
 from tests.e2e.open_connections import Callers
+from tests.e2e.polling import best_label
 from tests.e2e.rollout_scene import RolloutScene
 
 pytestmark = pytest.mark.sandbox
@@ -199,3 +201,31 @@ def test_what_was_ordered_earlier_does_not_take_over(scene: RolloutScene) -> Non
     assert deployer.wait() == 2
     assert scene.entries()[-1].reason == Reason.ROLLOUT_SUPERSEDED
     assert (scene.in_use(), scene.deployments()) == (newer, {newer: 1})
+
+
+@pytest.mark.usefixtures("nothing")
+def test_a_model_that_answers_otherwise_gets_no_users(scene: RolloutScene) -> None:
+    """Two labels of ten are swapped. Golden pictures and what users asked show it; the same model again passes."""
+    recording = {"settings": {"SERVING_RECORD_REQUESTS": "50"}}
+    first = scene.released(**recording)
+    for digit in "0123456789" * 2:
+        assert best_label(scene.address(), scene.golden_picture(digit)) == digit
+
+    model, image = scene.with_swapped_labels("1", "7")
+    refused = scene.plan(image, gates={"flips": "<= 5%", "p95": "<= 100x"}, model=model, **recording)
+    assert scene.run("roll_out", refused).wait() == 2
+    assert scene.in_use() == first
+    assert refused.release not in scene.deployments()
+    entry = scene.entries()[-1]
+    assert entry.reason == Reason.GATE_FLIPS
+    diff = PredictionDiff.model_validate(entry.data["prediction_diff"])
+    assert diff.sources == {"golden": 10, "recorded": 20}
+    assert {(one.before, one.after): one.count for one in diff.classes} == {("1", "7"): 3, ("7", "1"): 3}
+    assert (diff.flip_percent, diff.verdicts["p95"].passed) == (20.0, True)
+
+    same = scene.plan(gates={"flips": "<= 0%", "p95": "<= 100x"}, **recording)
+    deployer = scene.run("roll_out", same)
+    assert deployer.wait() == 0, deployer.lines
+    assert scene.in_use() == same.release
+    rolled_out = next(one for one in scene.entries() if one.key == f"{same.release}/staging.roll_out")
+    assert rolled_out.data["prediction_diff"]["flips"] == 0

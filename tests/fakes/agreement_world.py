@@ -91,6 +91,7 @@ class AgreementWorld(World):
             candidate=lambda: "candidate",
             prepare=self._prepare,
             ask=self.ask,
+            compare=lambda stable: self.compare(stable),
             ledger=self.ledger,
             orders=Orders(self.ledger, "digits"),
             clock=self.clock,

@@ -6,14 +6,16 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nightferry.clients.cluster import Manifest
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.probe_report import Fault, ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_spec import Environment
+from nightferry.entities.service_spec import Environment, Gate
 from nightferry.entities.traffic import Traffic
 from nightferry.manifests import names
 from nightferry.steps.judging.probe_service import PASSPORT
@@ -23,7 +25,7 @@ from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.back.finish_release import finish_release
 from nightferry.steps.rollout.back.roll_back import RolledBack, Wish, roll_back
 from nightferry.steps.rollout.fence import Orders
-from nightferry.steps.rollout.roll_out import RolledOut, roll_out
+from nightferry.steps.rollout.roll_out import Compare, RolledOut, roll_out
 from nightferry.steps.rollout.verify_release import Verified, verify_release
 
 from tests.fakes.memory_cluster import MemoryCluster
@@ -92,6 +94,10 @@ class World:
         """Release -> what the probe finds wrong with it."""
         self.answers: Callable[[str, dict[str, Any] | None], Any] = lambda address, answer: answer
         """Changes what an address answers at /version."""
+        self.compare: Compare = _no_comparison
+        """Compares a candidate with the release in use."""
+        self.gates: dict[str, Gate] = {}
+        """Of that comparison."""
         self.unprepared: Exception | None = None
         self.spec: dict[str, Any] | None = SPEC
         """What decisions pin."""
@@ -139,7 +145,7 @@ class World:
         self.ledger.before, self.ledger.fault = lambda *_: None, None
         order = self.decide(release, **environment)
         self.ledger.before, self.ledger.fault = before, fault
-        return plan(release, order, **environment)
+        return plan(release, order, **environment).model_copy(update={"gates": self.gates})
 
     def roll_out(self, release: str = "digits-2026-11-21.1", **environment: Any) -> RolledOut:
         """Up to the switch and its record, without the look at what users get."""
@@ -149,6 +155,7 @@ class World:
             candidate=lambda: "candidate",
             prepare=self._prepare,
             ask=self.ask,
+            compare=lambda stable: self.compare(stable),
             ledger=self.ledger,
             orders=Orders(self.ledger, "digits"),
             clock=self.clock,
@@ -274,6 +281,10 @@ class World:
         answer = self.ask(address)
         fault = self.faults.get(answer["release"]) if answer else Fault(kind="start", sentence="no answer")
         return ProbeReport(faults=(fault,) if fault else (), checked=7, seconds=0.1)
+
+
+def _no_comparison(stable: Manifest) -> PredictionDiff:
+    raise AssertionError("no gate asks for a comparison")
 
 
 class WatchedLedger(MemoryLedger):

@@ -12,11 +12,16 @@ from typing import Any
 import pytest
 from nightferry import deployer
 from nightferry.clients import connect
+from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
+from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import Permanent, Temporary
+from nightferry.steps.judging.prediction_gates import judged
+from nightferry.steps.rollout.gates.compare_releases import Addresses
 
+from tests.fakes.a_diff import a_diff
 from tests.fakes.memory_cluster import Behaviour
-from tests.fakes.rollout_world import World, image
+from tests.fakes.rollout_world import SPEC, World, image
 
 RELEASE = "digits-2026-11-21.1"
 
@@ -166,3 +171,21 @@ def test_the_prober_tells_in_one_line_what_it_found(tmp_path: Any, capsys: pytes
 
 def test_a_prober_without_a_model(tmp_path: Any) -> None:
     assert deployer.main(["probe", "--model", str(tmp_path)]) == 2
+
+
+def test_a_rollout_with_gates_compares_what_both_services_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.roll_out("digits-2026-11-20.1")
+    world.spec = SPEC | {"gates": {"flips": "<= 5%"}}
+    asked: list[Addresses] = []
+
+    def compared(plan: RolloutPlan, stable: Any, addresses: Addresses, **_: Any) -> PredictionDiff:
+        asked.append(addresses)
+        return judged(a_diff(), plan.gates)
+
+    monkeypatch.setattr(deployer, "compare_releases", compared)
+    monkeypatch.setattr(deployer, "read_manifest", lambda folder: (None, b""))
+    monkeypatch.setattr(connect, "models", lambda *_: None)
+    assert run("roll_out", world) == 2
+    assert asked == [Addresses("http://digits.staging.svc", "http://digits-candidate.staging.svc")]
+    assert world.in_use() == "digits-2026-11-20.1"
+    assert world.entries()[-1].reason == Reason.GATE_FLIPS

@@ -174,6 +174,6 @@ def _row(listing: ModelListing, spec: ServiceSpec) -> tuple[str, ...]:
 
 def _metrics(listing: ModelListing, spec: ServiceSpec) -> str:
     """The accuracy, and what the service's gates ask for."""
-    shown = dict.fromkeys(["accuracy", *spec.gates])
+    shown = dict.fromkeys(["accuracy", *spec.metric_gates])
     numbers = {name: value for name in shown if is_number(value := listing.metrics.get(name))}
     return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()) or "not measured"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 
 from nightferry import settings as settings_of
 from nightferry.cli.arguments import Subparsers, command, service_argument
@@ -14,6 +15,8 @@ from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.lookup import known, spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
+from nightferry.cli.releasing.diff_page import page
+from nightferry.cli.releasing.golden_pictures import golden_pictures
 from nightferry.cli.releasing.release_view import ReleaseView, print_release, view_of
 from nightferry.clients import connect
 from nightferry.entities.reason import Reason
@@ -29,7 +32,10 @@ HISTORY_EXAMPLES = """\
   nightferry history digits            the last 20 decisions, newest first
   nightferry history digits --limit 0  all of them
 """
-SHOW_EXAMPLES = "  nightferry show digits-2026-11-21.1\n"
+SHOW_EXAMPLES = """\
+  nightferry show digits-2026-11-21.1
+  nightferry show digits-2026-11-21.1 --page diff.html   which answers changed, with pictures
+"""
 URL_EXAMPLES = """\
   nightferry url digits                the address users call
   nightferry url digits staging
@@ -45,6 +51,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     add.add_argument("--limit", type=int, default=20, metavar="N", help="how many lines, 0 for all (%(default)s)")
     add = command(subparsers, "show", show, HELP["show"], SHOW_EXAMPLES)
     add.add_argument("release", metavar="RELEASE", help="name of the release, such as digits-2026-11-21.1")
+    add.add_argument("--page", type=Path, metavar="FILE", help="write which answers changed as an HTML page")
     add = command(subparsers, "url", url, HELP["url"], URL_EXAMPLES)
     service_argument(add)
     add.add_argument("--all", action="store_true", help="print every address, the one for this machine first")
@@ -81,11 +88,35 @@ def show(arguments: argparse.Namespace) -> int:
     store = connect.ledger_store(settings)
     entries = release_entries(store, arguments.release)
     view = view_of(entries, read_state(store, entries[0].service).traffic)
+    if arguments.page:
+        write_page(settings, view, arguments.page)
     if arguments.json:
         show_json(view.to_json())
     else:
         print_release(view, zone_of(settings, view.service))
     return _well(view)
+
+
+def write_page(settings: Settings, view: ReleaseView, file: Path) -> None:
+    """Write how the release's answers differ from those of the release before it as a page.
+
+    Raises:
+        Permanent: (request_invalid) there is nothing to show, or the file cannot be written.
+    """
+    release = str(view.decision.release)
+    if not view.diffs:
+        raise Permanent(
+            Reason.REQUEST_INVALID,
+            f"{release} was not compared with a release in use: its service file had neither gate `flips` nor `p95`, "
+            "nothing was in use, or it did not come so far.",
+        )
+    changes = [change for diff in view.diffs.values() for change in diff.largest]
+    text = page(release, view.diffs, golden_pictures(settings, view.decision, changes))
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as fault:
+        why = f"{file} cannot be written ({fault.strerror}); name another file."
+        raise Permanent(Reason.REQUEST_INVALID, why) from fault
 
 
 def _well(view: ReleaseView) -> int:

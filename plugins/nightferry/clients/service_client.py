@@ -20,6 +20,8 @@ MOST_BYTES = 64 * 1024 * 1024
 MOST_SECONDS = 60.0
 """Of one answer: an app may send one that never ends."""
 PIECE = 64 * 1024
+NOT_RECORDED = {"X-Serving-Record": "0"}
+"""What is asked here is no user's: the stock service does not keep it among the requests of its users."""
 
 
 class Unanswered(Exception):
@@ -85,10 +87,16 @@ class ServiceClient:
             self._opened = requests.Session()
             self._opened.trust_env = False
             self._opened.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # no request knows another
-        url = self.address + path
+        url, named = self.address + path, {**NOT_RECORDED, **headers}
         try:
             with self._opened.request(
-                method, url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+                method,
+                url,
+                data=body,
+                headers=named,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+                stream=True,
             ) as answer:
                 return Answer(answer.status_code, _content(answer).decode("utf-8", "replace"))
         except requests.Timeout as error:

@@ -109,6 +109,11 @@ class PodState:
         )
 
     @property
+    def host(self) -> str:
+        """The pod's address as a URL has it."""
+        return f"[{self.ip}]" if ":" in self.ip else self.ip
+
+    @property
     def over(self) -> bool:
         """Whether the pod has ended for good: the cluster makes another one in its place."""
         return self.phase in ("Failed", "Succeeded")

@@ -99,6 +99,8 @@ class Reason(StrEnum):
     ROLLOUT_SUPERSEDED = "rollout_superseded"
     ROLLBACK_IMPOSSIBLE = "rollback_impossible"
     GATEWAY_MISSING = "gateway_missing"
+    GATE_FLIPS = "gate_flips"
+    GATE_P95 = "gate_p95"
     VERIFY_WRONG_RELEASE = "verify_wrong_release"
     VERIFY_GOLDEN_WRONG = "verify_golden_wrong"
     VERIFY_UNREACHABLE = "verify_unreachable"

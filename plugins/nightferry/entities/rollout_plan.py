@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.model_version import PinnedModel
-from nightferry.entities.service_spec import Environment
+from nightferry.entities.service_spec import Environment, Gate
 
 
 class RolloutPlan(Frozen):
@@ -26,4 +28,6 @@ class RolloutPlan(Frozen):
     app: AppContract | None
     """How the app is started and asked; None: it is the stock service, which answers probes and scrapers on a port of
     their own."""
+    gates: dict[str, Gate] = Field(default_factory=dict)
+    """Of the comparison with the release in use: `flips`, `p95`."""
     environment: Environment

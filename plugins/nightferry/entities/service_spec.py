@@ -13,20 +13,32 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.service_file.gateway import Gateway, parse_traffic
 from nightferry.entities.service_file.pod_needs import Egress, Placement
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
-_GATE = re.compile(r"^(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)$")
+_GATE = re.compile(r"^(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([%x]?)$")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
     ">": operator.gt,
     "<": operator.lt,
 }
+
+FLIPS, P95 = "flips", "p95"
+"""Gates of the comparison with the release in use: how many answers differ, and how much longer they take."""
+PREDICTION_GATES: dict[str, Literal["%", "x"]] = {FLIPS: "%", P95: "x"}
+"""With what their thresholds are written."""
 
 STOCK = "serving_app"
 """The stock service's folder."""
@@ -101,10 +113,17 @@ class ImageTarget(Frozen):
 
 
 class Gate(Frozen):
-    """A threshold that a model's metric has to meet."""
+    """A threshold that a model's metric, or the comparison with the release in use, has to meet."""
 
     comparison: Literal[">=", "<=", ">", "<"]
     threshold: float
+    unit: Literal["", "%", "x"] = ""
+    """Percent or a multiple, in which the threshold is; none for metrics."""
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, float | str]:
+        """A gate of a metric is on record as it was before there were units."""
+        return {name: value for name, value in handler(self).items() if name != "unit" or value}
 
     @model_validator(mode="before")
     @classmethod
@@ -114,14 +133,14 @@ class Gate(Frozen):
         found = _GATE.match(value.strip())
         if not found:
             raise ValueError(f'a threshold is written like ">= 0.95", not {value!r}')
-        return {"comparison": found[1], "threshold": float(found[2])}
+        return {"comparison": found[1], "threshold": float(found[2]), "unit": found[3]}
 
     def passes(self, measured: float) -> bool:
         """Whether a measured value meets the threshold (NaN never does)."""
         return _COMPARE[self.comparison](measured, self.threshold)
 
     def __str__(self) -> str:
-        return f"{self.comparison} {self.threshold:g}"
+        return f"{self.comparison} {self.threshold:g}{self.unit}"
 
 
 class Autoscale(Frozen):
@@ -207,7 +226,8 @@ class ServiceSpec(Frozen):
     model: ModelSource
     image: ImageTarget
     gates: dict[str, Gate] = Field(default_factory=dict)
-    """By metric of model.json, what it has to meet; a metric that is missing does not."""
+    """By metric of model.json, what it has to meet; a metric that is missing does not. `flips` and `p95` are judged by
+    the answers instead, beside the release in use."""
     environments: tuple[Environment, ...] = Field(min_length=1)
 
     @field_validator("gates", mode="before")
@@ -236,6 +256,16 @@ class ServiceSpec(Frozen):
             if environment.name == name:
                 return environment
         raise KeyError(name)
+
+    @property
+    def prediction_gates(self) -> dict[str, Gate]:
+        """Those of the comparison with the release in use. Decisions of before may have metrics of these names."""
+        return {name: gate for name, gate in self.gates.items() if gate.unit and name in PREDICTION_GATES}
+
+    @property
+    def metric_gates(self) -> dict[str, Gate]:
+        """Those of the model's metrics."""
+        return {name: gate for name, gate in self.gates.items() if name not in self.prediction_gates}
 
     @property
     def is_stock(self) -> bool:

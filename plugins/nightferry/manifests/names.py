@@ -53,6 +53,8 @@ STATUS, STATUS_PORT = "status", 8081
 """The stock service's port for probes and scrapers, which no Service leads to; its image sets SERVING_STATUS_PORT."""
 SCRAPES = "nightferry.dev/scrapes"
 """On a namespace: "true" where pods live that may read services' metrics. An operator sets it."""
+DEPLOYERS = "nightferry.dev/deployers"
+"""On a namespace: "true" where the deployers run, and nothing else. They read recorded requests at the same port."""
 
 
 def labels(service: str, release: str | None = None) -> dict[str, str]:

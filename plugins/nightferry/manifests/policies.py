@@ -13,9 +13,10 @@ Manifest = dict[str, Any]
 
 
 def network_policy(service: str) -> Manifest:
-    """Requests come in from anywhere, on the port that each release's pods name for them; metrics are read from
-    namespaces that carry the label for it, and probes come from the node, which no policy keeps out. Nothing goes out,
-    but for what `egress` opens to a release: a service needs nobody to answer."""
+    """Requests come in from anywhere, on the port that each release's pods name for them; metrics and recorded requests
+    are read from namespaces that carry the label for it and from the deployers', and probes come from the node, which
+    no policy keeps out. Nothing goes out, but for what `egress` opens to a release: a service needs nobody to
+    answer."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -27,7 +28,10 @@ def network_policy(service: str) -> Manifest:
                 {"ports": [{"port": names.HTTP, "protocol": "TCP"}]},
                 {
                     "ports": [{"port": names.STATUS, "protocol": "TCP"}],
-                    "from": [{"namespaceSelector": {"matchLabels": {names.SCRAPES: "true"}}}],
+                    "from": [
+                        {"namespaceSelector": {"matchLabels": {label: "true"}}}
+                        for label in (names.SCRAPES, names.DEPLOYERS)
+                    ],
                 },
             ],
         },

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes import client
+from nightferry import manifests
 from nightferry.entities.app.contract import AppContract
 from nightferry.manifests import names, policies, service
 from nightferry.manifests.deployment import deployment
@@ -213,7 +215,17 @@ def test_who_may_come_in() -> None:
     # By their names: the release before and the one to come may have different ports.
     assert users == {"ports": [{"port": "http", "protocol": "TCP"}]}
     assert [port["port"] for port in scrapers["ports"]] == ["status"]
-    assert scrapers["from"] == [{"namespaceSelector": {"matchLabels": {"nightferry.dev/scrapes": "true"}}}]
+    assert scrapers["from"] == [
+        {"namespaceSelector": {"matchLabels": {"nightferry.dev/scrapes": "true"}}},
+        {"namespaceSelector": {"matchLabels": {"nightferry.dev/deployers": "true"}}},
+    ]
+
+
+def test_the_deployers_namespace_is_let_in_to_read_recorded_requests() -> None:
+    file = Path(manifests.__file__).parent / "cluster" / "nightferry.yaml"
+    found = yaml.safe_load_all(file.read_text(encoding="utf-8"))
+    namespace = next(one for one in found if one and one["kind"] == "Namespace")
+    assert namespace["metadata"]["labels"][names.DEPLOYERS] == "true"
 
 
 def test_secrets_are_variables_and_none_of_them_is_named_where_there_are_none() -> None:

@@ -136,3 +136,10 @@ def test_what_meets_all_its_gates_passes(tmp_path: Path):
 
 def test_the_threshold_itself_passes(tmp_path: Path):
     assert check_model(write_version(tmp_path, metrics={"accuracy": 0.95}), digits_spec())
+
+
+def test_gates_of_the_comparison_are_no_metrics(tmp_path: Path):
+    """They are judged by the answers, when a release in use is there to be compared with."""
+    gates = {"accuracy": ">= 0.95", "flips": "<= 5%", "p95": "<= 1.5x"}
+    facts = check_model(write_version(tmp_path), digits_spec(gates=gates)).facts
+    assert facts["gates"] == {"accuracy": ">= 0.95"}

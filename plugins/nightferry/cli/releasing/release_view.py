@@ -8,9 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from nightferry.cli.output import local_time, seconds, table
+from nightferry.cli.releasing.diff_view import diff_lines, diffs_of
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import step_of
+from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.traffic import Traffic
 
@@ -57,6 +59,11 @@ class ReleaseView:
         return named[-1] if named else None
 
     @property
+    def diffs(self) -> dict[str, PredictionDiff]:
+        """By environment how its answers differ from those of the release in use before, where that was looked at."""
+        return diffs_of(self.entries)
+
+    @property
     def total_seconds(self) -> float | None:
         """From the decision to the end."""
         return self.closing.data.get("total_seconds") if self.closing else None
@@ -74,6 +81,7 @@ class ReleaseView:
             "decision": self.decision.to_json(),
             "image": self.image,
             "traffic": {name: one.to_json() for name, one in self.traffic.items()},
+            "prediction_diffs": {name: diff.to_json() for name, diff in self.diffs.items()},
             "steps": [vars(step) for step in self.steps],
             "entries": [entry.to_json() for entry in self.entries],
         }
@@ -118,6 +126,10 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print()
         headings = ("STEP", "RESULT", "TOOK", "WHAT IT FOUND")
         table(headings, [(step.step, step.reason, seconds(step.seconds), step.sentence) for step in view.steps])
+    if view.diffs:
+        print()
+        for line in diff_lines(view.diffs):
+            print(line)
     if view.closing:
         took = f", {seconds(view.total_seconds)} after the decision" if view.total_seconds is not None else ""
         print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")

@@ -7,12 +7,12 @@ long as the record is kept, so a rule that is added or made stricter belongs her
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from nightferry.entities.service_file.gates import gates_faults
 from nightferry.entities.service_file.gateway import gateway_faults
 from nightferry.entities.service_file.git_address import check_git_address
 from nightferry.entities.service_file.git_ref import check_git_ref
@@ -20,7 +20,7 @@ from nightferry.entities.service_file.image_repository import ImageRepository
 from nightferry.entities.service_file.pod_needs import egress_faults, is_network, placement_faults, secrets_faults
 from nightferry.entities.service_file.quantity import cpu, memory
 from nightferry.entities.service_file.settings import settings_faults
-from nightferry.entities.service_spec import Environment, Gate, ModelSource, Resources, Schedule, ServiceSpec, Source
+from nightferry.entities.service_spec import Environment, ModelSource, Resources, Schedule, ServiceSpec, Source
 from nightferry.masking import secrets_in
 
 _T = TypeVar("_T")
@@ -29,7 +29,6 @@ Fault = tuple[str, str]
 
 _DNS_LABEL = re.compile(r"[a-z][a-z0-9-]{1,61}[a-z0-9]")
 _CONNECTION = re.compile(r"[\w#!()\-.:/\\]{1,250}", re.ASCII)
-_METRIC = re.compile(r"[A-Za-z][-_.@A-Za-z0-9]{0,79}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -55,13 +54,7 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     yield from _checked("model.repository", _check_model_repository, spec.model)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.repository)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.candidates)
-    for metric, gate in spec.gates.items():
-        if not _METRIC.fullmatch(metric):
-            yield f"gates.{metric}", "a metric's name begins with a letter and has letters, digits, and any of - _ . @"
-        elif not math.isfinite(gate.threshold):
-            yield f"gates.{metric}", f"no model passes {gate}, or every one does; give a number"
-    if "accuracy" in spec.gates:
-        yield from _checked("gates.accuracy", _check_share, spec.gates["accuracy"])
+    yield from gates_faults(spec.gates)
     for number, environment in enumerate(spec.environments):
         for key, what in (*_environment(spec.service, environment), *settings_faults(environment, stock=spec.is_stock)):
             yield f"environments.{number}.{key}", what
@@ -116,11 +109,6 @@ def _check_model_repository(model: ModelSource) -> None:
         raise ValueError(f"Azure allows no two dashes beside each other in the name of a container ({model.container})")
     if not model.prefix or "//" in model.prefix:
         raise ValueError("write azure-blob://<container>/<prefix>, with single slashes")
-
-
-def _check_share(gate: Gate) -> None:
-    if not (gate.passes(0.0) or gate.passes(1.0)):
-        raise ValueError(f"no model passes {gate}: an accuracy is between 0 and 1")
 
 
 def _environment(service: str, environment: Environment) -> Iterator[Fault]:

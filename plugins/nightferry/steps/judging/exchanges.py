@@ -46,7 +46,7 @@ def ask_exchange(client: ServiceClient, exchange: Exchange, name: str, what: Wha
     """
     request = exchange.request
     try:
-        answer = client.request(request.method, request.path, _headers(request), _body(request))
+        answer = send(client, request)
     except Unanswered as error:
         raise Unanswered(f"{name}, {exchange}: {error}") from error
     wrong = _wrong(exchange.answer, answer)
@@ -54,6 +54,11 @@ def ask_exchange(client: ServiceClient, exchange: Exchange, name: str, what: Wha
         return None
     sentence = f"{name[:1].upper()}{name[1:]}, {exchange}: {wrong}. {_WHO[what]}"
     return Fault(kind=_KIND[what], sentence=sentence)
+
+
+def send(client: ServiceClient, request: Request) -> service_client.Answer:
+    """Ask once. Raises Unanswered."""
+    return client.request(request.method, request.path, _headers(request), _body(request))
 
 
 def _body(request: Request) -> bytes | None:

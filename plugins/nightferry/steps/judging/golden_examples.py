@@ -135,7 +135,7 @@ def _ask_protocol(
 def _ask_tensors(client: ServiceClient, manifest: ModelManifest, example: Mapping[str, Any], name: str) -> Fault | None:
     path = f"/v2/models/{manifest.service}/infer"
     answer = client.post(path, {"inputs": example["inputs"]})
-    outputs = _outputs(answer)
+    outputs = outputs_of(answer)
     missing = [tensor.name for tensor in manifest.outputs if tensor.name not in outputs]
     if answer.status != 200 or missing:
         return _form(path, answer, name)
@@ -164,7 +164,8 @@ def _label_fault(
     return None if got == str(example["label"]) else _wrong(name, example["label"], got)
 
 
-def _outputs(answer: Answer) -> dict[str, list[Any]]:
+def outputs_of(answer: Answer) -> dict[str, list[Any]]:
+    """The outputs in an infer request's answer, each as one list; none where it is no such answer."""
     document = answer.document()
     tensors = document.get("outputs") if isinstance(document, dict) else None
     if not isinstance(tensors, list):

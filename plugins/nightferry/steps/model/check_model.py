@@ -27,8 +27,8 @@ class CheckedModel:
 
 
 def check_model(folder: Path, spec: ServiceSpec) -> CheckedModel:
-    """Open the model as the service will, hold it against its manifest, and apply the gates. A model of the format
-    files is opened by nobody but its app: its examples are read, and the gates applied.
+    """Open the model as the service will, hold it against its manifest, and apply the gates of its metrics. A model of
+    the format files is opened by nobody but its app: its examples are read, and the gates applied.
 
     Args:
         folder: the version's folder, its files already verified.
@@ -53,15 +53,15 @@ def _opened(folder: Path, manifest: ModelManifest, spec: ServiceSpec) -> dict[st
 
 def _check_gates(manifest: ModelManifest, spec: ServiceSpec) -> dict[str, Any]:
     """Return what the gates ask for, and the accuracy, which people look for first, also where no gate does."""
-    for name, gate in spec.gates.items():
+    for name, gate in spec.metric_gates.items():
         measured = manifest.metrics.get(name)
         if not is_number(measured):
             raise _failed(manifest, name, gate, f"{_missing(manifest, name)}; measure it and publish a new version")
         if not gate.passes(float(measured)):
             raise _failed(manifest, name, gate, f"its {name} is {measured}")
-    shown = {"accuracy", *spec.gates}
+    shown = {"accuracy", *spec.metric_gates}
     metrics = {name: value for name, value in manifest.metrics.items() if name in shown and is_number(value)}
-    return {"metrics": metrics, "gates": {name: str(gate) for name, gate in spec.gates.items()}}
+    return {"metrics": metrics, "gates": {name: str(gate) for name, gate in spec.metric_gates.items()}}
 
 
 def _failed(manifest: ModelManifest, name: str, gate: Gate, why: str) -> Permanent:

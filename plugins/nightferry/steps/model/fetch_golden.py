@@ -20,14 +20,7 @@ def fetch_golden(pinned: PinnedModel, models: ModelRepository, folder: Path) -> 
         Temporary: (storage_unavailable)
     """
     with full_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        models.download(pinned, MANIFEST, folder / MANIFEST)
-        manifest, content = read_manifest(folder)
-        if manifest_sha256(content) != pinned.sha256:
-            raise Permanent(
-                Reason.MODEL_OVERWRITTEN,
-                f"{MANIFEST} of model {pinned.version} is not the one that was decided on; start the release again.",
-            )
+        manifest = fetch_manifest(pinned, models, folder)
         wanted = {str(example["image"]) for example in manifest.golden if "image" in example}
         for file in manifest.files:
             if file.name in wanted:
@@ -36,4 +29,23 @@ def fetch_golden(pinned: PinnedModel, models: ModelRepository, folder: Path) -> 
                 found = models.download(pinned, file.name, target)
                 if found != file.sha256:
                     raise checksum_wrong(manifest, file.name, found, file.sha256)
+    return manifest
+
+
+def fetch_manifest(pinned: PinnedModel, models: ModelRepository, folder: Path) -> ModelManifest:
+    """Download model.json alone into `folder`.
+
+    Raises:
+        Permanent: (model_overwritten, model_manifest_invalid, disk_full, storage_denied)
+        Temporary: (storage_unavailable)
+    """
+    with full_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        models.download(pinned, MANIFEST, folder / MANIFEST)
+        manifest, content = read_manifest(folder)
+        if manifest_sha256(content) != pinned.sha256:
+            raise Permanent(
+                Reason.MODEL_OVERWRITTEN,
+                f"{MANIFEST} of model {pinned.version} is not the one that was decided on; start the release again.",
+            )
     return manifest

@@ -48,6 +48,7 @@ def read_plan(entries: Sequence[LedgerEntry], environment: str) -> RolloutPlan:
         source=decision.candidate.source.commit,
         actor=decision.actor,
         app=None if spec.is_stock else decision.candidate.app or AS_THE_STOCK_SERVICE,
+        gates=spec.prediction_gates,
         environment=spec.environment(environment),
     )
 

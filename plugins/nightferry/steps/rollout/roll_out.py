@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.frozen import Frozen
+from nightferry.entities.judging.prediction_diff import DIFF, PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError, Permanent, Temporary
@@ -23,6 +25,7 @@ from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
 from nightferry.manifests.deployment import wanted_replicas
+from nightferry.steps.judging.prediction_gates import refuse_failed, summary
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, proof, refuse_faults
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import await_ready, counted
@@ -35,6 +38,8 @@ from nightferry.steps.rollout.settle_releases import mark_served, mark_switching
 from nightferry.steps.rollout.switch_service import in_use, switch_forward
 
 log = logging.getLogger(__name__)
+Compare = Callable[[Manifest], PredictionDiff]
+"""Compares the candidate with the release that this Service points to, and says what the gates came to."""
 
 
 class RolledOut(Frozen):
@@ -54,6 +59,7 @@ def roll_out(
     candidate: Address,
     prepare: Callable[[], Probe],
     ask: AskVersion,
+    compare: Compare,
     ledger: LedgerStore,
     orders: Orders,
     clock: Clock,
@@ -66,13 +72,14 @@ def roll_out(
         candidate: gives `http://…` of the candidate Service, once that exists.
         prepare: fetches the golden examples, and gives what asks them, and the contract, of an address.
         ask: asks /version of an address.
+        compare: asks the candidate and the one in use the same, where the service file has gates for that.
         ledger: where the rollout is recorded.
         orders: what the record knows of orders.
         clock: for waits and times.
 
     Raises:
         Permanent: (rollout_superseded, rollout_not_ready, rollout_refused, verify_golden_wrong, verify_wrong_release,
-            image_contract_broken, ledger_behind, cluster_denied, storage_denied)
+            image_contract_broken, gate_flips, gate_p95, ledger_behind, cluster_denied, storage_denied)
         Temporary: (cluster_unavailable, verify_unreachable, rollout_not_ready, storage_unavailable)
     """
     start = clock.monotonic()
@@ -85,6 +92,7 @@ def roll_out(
             probe = prepare()  # without golden examples nothing is to be touched
             attempt.bring_up(in_use(stable))
             attempt.check(candidate(), probe, ask)
+            attempt.judge(stable, compare)
         previous = attempt.switch()
     except BaseException as fault:
         attempt.undo(ledger, fault)
@@ -98,7 +106,8 @@ def roll_out(
         pods=int((pods.get("status") or {}).get("readyReplicas") or 0),
         seconds=round(clock.monotonic() - start, 1),
     )
-    record_success(ledger, clock, plan, ROLL_OUT, _sentence(plan, done), done.to_json())
+    sentence = " ".join(filter(None, [_sentence(plan, done), attempt.said]))
+    record_success(ledger, clock, plan, ROLL_OUT, sentence, done.to_json() | attempt.report)
     log.info("%s is in use in %s (%.1f s).", done.release, plan.environment.name, done.seconds)
     return done
 
@@ -109,6 +118,10 @@ class _Attempt:
     def __init__(self, plan: RolloutPlan, cluster: Cluster, orders: Orders, clock: Clock) -> None:
         self._plan, self._cluster, self._orders, self._clock = plan, cluster, orders, clock
         self._mark = ""
+        self.report: dict[str, Any] = {}
+        """How the answers differ from those of the one in use, for the record, whatever becomes of the attempt."""
+        self.said = ""
+        """The same in a sentence."""
 
     def bring_up(self, current: str) -> None:
         """Make the release's objects where they are not there yet, and wait for its pods."""
@@ -162,6 +175,21 @@ class _Attempt:
         refuse_faults(address, report)
         log.info("%s answers %d checks rightly at %s.", self._plan.release, report.checked, address)
 
+    def judge(self, stable: Manifest | None, compare: Compare) -> None:
+        """Hold the candidate's answers against those of the release in use, where the service file asks for that."""
+        gates = self._plan.gates
+        if not gates:
+            return
+        if stable is None or not in_use(stable):
+            named = " and ".join(f"{name} {gate}" for name, gate in gates.items())
+            self.said = f"No release was in use to be compared with, so {named} did not apply."
+            return
+        diff = compare(stable)
+        self.report = {DIFF: diff.to_json()}
+        self.said = summary(diff)
+        refuse_failed(diff)
+        log.info(self.said)
+
     def switch(self) -> str:
         """Point the Service to the release; the one before."""
         plan, cluster = self._plan, self._cluster
@@ -181,7 +209,7 @@ class _Attempt:
             follow(self._cluster, plan.service, plan.environment, self._clock)
         except NightferryError as second:
             log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
-        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed})
+        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | self.report)
 
 
 def _named(plan: RolloutPlan, fault: BaseException) -> NightferryError:

@@ -255,5 +255,4 @@ def _check_pod(plan: RolloutPlan, pod: PodState, passport: Mapping[str, str], as
 
 
 def _address(pod: PodState) -> str:
-    host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
-    return f"http://{host}:{pod.port}"
+    return f"http://{pod.host}:{pod.port}"

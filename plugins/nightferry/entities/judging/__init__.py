@@ -1,0 +1,1 @@
+"""What was found when releases were compared."""

@@ -1,0 +1,1 @@
+"""What is asked of a candidate beside the release in use, before any user gets it."""
