@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from nightferry import settings as settings_module
 from nightferry.clients import connect
@@ -103,33 +104,35 @@ def _parser() -> argparse.ArgumentParser:
         ("verify", _verify, "look again at what users get, and go back if it is not right"),
         ("finish", _finish, "finish what was ordered for an environment and is not done"),
     ):
-        command = commands.add_parser(name, help=text)
-        command.set_defaults(task=task)
-        command.add_argument("--release", required=True, help="such as digits-2026-11-21.1")
-        command.add_argument("--environment", required=True, help="staging or production")
+        command = _command(commands, name, task, text, "release", "environment")
         _reach(command)
         if task is _finish:
             command.add_argument("--at-once", action="store_true", help="also where whoever switched may still look")
-    command = commands.add_parser("roll_back", help="send an environment's users to an earlier release")
-    command.set_defaults(task=_roll_back)
-    command.add_argument("--service", required=True)
-    command.add_argument("--environment", required=True, help="staging or production")
+    text = "send an environment's users to an earlier release"
+    command = _command(commands, "roll_back", _roll_back, text, "service", "environment", "reason", "actor")
     command.add_argument("--to", help="the release that users get; left out: the one before")
-    command.add_argument("--reason", required=True)
-    command.add_argument("--actor", required=True, help="who asks")
-    command = commands.add_parser("retire", help="finish what was left, scale releases past their warm time to zero")
-    command.set_defaults(task=_retire)
-    command.add_argument("--namespace", required=True)
+    text = "finish what was left, scale releases past their warm time to zero"
+    command = _command(commands, "retire", _retire, text, "namespace")
     command.add_argument("--service", default=[], action="append", help="one more than those that have releases there")
     _reach(command)
-    command = commands.add_parser("probe", help="ask a running service everything once")
-    command.set_defaults(task=_probe)
+    command = _command(commands, "probe", _probe, "ask a running service everything once")
     command.add_argument("--model", required=True, type=Path, help="folder with model.json and golden examples")
     command.add_argument("--address", default="http://127.0.0.1:8080")
     command.add_argument("--ready-seconds", type=float, default=60.0)
     command.add_argument("--app", default="", help="the contract of an app that is not the stock service, as JSON")
     command.add_argument("--passport", default="{}", help="NIGHTFERRY_… variables of the container, as JSON")
     return parser
+
+
+def _command(
+    commands: Any, name: str, task: Callable[[argparse.Namespace], int], help: str, *needed: str
+) -> argparse.ArgumentParser:
+    """A task, and the options that it cannot be without."""
+    command: argparse.ArgumentParser = commands.add_parser(name, help=help)
+    command.set_defaults(task=task)
+    for word in needed:
+        command.add_argument(f"--{word}", required=True)
+    return command
 
 
 def _reach(command: argparse.ArgumentParser) -> None:
