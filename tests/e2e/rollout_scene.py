@@ -191,7 +191,9 @@ class RolloutScene:
         """Start it."""
         folder = self.folder / "services"
         folder.mkdir(exist_ok=True)
-        given = {"name": "production", "namespace": self.name, "service_type": "NodePort", "replicas": 1}
+        given: dict[str, Any] = {"name": "production", "namespace": self.name, "service_type": "NodePort"}
+        if self.cluster.get("HTTPRoute", SERVICE):
+            given["traffic"] = self.traffic_by_gateway
         file = {
             "service": SERVICE,
             "owner": "tests",
@@ -208,6 +210,11 @@ class RolloutScene:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @property
+    def traffic_by_gateway(self) -> dict[str, str]:
+        """What an environment says whose users come through the sandbox's gateway."""
+        return {"gateway": "users", "host": f"{self.name}.nightferry.test"}
 
     def ended(self) -> None:
         """Wait for the commands that were started; they have to end well."""
@@ -329,6 +336,7 @@ class RolloutScene:
         if but is None:
             for name in (SERVICE, f"{SERVICE}-candidate"):
                 self.cluster.delete("Service", name)
+            self.cluster.delete("HTTPRoute", SERVICE)
 
     def kill_pods(self) -> int:
         """End every pod at once, without its preStop hook, its drain and its grace period; how many there were."""
@@ -404,7 +412,8 @@ class RolloutScene:
     def _make_namespace(self) -> None:
         from kubernetes import client
 
-        level = {"pod-security.kubernetes.io/enforce": "restricted"}
+        # The gateway takes the routes of namespaces that carry the second one.
+        level = {"pod-security.kubernetes.io/enforce": "restricted", names.MANAGED_BY: "nightferry"}
         core = client.CoreV1Api(self._api)
         core.create_namespace({"metadata": {"name": self.name, "labels": level}})
         account = "nightferry-deployer"
