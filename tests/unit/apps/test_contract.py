@@ -44,6 +44,7 @@ def test_an_app_that_says_nothing_runs_under_granian(tmp_path: Path) -> None:
     [
         ("def create_app():\n    return 1\n", ["wsgi", "--factory", "app:create_app"]),
         ("import fastapi\napp = fastapi.FastAPI()\n", ["asgi", "app:app"]),
+        ("async def app(scope, receive, send):\n    pass\n", ["asgi", "app:app"]),
         ("try:\n    from main import app\nexcept ImportError:\n    app = None\n", ["wsgi", "app:app"]),
     ],
 )

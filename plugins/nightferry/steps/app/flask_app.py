@@ -12,6 +12,8 @@ from nightferry.errors import Permanent
 SERVER = "granian"
 """The package that is installed beside the app's own for it."""
 _ASGI = frozenset(("FastAPI", "Starlette", "Quart", "Litestar"))
+BARE_ASGI = "async def"
+"""What makes an app that is a coroutine itself."""
 
 
 def default_start(folder: Path, port: int) -> tuple[str, ...]:
@@ -32,7 +34,7 @@ def default_start(folder: Path, port: int) -> tuple[str, ...]:
     except (RecursionError, MemoryError) as fault:  # what ast raises of what is nested too deeply
         raise _none("app.py is nested too deeply to be read") from fault
     if "app" in names:
-        interface, target = ("asgi" if names["app"] in _ASGI else "wsgi"), ["app:app"]
+        interface, target = ("asgi" if names["app"] in {*_ASGI, BARE_ASGI} else "wsgi"), ["app:app"]
     elif "create_app" in names:
         interface, target = "wsgi", ["--factory", "app:create_app"]
     else:
@@ -49,6 +51,8 @@ def _names(body: list[ast.stmt]) -> dict[str, str]:
             found |= {target.id: _called(statement.value) for target in targets if isinstance(target, ast.Name)}
         elif isinstance(statement, ast.FunctionDef | ast.ClassDef):
             found[statement.name] = ""
+        elif isinstance(statement, ast.AsyncFunctionDef):
+            found[statement.name] = BARE_ASGI
         elif isinstance(statement, ast.ImportFrom | ast.Import):
             found |= {(alias.asname or alias.name).partition(".")[0]: "" for alias in statement.names}
         elif isinstance(statement, ast.If | ast.Try | ast.With):

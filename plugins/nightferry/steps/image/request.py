@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -74,7 +75,10 @@ def _exported(candidate: Candidate, sources: Sources, folder: Path) -> dict[str,
         sources.source.export(pinned.commit, pinned.tests, contexts["tests"])
     for context in contexts.values():
         # What decides the image is the whole tree, so nothing of it may be left out of the build.
-        (context / IGNORE).unlink(missing_ok=True)
+        ignored = context / IGNORE
+        if ignored.is_dir() and not ignored.is_symlink():
+            shutil.rmtree(ignored)
+        ignored.unlink(missing_ok=True)
     return contexts
 
 
