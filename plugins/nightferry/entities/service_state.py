@@ -127,7 +127,8 @@ class ServiceState(Recorded):
         if key.step == of_environment(LAST, RESTORED):
             return {"good": self._good_with(entry.release)}
         if where in self.traffic and key.step in (of_environment(where, WITHDRAWAL), of_environment(where, ROLLBACK)):
-            good = tuple(name for name in self.good if where != LAST or name != entry.release)
+            stays = where != LAST or bool(entry.data.get("undone"))
+            good = tuple(name for name in self.good if stays or name != entry.release)
             lifted = entry.data.get("lifts") or []
             left = tuple(one for one in self.quarantines if one.number not in lifted)
             known = {one.parts for one in left}

@@ -134,6 +134,15 @@ def test_a_release_whose_deployment_was_removed_is_made_anew(world: World) -> No
     agree(world)
 
 
+def test_one_that_was_left_for_a_newer_one_can_be_made_anew_too(world: World) -> None:
+    world.roll_back(FIRST)
+    world.roll_back(SECOND)
+    world.cluster.delete("Deployment", names.object_name(FIRST))
+    world.roll_back(FIRST)
+    agree(world)
+    assert world.in_use() == FIRST
+
+
 def test_a_release_that_users_never_got_is_not_gone_back_to(world: World) -> None:
     world.plan(THIRD, **PRODUCTION)
     with pytest.raises(Permanent, match="none of the last good ones"):

@@ -11,7 +11,7 @@ from nightferry.entities.fact_key import RESTORED, ROLLBACK, ROLLED_BACK, FactKe
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.quarantine import Bar, Parts, Quarantine, difference, words_for
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_state import LAST
+from nightferry.entities.service_state import LAST, ServiceState
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import state_of
@@ -67,6 +67,7 @@ def record_rollback(ledger: LedgerStore, clock: Clock, facts: RollbackFacts) -> 
                 "why": facts.why,
                 "bars": [bar.to_json() for bar in bars],
                 "lifts": [one.number for one in lifts],
+                "undone": _undone(state, facts),
             },
         }
 
@@ -121,11 +122,16 @@ def _barring(chain: Chain, facts: RollbackFacts) -> tuple[list[Bar], list[Quaran
     state = state_of(chain)
     if facts.environment != LAST:
         return [], []
-    if state.decided.get(facts.to, 0) < state.decided.get(facts.left, 0):
+    if not _undone(state, facts):
         return bars_between(chain, facts.left, facts.to), []
     came = _decision(chain, state.decided.get(facts.to))
     mine = Parts.of(came.candidate, came.service_spec) if came else Parts()
     return [], [one for one in state.quarantines if one.parts.among(mine)]
+
+
+def _undone(state: ServiceState, facts: RollbackFacts) -> bool:
+    """Whether it goes to a newer release: somebody takes a rollback back, and what is left was not found wrong."""
+    return state.decided.get(facts.to, 0) > state.decided.get(facts.left, 0)
 
 
 def _decision(chain: Chain, sequence: int | None) -> Decision | None:
