@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+import requests
 from nightferry import settings
 from nightferry.clients import connect
 from nightferry.clients.image_registry import ImageRegistry
@@ -27,6 +28,8 @@ class Door:
     prefix: str
     push: Callable[[str, str, dict[str, str]], ImageRef]
     push_index: Callable[[str, str, dict[str, str]], ImageRef]
+    tag_too: Callable[[ImageRef, str], object]
+    """Put another tag on an image in its repository."""
 
 
 def _in_memory() -> Door:
@@ -34,10 +37,29 @@ def _in_memory() -> Door:
 
     def push(repository: str, tag: str, labels: dict[str, str]) -> ImageRef:
         image = ImageRef(repository, "sha256:" + uuid.uuid4().hex * 2)
-        registry.push(image, (tag,), labels)
+        registry.push(image, (tag,), labels, {"sha256:" + uuid.uuid4().hex * 2: 1000})
         return image
 
-    return Door(registry, "127.0.0.1:5000/test", push, push)
+    def push_index(repository: str, tag: str, labels: dict[str, str]) -> ImageRef:
+        index = push(repository, tag, labels)
+        registry.parts[index.digest] = (
+            push(repository, "part-1", labels).digest,
+            push(repository, "part-2", {}).digest,
+        )
+        return index
+
+    def tag_too(image: ImageRef, tag: str) -> None:
+        registry.push(image, (tag,), registry.images[image])
+
+    return Door(registry, "127.0.0.1:5000/test", push, push_index, tag_too)
+
+
+def _tag_too(image: ImageRef, tag: str) -> None:
+    host, _, path = image.repository.partition("/")
+    address = f"http://{host}/v2/{path}/manifests/"
+    headers = {"Accept": f"{oci_push.MANIFEST}, {oci_push.INDEX}"}
+    found = requests.get(address + image.digest, headers=headers, timeout=10)
+    oci_push.push_manifest(image.repository, tag, found.content, found.headers["Content-Type"])
 
 
 @pytest.fixture(params=["memory", "http", pytest.param("sandbox", marks=pytest.mark.sandbox)])
@@ -46,11 +68,12 @@ def door(request: pytest.FixtureRequest) -> Iterator[Door]:
         yield _in_memory()
     elif request.param == "http":
         with http_registry.running() as served:
-            yield Door(OciRegistry(), f"{served.host}/test", oci_push.push_image, oci_push.push_index)
+            served.page = 2
+            yield Door(OciRegistry(), f"{served.host}/test", oci_push.push_image, oci_push.push_index, _tag_too)
     else:
         here = settings.load()
         prefix = f"{here.require('REGISTRY')}/test-{uuid.uuid4().hex[:12]}"
-        yield Door(connect.registry(here), prefix, oci_push.push_image, oci_push.push_index)
+        yield Door(connect.registry(here), prefix, oci_push.push_image, oci_push.push_index, _tag_too)
 
 
 def test_a_tag_names_an_image(door: Door):
@@ -103,3 +126,72 @@ def test_labels_are_those_of_the_image(door: Door):
     bare = door.push(f"{door.prefix}/digits", "two", {})
     assert door.registry.config(image)["Labels"] == {"dev.nightferry.model": "v1"}
     assert not door.registry.config(bare).get("Labels")
+
+
+def test_all_tags_are_listed_in_order(door: Door):
+    wanted = tuple(f"digits-2026-11-2{number}.1" for number in range(5))
+    for tag in reversed(wanted):
+        door.push(f"{door.prefix}/digits", tag, {})
+    assert door.registry.tags(f"{door.prefix}/digits") == wanted
+    assert door.registry.tags(f"{door.prefix}/other") == ()
+
+
+def test_what_is_stored_of_an_image_is_its_manifest_configuration_and_layers(door: Door):
+    image = door.push(f"{door.prefix}/digits", "one", {"a": "b"})
+    stored = door.registry.stored(image)
+    assert stored is not None
+    assert image.digest in stored.blobs
+    assert stored.size > 1000
+    assert stored.size == sum(stored.blobs.values())
+    assert stored.parts == ()
+
+
+def test_of_an_index_it_is_all_that_its_images_have(door: Door):
+    index = door.push_index(f"{door.prefix}/digits", "one", {})
+    stored = door.registry.stored(index)
+    assert stored is not None
+    assert len(stored.parts) == 2
+    for part in stored.parts:
+        image = door.registry.stored(ImageRef(index.repository, part))
+        assert image is not None
+        assert image.blobs.items() <= stored.blobs.items()
+    assert stored.size > 2000
+
+
+def test_of_an_image_that_is_not_there_nothing_is_stored(door: Door):
+    door.push(f"{door.prefix}/digits", "one", {})
+    unknown = ImageRef(f"{door.prefix}/digits", "sha256:" + "0" * 64)
+    assert door.registry.stored(unknown) is None
+    assert door.registry.missing(unknown) == (unknown.digest,)
+
+
+@pytest.mark.parametrize("kind", ["image", "index"])
+def test_of_an_image_that_is_whole_nothing_is_missing(door: Door, kind: str):
+    push = door.push if kind == "image" else door.push_index
+    assert door.registry.missing(push(f"{door.prefix}/digits", "one", {})) == ()
+
+
+def test_a_deleted_image_is_gone_with_all_its_tags_and_others_stay(door: Door):
+    image = door.push(f"{door.prefix}/digits", "one", {})
+    door.tag_too(image, "two")
+    other = door.push(f"{door.prefix}/digits", "three", {})
+    assert door.registry.delete(image) is True
+    assert door.registry.tags(f"{door.prefix}/digits") == ("three",)
+    assert door.registry.find(f"{door.prefix}/digits", "one") is None
+    assert door.registry.stored(image) is None
+    assert door.registry.missing(other) == ()
+
+
+def test_what_somebody_else_deleted_is_well(door: Door):
+    image = door.push(f"{door.prefix}/digits", "one", {})
+    assert door.registry.delete(image) is True
+    assert door.registry.delete(image) is False
+    assert door.registry.tags(f"{door.prefix}/digits") == ()
+
+
+def test_deleted_in_one_repository_it_stays_in_the_other(door: Door):
+    image = door.push(f"{door.prefix}/digits-candidates", "inputs-1", {})
+    copied = door.registry.copy(image, f"{door.prefix}/digits", ("one",))
+    door.registry.delete(image)
+    assert door.registry.find(f"{door.prefix}/digits", "one") == copied
+    assert door.registry.missing(copied) == ()
