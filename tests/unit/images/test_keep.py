@@ -54,6 +54,16 @@ def test_more_good_ones_than_the_state_remembers(world: ImageWorld) -> None:
     assert world.going(keep=6) == {*DAYS[:2], *(f"c:{name}" for name in DAYS[:2])}
 
 
+def test_what_a_person_left_takes_no_good_ones_place(world: ImageWorld) -> None:
+    for release in DAYS[6:8]:
+        world.release(release)
+    world.roll_back()
+    for release in DAYS[:8]:
+        world.forget(release)
+    world.clock.advance(30 * 24 * 3600)
+    assert world.going(keep=6) & set(DAYS) == {DAYS[0], DAYS[7]}
+
+
 def test_failed_releases_take_no_good_ones_place(world: ImageWorld) -> None:
     for release in DAYS[6:]:
         world.release(release, wrong=True)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from nightferry.entities.image_ref import ImageRef
+from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Temporary
 from nightferry.steps.image.pullable import check_images
+from nightferry.steps.record.ledger import append
 
 from tests.fakes import rollout_world
 from tests.fakes.image_world import CANDIDATES, REPOSITORY, ImageWorld
@@ -178,12 +180,17 @@ def test_the_images_of_an_index_go_with_it_but_for_those_that_others_have(world:
 
 
 def test_what_is_made_anew_and_removed_again_is_told_again(world: ImageWorld) -> None:
+    candidate = next(one for one in both([DAYS[0]]) if one.repository == CANDIDATES)
+    tag = world.inputs(DAYS[0])
     world.prune()
     world.clock.advance(1)
-    for release in (DAYS[0], DAYS[6], DAYS[7]):
-        decided_again(world) if release == DAYS[0] else world.publish(release)
-    world.registry.push(ImageRef.parse(image(DAYS[0])), (DAYS[0], world.inputs(DAYS[0])))
+    decided_again(world)
+    facts = {"kind": Kind.STEP, "key": f"{DAYS[7]}/build_image", "release": DAYS[7], "actor": "schedule"}
+    words = {"reason": Reason.SUCCEEDED, "sentence": "Built.", "data": {"candidate_image": str(candidate)}}
+    append(world.ledger, world.clock, service="digits", **facts, **words)
+    world.registry.push(candidate, (tag,))
+    world.publish(DAYS[8])  # the other one is under way no more
     world.clock.advance(30 * 24 * 3600)
     world.prune()
-    assert set(announced(world)) >= {image(DAYS[0])}
-    assert world.registry.deleted.count(ImageRef.parse(image(DAYS[0]))) == 2
+    assert world.registry.deleted.count(candidate) == 2
+    assert announced(world).count(str(candidate)) == 2

@@ -39,8 +39,9 @@ def list_(arguments: argparse.Namespace) -> int:
     """List the images of a service."""
     settings, clock, rule = settings_of.load(), SystemClock(), pruning.rule_of(arguments)
     spec = spec_of(settings, arguments.service)
-    sight = pruning.lookout(settings, spec).look()
-    found = survey(connect.registry(settings), spec, Telling())
+    tell = Telling()
+    sight = pruning.lookout(settings, spec, tell).look()
+    found = survey(connect.registry(settings), spec, tell)
     judged = judge(found, sight, keep=rule.keep, older_than=rule.older_than, now=clock.now())
     if arguments.json:
         show_json([pruning.facts(one) for one in judged])
@@ -59,8 +60,9 @@ def check(arguments: argparse.Namespace) -> int:
     """Check that what is needed can be pulled."""
     settings = settings_of.load()
     spec = spec_of(settings, arguments.service)
-    sight = pruning.lookout(settings, spec).look()
-    checked = check_images(sight, connect.registry(settings), arguments.keep, Telling())
+    tell = Telling()
+    sight = pruning.lookout(settings, spec, tell).look()
+    checked = check_images(sight, connect.registry(settings), arguments.keep, tell)
     broken = [one for one in checked if one.missing]
     if arguments.json:
         shown = [{"image": one.image, "needed": list(one.why), "missing": list(one.missing)} for one in checked]

@@ -92,12 +92,13 @@ def rule_of(arguments: argparse.Namespace) -> Rule:
     return Rule(arguments.keep, arguments.older_than)
 
 
-def lookout(settings: Settings, spec: ServiceSpec) -> Lookout:
+def lookout(settings: Settings, spec: ServiceSpec, tell: Telling) -> Lookout:
     """What looks at a service's record and clusters."""
     return Lookout(
         spec,
         connect.ledger_store(settings),
         lambda connection, namespace: connect.cluster(settings, namespace, connection),
+        tell,
     )
 
 
@@ -156,7 +157,8 @@ def _services(
 
 
 def _one(settings: Settings, spec: ServiceSpec, rule: Rule, actor: str) -> tuple[list[Judged], Pruned | None]:
-    clock, registry, looks, tell = SystemClock(), connect.registry(settings), lookout(settings, spec), Telling()
+    clock, registry, tell = SystemClock(), connect.registry(settings), Telling()
+    looks = lookout(settings, spec, tell)
     found = survey(registry, spec, tell)
     judged = judge(found, looks.look(), keep=rule.keep, older_than=rule.older_than, now=clock.now())
     if not actor:

@@ -27,17 +27,21 @@ class Lookout:
     What cannot be looked at is an error, and no sight: whoever removes something removes nothing then.
     """
 
-    def __init__(self, spec: ServiceSpec, ledger: LedgerStore, open_cluster: OpenCluster) -> None:
+    def __init__(
+        self, spec: ServiceSpec, ledger: LedgerStore, open_cluster: OpenCluster, tell: Tell = lambda _: None
+    ) -> None:
         """Store what to look at; nothing is opened.
 
         Args:
             spec: the service file. Namespaces of releases that the record still holds are looked at, too.
             ledger: the record.
             open_cluster: opens a namespace by its connection.
+            tell: is told how far it is.
         """
         self._spec = spec
         self._ledger = ledger
         self._open = open_cluster
+        self._tell = tell
         self._clusters: dict[tuple[str, str], Cluster] = {}
         self._record = ImagesOnRecord()
 
@@ -49,11 +53,11 @@ class Lookout:
             Temporary: (cluster_unavailable, storage_unavailable)
         """
         chain = Chain(self._ledger, self._spec.service)
-        self._record.catch_up(chain)
+        self._record.catch_up(chain, self._tell)
         running = tuple(one for place in self._places(chain) for one in self._running(place))
         # Once more: what came to the clusters after they were looked at was decided before.
         chain = Chain(self._ledger, self._spec.service)
-        self._record.catch_up(chain)
+        self._record.catch_up(chain, self._tell)
         return Sight(state_of(chain), self._record, running)
 
     def _places(self, chain: Chain) -> list[tuple[str, str]]:

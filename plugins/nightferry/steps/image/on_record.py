@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -42,20 +42,25 @@ class ImagesOnRecord:
     announced: set[str] = field(default_factory=set)
     """Images that an entry says are removed, and that no entry tells of since."""
 
-    def catch_up(self, chain: Chain) -> None:
+    def catch_up(self, chain: Chain, tell: Callable[[str], None] = lambda _: None) -> None:
         """Read what is newer. A chain that is another one than before is read from its beginning.
+
+        Args:
+            chain: the record as it is.
+            tell: is told how far it is, often.
 
         Raises:
             Permanent: (ledger_broken, ledger_missing, ledger_newer, storage_denied)
             Temporary: (storage_unavailable)
         """
         newer = []
-        for entry in chain:
+        for number, entry in enumerate(chain):
+            tell(f"{chain.service}: read {number} entries of the record")
             if entry.sequence == self.sequence and entry.digest == self.digest:
                 break
             newer.append(entry)
         else:
-            self.__init__()  # type: ignore[misc]
+            vars(self).update(vars(ImagesOnRecord()))
         self.add(reversed(newer))
 
     def add(self, entries: Iterable[LedgerEntry]) -> None:
