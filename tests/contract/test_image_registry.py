@@ -14,10 +14,20 @@ from nightferry.clients.image_registry import ImageRegistry
 from nightferry.clients.registry.oci import OciRegistry
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.service_state import ServiceState
 from nightferry.errors import Permanent
+from nightferry.steps.image.keep import OLDER_THAN, Sight, judge
+from nightferry.steps.image.look import survey
+from nightferry.steps.image.on_record import ImagesOnRecord
+from nightferry.steps.image.prune import Rule, prune, room
+from nightferry.steps.image.pullable import check_images
 
 from tests.fakes import http_registry, oci_push
+from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.rollout_world import SPEC
+from tests.fakes.still_clock import StillClock
 
 
 @dataclass
@@ -195,3 +205,33 @@ def test_deleted_in_one_repository_it_stays_in_the_other(door: Door):
     door.registry.delete(image)
     assert door.registry.find(f"{door.prefix}/digits", "one") == copied
     assert door.registry.missing(copied) == ()
+
+
+def test_a_service_is_pruned_and_what_it_needs_can_be_pulled(door: Door):
+    spec = ServiceSpec.model_validate(SPEC | {"image": {"repository": f"{door.prefix}/digits"}})
+    record, old, new = ImagesOnRecord(), "digits-2026-10-01.1", "digits-2026-10-02.1"
+    for release in (old, new):
+        candidate = door.push(spec.image.candidates, f"inputs-{release}", {"release": release})
+        released = door.registry.copy(candidate, spec.image.repository, (release, f"inputs-{release}"))
+        record.asked |= dict.fromkeys((release, f"inputs-{release}"), "2026-10-02T01:00:00Z")
+        record.images[release], record.inputs[release] = str(released), f"inputs-{release}"
+    sight, clock, rule = Sight(ServiceState(good=(old, new)), record, ()), StillClock(), Rule(1, OLDER_THAN)
+    judged = judge(survey(door.registry, spec), sight, keep=1, older_than=OLDER_THAN, now=clock.now())
+    assert {one.release for one in judged if not one.why} == {old}
+    stored = door.registry.stored(ImageRef.parse(record.images[old]))
+    assert stored is not None
+    assert room(judged) == stored.size  # of the two repositories' copies, each layer once
+    prune(
+        judged,
+        rule,
+        registry=door.registry,
+        look=lambda: sight,
+        ledger=MemoryLedger(),
+        clock=clock,
+        service="digits",
+        actor="ana",
+    )
+    assert door.registry.tags(spec.image.repository) == (new, f"inputs-{new}")
+    assert door.registry.tags(spec.image.candidates) == (f"inputs-{new}",)
+    assert [one.missing for one in check_images(sight, door.registry, 1)] == [()]
+    assert [one.missing for one in check_images(sight, door.registry, 2) if one.image == record.images[old]] != [()]
