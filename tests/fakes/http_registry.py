@@ -32,6 +32,15 @@ class HttpRegistry:
         """Every answer has this status."""
         self.says = "on fire"
         """The message of those answers."""
+        self.page = 0
+        """How many tags it lists at once, with a Link to the next ones; 0: all."""
+        self.next_page = ""
+        """Says that the list goes on there, whatever was asked."""
+        self.deletes = True
+        self.locked: set[str] = set()
+        """Digests that it does not delete, as ACR says it."""
+        self.lists_to = "pull"
+        """The action that a list of tags needs; the challenge names it."""
         self.tokens: dict[str, set[str]] = {}
         """Token -> the scopes that it was given for."""
         self.host = ""
@@ -65,11 +74,48 @@ class _Handler(BaseHTTPRequestHandler):
             return self._token(query, body)
         if not self._allowed():
             return None
-        if self._blob(url.path) or self._manifest(url.path, body) or self._upload(url.path, query, body):
+        if (
+            self._tags(url.path, query)
+            or self._blob(url.path)
+            or self._manifest(url.path, body)
+            or self._upload(url.path, query, body)
+        ):
             return None
         return self._answer(404, b'{"errors": [{"code": "NAME_UNKNOWN", "message": "nothing here"}]}')
 
-    do_GET = do_HEAD = do_POST = do_PUT = _all
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _all
+
+    def _tags(self, path: str, query: dict[str, list[str]]) -> bool:
+        registry = self.server.registry
+        named = re.fullmatch(r"/v2/(.+)/tags/list", path)
+        if not named:
+            return False
+        known = [tag for repository, tag in registry.manifests if repository == named[1]]
+        if not known and not any(repository == named[1] for repository, _ in registry.blobs):
+            self._answer(404, b'{"errors": [{"code": "NAME_UNKNOWN"}]}')
+            return True
+        tags = sorted(tag for tag in known if not tag.startswith("sha256:"))
+        tags = [tag for tag in tags if tag > query.get("last", [""])[0]]
+        shown = tags[: registry.page] if registry.page else tags
+        following = f"{path}?last={shown[-1]}&n={registry.page}&orderby=" if len(shown) < len(tags) else ""
+        following = registry.next_page or following
+        headers = {"Link": f'<{following}>; rel="next"'} if following else {}
+        # Docker's registry says null where it deleted the last tag.
+        self._answer(200, json.dumps({"name": named[1], "tags": shown or None}).encode(), headers)
+        return True
+
+    def _delete(self, named: tuple[str, str]) -> None:
+        registry = self.server.registry
+        if not registry.deletes:
+            return self._answer(405, b'{"errors": [{"code": "UNSUPPORTED", "message": "not supported"}]}')
+        if named[1] in registry.locked:
+            return self._answer(405, b'{"errors": [{"code": "REGISTRY_DISALLOWED_OPERATION", "message": "locked"}]}')
+        found = registry.manifests.get(named)
+        if found is None:
+            return self._answer(404, b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}')
+        for key in [key for key, one in registry.manifests.items() if key[0] == named[0] and one[0] == found[0]]:
+            del registry.manifests[key]
+        return self._answer(202)
 
     def _blob(self, path: str) -> bool:
         named = _repository_and("blobs", path)
@@ -86,6 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if self.command == "PUT":
             self._put(named, body)
+            return True
+        if self.command == "DELETE":
+            self._delete(named)
             return True
         found = registry.manifests.get(named)
         if found is None:
@@ -142,16 +191,24 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if registry.auth == "bearer" and not self._covered(given.removeprefix("Bearer ")):
             challenge = f'Bearer realm="http://{registry.host}/token",service="{registry.host}"'
+            listed = re.match(r"/v2/(.+?)/tags/", self.path)
+            if listed:
+                challenge += f',scope="repository:{listed[1]}:{registry.lists_to}"'
             self._answer(401, b'{"errors": [{"code": "UNAUTHORIZED"}]}', {"WWW-Authenticate": challenge})
             return False
         return True
 
     def _covered(self, token: str) -> bool:
-        found = re.match(r"/v2/(.+?)/(blobs|manifests)/", self.path)
-        verb = "pull" if self.command in ("GET", "HEAD") else "push"
+        found = re.match(r"/v2/(.+?)/(blobs|manifests|tags)/", self.path)
+        verb = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(self.command, "push")
+        if found and found[2] == "tags":
+            verb = self.server.registry.lists_to
         scopes = self.server.registry.tokens.get(token, set())
-        wanted = {f"repository:{found[1]}:pull", f"repository:{found[1]}:pull,push"} if found else set()
-        wanted = {scope for scope in wanted if verb in scope}
+        wanted = {
+            scope
+            for scope in scopes
+            if found and scope.startswith(f"repository:{found[1]}:") and verb in scope.rpartition(":")[2].split(",")
+        }
         source = parse_qs(urlsplit(self.path).query).get("from")
         read = not source or any(scope.startswith(f"repository:{source[0]}:") for scope in scopes)
         return bool(scopes & wanted) and read

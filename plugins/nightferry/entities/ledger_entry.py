@@ -30,6 +30,7 @@ class Kind(StrEnum):
     ROLLBACK = "rollback"
     QUARANTINE = "quarantine"
     HOLD = "hold"
+    IMAGES = "images"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

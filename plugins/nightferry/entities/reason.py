@@ -40,6 +40,8 @@ class Reason(StrEnum):
     RESUMED = "resumed"
     RESULT_MISSING = "result_missing"
     DECISION_OUTDATED = "decision_outdated"
+    PRUNED = "pruned"
+    NOT_PRUNED = "not_pruned"
 
     # Service file and request
     SERVICE_FILE_INVALID = "service_file_invalid"
@@ -110,6 +112,7 @@ class Reason(StrEnum):
     STORAGE_DENIED = "storage_denied"
     REGISTRY_UNAVAILABLE = "registry_unavailable"
     REGISTRY_DENIED = "registry_denied"
+    REGISTRY_DELETE_DENIED = "registry_delete_denied"
     BUILDER_UNAVAILABLE = "builder_unavailable"
     DOCKER_UNAVAILABLE = "docker_unavailable"
     CLUSTER_UNAVAILABLE = "cluster_unavailable"

@@ -15,11 +15,12 @@ from nightferry.clients.registry.oci import OciRegistry
 from nightferry.clients.registry.session import split
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
+from nightferry.entities.stored_image import StoredImage, freed_by
 from nightferry.errors import NightferryError, Permanent, Temporary
 
 from tests.fakes import http_registry
 from tests.fakes.http_registry import PASSWORD, REFRESH, USER, HttpRegistry
-from tests.fakes.oci_push import DOCKER_MANIFEST, push_image
+from tests.fakes.oci_push import DOCKER_MANIFEST, push_image, push_index
 
 
 @pytest.fixture
@@ -207,3 +208,71 @@ def test_a_repository_without_a_registry_is_refused(name: str):
 )
 def test_plain_http_is_for_loopback_alone(host: str, expected: bool):
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize("auth", ["none", "basic", "bearer"])
+@pytest.mark.parametrize("action", ["pull", "metadata_read"])
+def test_tags_are_listed_with_what_the_registry_asks_for(served: HttpRegistry, auth: str, action: str):
+    push_image(f"{served.host}/digits", "one")
+    served.auth, served.lists_to, served.page = auth, action, 1
+    client = OciRegistry(credentials=Credentials(USER, PASSWORD))
+    assert client.tags(f"{served.host}/digits") == ("one",)
+
+
+@pytest.mark.parametrize("auth", ["none", "basic", "bearer"])
+def test_an_image_is_deleted_with_the_right_to_delete(served: HttpRegistry, auth: str):
+    image = push_image(f"{served.host}/digits", "one")
+    served.auth = auth
+    client = OciRegistry(credentials=Credentials(USER, PASSWORD))
+    assert client.delete(image) is True
+    assert client.delete(image) is False
+
+
+def test_a_list_of_tags_does_not_send_credentials_elsewhere(served: HttpRegistry):
+    push_image(f"{served.host}/digits", "one")
+    served.next_page = "http://registry.example/v2/digits/tags/list?last=one"
+    with pytest.raises(Temporary) as failure:
+        OciRegistry().tags(f"{served.host}/digits")
+    assert failure.value.reason == Reason.REGISTRY_UNAVAILABLE
+
+
+def test_a_list_of_tags_in_a_circle_ends(served: HttpRegistry):
+    push_image(f"{served.host}/digits", "one")
+    served.next_page = "/v2/digits/tags/list?last=one"
+    with pytest.raises(Temporary) as failure:
+        OciRegistry().tags(f"{served.host}/digits")
+    assert failure.value.reason == Reason.REGISTRY_UNAVAILABLE
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_registry_that_does_not_delete_says_what_to_do(served: HttpRegistry, locked: bool):
+    image = push_image(f"{served.host}/digits", "one")
+    served.deletes, served.locked = locked, {image.digest}
+    with pytest.raises(Permanent) as failure:
+        OciRegistry().delete(image)
+    assert failure.value.reason == Reason.REGISTRY_DELETE_DENIED
+    assert ("unlock" in failure.value.sentence, "delete.enabled" in failure.value.sentence) == (True, True)
+    assert OciRegistry().find(image.repository, "one") == image
+
+
+def test_a_layer_that_the_storage_lost_is_missing(served: HttpRegistry):
+    image = push_image(f"{served.host}/digits", "one")
+    layer = json.loads(served.manifests["digits", "one"][0])["layers"][0]["digest"]
+    del served.blobs["digits", layer]
+    assert OciRegistry().missing(image) == (layer,)
+
+
+def test_a_part_of_an_index_that_was_purged_is_missing(served: HttpRegistry):
+    index = push_index(f"{served.host}/digits", "one", {})
+    part = OciRegistry().stored(index).parts[0]
+    OciRegistry().delete(ImageRef(index.repository, part))
+    assert OciRegistry().missing(index) == (part,)
+
+
+def test_layers_that_another_image_has_are_not_freed():
+    of = {name: ImageRef("digits", "sha256:" + name * 64) for name in "abc"}
+    old, new = StoredImage(of["a"], {"base": 50, "old": 7}), StoredImage(of["b"], {"base": 50, "new": 9})
+    twin = StoredImage(of["c"], {"old": 7, "twin": 1})
+    assert freed_by([old], [new]) == 7
+    assert freed_by([old], [new, twin]) == 0
+    assert freed_by([old, twin], [new]) == 8

@@ -185,7 +185,7 @@ def test_labels_do_not_depend_on_what_leaves_the_inputs_as_they_are(world: World
     world.build()
     before = world.builder.requests[-1].arguments
     world.source.commit("main", {**world.source.commits[world.source.refs["main"]], "README.md": b"new"})
-    world.registry.tags.clear()
+    world.registry.tagged.clear()
     world.build()
     assert world.builder.requests[-1].arguments == before
 
@@ -198,8 +198,8 @@ def test_changed_code_is_built(world: World):
 
 def test_where_candidates_were_purged_the_released_image_is_used(world: World):
     published = world.release()
-    for tag in [tag for tag in world.registry.tags if tag[0] == world.spec.image.candidates]:
-        del world.registry.tags[tag]
+    for tag in [tag for tag in world.registry.tagged if tag[0] == world.spec.image.candidates]:
+        del world.registry.tagged[tag]
     built = world.build()
     assert (built.image, built.reused) == (str(published), True)
 
@@ -319,9 +319,9 @@ def test_publishing_keeps_the_digest_that_was_tested(world: World):
 
 def test_publishing_again_changes_nothing(world: World):
     first = world.release()
-    before = dict(world.registry.tags)
+    before = dict(world.registry.tagged)
     assert world.release() == first
-    assert world.registry.tags == before
+    assert world.registry.tagged == before
 
 
 def test_a_candidate_that_is_gone_is_said(world: World):

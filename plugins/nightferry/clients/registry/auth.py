@@ -112,6 +112,11 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
     return Credentials(username, secret)
 
 
+def scopes_of(challenge: str) -> tuple[str, ...]:
+    """The scopes that a Bearer challenge says are needed; none where it says none."""
+    return tuple(dict(_PARAMETER.findall(challenge.partition(" ")[2])).get("scope", "").split())
+
+
 def authorization(
     session: requests.Session,
     challenge: str,

@@ -1,4 +1,5 @@
-"""The OCI distribution API: finding an image by tag, and copying it within its registry with its digest unchanged."""
+"""The OCI distribution API: finding an image by tag, copying it within its registry with its digest unchanged, and what
+there is of it."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nightferry.clients.registry import inventory
 from nightferry.clients.registry.auth import Credentials
 from nightferry.clients.registry.session import RegistrySession, split
 from nightferry.entities.image_ref import DIGEST, ImageRef
 from nightferry.entities.reason import Reason
+from nightferry.entities.stored_image import StoredImage
 from nightferry.errors import Permanent, Temporary
 
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -108,6 +111,47 @@ class OciRegistry:
         found: dict[str, Any] = json.loads(answer.content).get("config") or {}
         return found
 
+    def tags(self, repository: str) -> tuple[str, ...]:
+        """All tags of a repository, over as many pages as the registry gives. Raises as the protocol says."""
+        return inventory.tags(*self._at(repository))
+
+    def stored(self, image: ImageRef) -> StoredImage | None:
+        """What the registry keeps of an image. Raises as the protocol says."""
+        session, path = self._at(image.repository)
+        manifest = self._manifest(session, path, image.digest)
+        if manifest is None:
+            return None
+        blobs, parts = {manifest.digest: len(manifest.content)}, []
+        for found in (manifest, *self._children(session, path, manifest)):
+            blobs[found.digest] = len(found.content)
+            blobs |= {digest: size for digest, size in _kept_blobs(found)}
+            parts += [] if found is manifest else [found.digest]
+        return StoredImage(image, blobs, tuple(parts))
+
+    def missing(self, image: ImageRef) -> tuple[str, ...]:
+        """What of an image is not there any more. Raises as the protocol says."""
+        session, path = self._at(image.repository)
+        manifest = self._manifest(session, path, image.digest)
+        if manifest is None:
+            return (image.digest,)
+        children = self._children(session, path, manifest)
+        named = [str(one["digest"]) for one in manifest.document.get("manifests", [])]
+        gone = [digest for digest in named if digest not in [child.digest for child in children]]
+        blobs = dict(blob for found in (manifest, *children) for blob in _kept_blobs(found))
+        return (*gone, *(digest for digest in blobs if not inventory.has_blob(session, path, digest)))
+
+    def delete(self, image: ImageRef) -> bool:
+        """Remove a manifest by its digest. Raises as the protocol says."""
+        session, path = self._at(image.repository)
+        return inventory.delete(session, path, image)
+
+    def _children(self, session: RegistrySession, path: str, manifest: _Manifest) -> list[_Manifest]:
+        """The images that an index names, as far as they are there."""
+        if manifest.media_type not in INDEXES:
+            return []
+        named = [str(one["digest"]) for one in manifest.document.get("manifests", [])]
+        return [child for digest in named if (child := self._manifest(session, path, digest)) is not None]
+
     def _at(self, repository: str) -> tuple[RegistrySession, str]:
         host, path = split(repository)
         if host not in self._sessions:
@@ -167,3 +211,10 @@ class OciRegistry:
             body=manifest.content,
         )
         session.expect(answer, 201)
+
+
+def _kept_blobs(manifest: _Manifest) -> list[tuple[str, int]]:
+    """A manifest's configuration and layers with their sizes, but for those that are kept elsewhere ("foreign")."""
+    document = manifest.document
+    named = [*([document["config"]] if "config" in document else []), *document.get("layers", [])]
+    return [(str(blob["digest"]), int(blob["size"])) for blob in named if not blob.get("urls")]

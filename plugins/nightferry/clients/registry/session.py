@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from nightferry.clients.registry.auth import Credentials, authorization, is_loopback, read_auth_file
+from nightferry.clients.registry.auth import Credentials, authorization, is_loopback, read_auth_file, scopes_of
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.image_repository import ImageRepository
 from nightferry.errors import Permanent, Temporary
@@ -50,6 +50,7 @@ class RegistrySession:
         *,
         pull: str = "",
         push: str = "",
+        delete: str = "",
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         body: bytes | _Stream | None = None,
@@ -62,6 +63,7 @@ class RegistrySession:
             path: below /v2/, or a whole URL (where an upload goes).
             pull: the repository that is read.
             push: the repository that is written.
+            delete: the repository that something is removed from.
             headers: beside Authorization.
             query: parameters to add.
             body: what to send.
@@ -72,7 +74,7 @@ class RegistrySession:
         """
         import requests
 
-        scopes = _scopes(pull, push)
+        scopes = _scopes(pull, push, delete)
         address = path if path.startswith("http") else self._base + path
         try:
             answer = self._send(method, address, scopes, headers, query, body, stream)
@@ -93,6 +95,10 @@ class RegistrySession:
         """Raise unless the answer has this status. Raises as `request`."""
         if answer.status_code != status:
             raise self._refused(answer, "it")
+
+    def said(self, answer: requests.Response) -> str:
+        """What the registry says in an error's document, in one line with the status."""
+        return f"{answer.status_code} {_message(answer)}"
 
     def pass_through(self, source: str, digest: str, size: int, location: str, target: str) -> None:
         """Copy a blob through this process, a piece at a time, into an upload that was opened at `location`."""
@@ -156,7 +162,9 @@ class RegistrySession:
         if credentials is None and self._auth_file is not None:
             credentials = read_auth_file(self._auth_file, self.host)
         challenge = answer.headers.get("WWW-Authenticate", "")
-        header = authorization(self._session(), challenge, credentials, scopes, TIMEOUT)
+        # ACR lists tags to who may read metadata, and says so: what is asked for beyond the scopes is asked for, too.
+        asked = tuple(scope for scope in scopes_of(challenge) if not _covered(scope, scopes))
+        header = authorization(self._session(), challenge, credentials, scopes + asked, TIMEOUT)
         before = self._headers.get(scopes)
         if header is None or header == before:
             return False
@@ -202,11 +210,20 @@ class _Stream:
         return piece
 
 
-def _scopes(pull: str, push: str) -> tuple[str, ...]:
+def _scopes(pull: str, push: str, delete: str = "") -> tuple[str, ...]:
     scopes = [f"repository:{push}:pull,push"] if push else []
+    if delete:
+        scopes.append(f"repository:{delete}:delete,pull")
     if pull and pull != push:
         scopes.append(f"repository:{pull}:pull")
     return tuple(scopes)
+
+
+def _covered(scope: str, scopes: tuple[str, ...]) -> bool:
+    """Whether the scopes allow all that one asks for."""
+    name, _, actions = scope.rpartition(":")
+    had = {action for one in scopes if one.rpartition(":")[0] == name for action in one.rpartition(":")[2].split(",")}
+    return set(actions.split(",")) <= had
 
 
 def _message(answer: requests.Response) -> str:
