@@ -20,6 +20,9 @@ MODULES = {
     "nightferry.cli.control.quarantine": {
         "quarantine": "bar a model or code from release, and see what is barred",
     },
+    "nightferry.cli.control.drift": {
+        "drift": "look whether what runs is what the record says",
+    },
     "nightferry.cli.record": {
         "history": "list decisions and what came of them",
         "show": "show one release: steps, times, image, model, source",

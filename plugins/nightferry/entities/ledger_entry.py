@@ -30,6 +30,7 @@ class Kind(StrEnum):
     ROLLBACK = "rollback"
     QUARANTINE = "quarantine"
     HOLD = "hold"
+    DRIFT = "drift"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

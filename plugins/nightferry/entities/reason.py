@@ -38,6 +38,9 @@ class Reason(StrEnum):
     ROLLED_BACK = "rolled_back"
     QUARANTINE_LIFTED = "quarantine_lifted"
     RESUMED = "resumed"
+    DRIFTED = "drifted"
+    DRIFT_GONE = "drift_gone"
+    HEALED = "healed"
     RESULT_MISSING = "result_missing"
     DECISION_OUTDATED = "decision_outdated"
 
