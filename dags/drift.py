@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, chain
+from airflow.sdk import DAG, CronTriggerTimetable, chain
 from nightferry import settings
 from nightferry.operators.failures import RETRYING
 from nightferry.operators.look import Looked, LookOperator
@@ -47,6 +47,6 @@ with DAG(
         look = LookOperator(task_id=name, cluster=cluster, namespace=namespace, looked=sorted(looked))
         if any(one.heal for one in looked):
             heal = HealOperator(
-                task_id=f"{name}.heal", look=name, cluster=cluster, serves=namespace, trigger_rule=TriggerRule.ALL_DONE
+                task_id=f"{name}.heal", look=name, cluster=cluster, serves=namespace, trigger_rule="all_done"
             )
             chain(look, heal)

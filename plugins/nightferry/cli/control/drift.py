@@ -87,7 +87,7 @@ def _look(settings: Settings, ledger: LedgerStore, arguments: argparse.Namespace
     place = decided_environment(ledger, service, name)
     cluster, clock = connect.cluster(settings, place.namespace, place.cluster), SystemClock()
     seen = look(service, name, cluster=cluster, ledger=ledger, clock=clock)
-    if arguments.record and not seen.under_way:
+    if arguments.record and seen.release and not seen.under_way:
         where = DriftPlace(service, name, place.namespace, seen.release, arguments.by or me("--by"))
         record_drift(ledger, clock, where, seen.drifts, seen.unseen)
     return seen

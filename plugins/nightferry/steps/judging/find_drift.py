@@ -47,11 +47,6 @@ def find_service_drift(plan: RolloutPlan, found: Manifest | None) -> list[Drift]
     return drifts
 
 
-def find_nobody_drift(service: str, found: Manifest | None) -> list[Drift]:
-    """How the stable Service differs from one that sends users to no release."""
-    return list(_selector(f"Service {service}", names.selector(service, services.NOBODY), found)) if found else []
-
-
 def find_deployment_drift(plan: RolloutPlan, found: Manifest | None) -> list[Drift]:
     """How the release's Deployment differs from the one that a rollout writes."""
     where = f"Deployment {names.object_name(plan.release)}"

@@ -27,15 +27,10 @@ class DriftPlace:
     service: str
     environment: str
     namespace: str
-    release: str | None
-    """What users get there, by the record; None: nothing."""
+    release: str
+    """What users get there, by the record."""
     actor: str
     """Who looked."""
-
-    @property
-    def about(self) -> str:
-        """What keys name."""
-        return self.release or self.service
 
 
 def record_drift(
@@ -72,7 +67,7 @@ def record_healed(ledger: LedgerStore, clock: Clock, place: DriftPlace, healed: 
         return
     ends = [one.number for one in healed]
     back = ", ".join(one.what for one in healed)
-    key = FactKey(place.about, of_environment(place.environment, HEALED), attempt=ends[-1])
+    key = FactKey(place.release, of_environment(place.environment, HEALED), attempt=ends[-1])
     sentence = f"{place.environment} is as the record says again: {back} put back."
     data = {"ends": ends, "put_back": [one.sentence for one in healed]}
 
@@ -93,14 +88,14 @@ def _appeared(ledger: LedgerStore, clock: Clock, place: DriftPlace, drift: Drift
         if len(now) >= KEPT_DRIFTS or traffic is None or traffic.release != place.release:
             log.warning("Not written down, for %d others are or users get another release: %s", len(now), drift)
             return chain.at(state.sequence)
-        key = drift_key(place.about, place.environment, drift.cause, state.sequence)
+        key = drift_key(place.release, place.environment, drift.cause, state.sequence)
         return _facts(place, key, Reason.DRIFTED, drift.sentence, {**drift.to_json(), "cause": drift.cause})
 
     ledgers.append_with(ledger, clock, place.service, make)
 
 
 def _gone(ledger: LedgerStore, clock: Clock, place: DriftPlace, one: OpenDrift) -> None:
-    key = FactKey(place.about, of_environment(place.environment, DRIFT_GONE), one.cause, one.number)
+    key = FactKey(place.release, of_environment(place.environment, DRIFT_GONE), one.cause, one.number)
     sentence = f"{one.what} in {place.environment} is as the record says again."
 
     def make(chain: Chain) -> LedgerEntry | dict[str, Any]:

@@ -35,8 +35,9 @@ def look_and_record(
 ) -> Look:
     """Look, and write on the record what is new and what is gone. Raises as `look` and `append_with`."""
     seen = look(service, environment, cluster=cluster, ledger=ledger, clock=clock, ask=ask)
-    if not seen.under_way:
-        record_drift(ledger, clock, _place(seen, cluster, actor), seen.drifts, seen.unseen)
+    if seen.release and not seen.under_way:
+        place = DriftPlace(service, environment, cluster.namespace, seen.release, actor)
+        record_drift(ledger, clock, place, seen.drifts, seen.unseen)
     return seen
 
 
@@ -59,10 +60,10 @@ def heal(
         Temporary: (cluster_unavailable, storage_unavailable, ledger_busy)
     """
     seen = look(service, environment, cluster=cluster, ledger=ledger, clock=clock, ask=ask)
-    if seen.under_way:
-        log.info("%s of %s is left alone: %s", environment, service, seen.under_way)
+    if seen.under_way or seen.release is None:
+        log.info("%s of %s is left alone: %s", environment, service, seen.under_way or "it serves nothing.")
         return []
-    place = _place(seen, cluster, actor)
+    place = DriftPlace(service, environment, cluster.namespace, seen.release, actor)
     told = record_drift(ledger, clock, place, seen.drifts, seen.unseen)
     causes = {one.cause for one in seen.drifts}
     mine = [one for one in told if one.cause in causes and one.what not in NOT_HEALED]
@@ -83,7 +84,7 @@ def _put_back(
 ) -> list[NightferryError]:
     """Put back what can be; what went wrong."""
     scene = read_scene(seen.service, seen.environment, cluster=cluster, ledger=ledger)
-    if scene is None or scene.plan is None or scene.traffic.release != seen.release:
+    if scene is None or scene.traffic.release != seen.release:
         return []
     moving = under_way(scene.traffic, scene.stable, scene.deployments, clock)
     coming = rolling_out(scene.state, scene.traffic, scene.deployments)
@@ -102,6 +103,3 @@ def _put_back(
             faults.append(fault)
     return faults
 
-
-def _place(seen: Look, cluster: Cluster, actor: str) -> DriftPlace:
-    return DriftPlace(seen.service, seen.environment, cluster.namespace, seen.release, actor)

@@ -17,7 +17,6 @@ from nightferry.errors import Permanent
 from nightferry.manifests import names
 from nightferry.steps.judging.find_drift import (
     find_deployment_drift,
-    find_nobody_drift,
     find_pod_drift,
     find_service_drift,
     settled,
@@ -43,7 +42,7 @@ class Look:
     service: str
     environment: str
     release: str | None
-    """What its users get, by the record."""
+    """What its users get, by the record; None: nothing, so there is nothing to compare."""
     under_way: str = ""
     """Why nothing was judged: traffic is being moved."""
     drifts: tuple[Drift, ...] = ()
@@ -57,14 +56,14 @@ class Scene:
 
     state: ServiceState
     traffic: Traffic
-    plan: RolloutPlan | None
-    """That of the release in use; None where users get none."""
+    plan: RolloutPlan
+    """That of the release in use."""
     stable: Manifest | None
     deployments: dict[str, Manifest]
 
 
 def read_scene(service: str, environment: str, *, cluster: Cluster, ledger: LedgerStore) -> Scene | None:
-    """The record and the cluster, in this order; None for an environment that the record does not know.
+    """The record and the cluster, in this order; None for an environment whose users get nothing, by the record.
 
     Raises:
         Permanent: (ledger_behind: the Service was moved by an entry that the record does not have; decision_outdated,
@@ -74,9 +73,9 @@ def read_scene(service: str, environment: str, *, cluster: Cluster, ledger: Ledg
     chain = Chain(ledger, service)
     state = state_of(chain)
     traffic = state.traffic.get(environment)
-    if traffic is None:
+    if traffic is None or traffic.release is None:
         return None
-    plan = read_plan(release_entries(ledger, traffic.release), environment) if traffic.release else None
+    plan = read_plan(release_entries(ledger, traffic.release), environment)
     stable = cluster.get("Service", service)
     if stable and order_on(stable) > state.sequence and order_on(stable) > _head(ledger, service):
         raise Permanent(
@@ -123,8 +122,6 @@ def look(
 
 def _compared(scene: Scene, service: str, cluster: Cluster, ask: Asker | None) -> tuple[list[Drift], frozenset[str]]:
     plan = scene.plan
-    if plan is None:
-        return find_nobody_drift(service, scene.stable), frozenset()
     deployment = cluster.get("Deployment", names.object_name(plan.release))
     drifts = find_service_drift(plan, scene.stable) + find_deployment_drift(plan, deployment)
     # Pods are made anew after a change of their Deployment: until that is over they are neither right nor wrong.
