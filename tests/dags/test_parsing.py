@@ -130,7 +130,7 @@ print(json.dumps({"errors": list(bag.import_errors.values()), "dags": len(bag.da
     said = json.loads(done.stdout.strip().splitlines()[-1])
 
     assert said["errors"] == []
-    assert said["dags"] == 3
+    assert said["dags"] == 4
     assert not {"azure", "onnxruntime", "numpy", "onnx", "sklearn"} & set(said["new"])
     assert said["seconds"] < 2
 

@@ -166,3 +166,21 @@ def test_the_prober_tells_in_one_line_what_it_found(tmp_path: Any, capsys: pytes
 
 def test_a_prober_without_a_model(tmp_path: Any) -> None:
     assert deployer.main(["probe", "--model", str(tmp_path)]) == 2
+
+
+def test_a_look_puts_back_what_was_changed_by_hand_for_each_service_it_is_given(world: World) -> None:
+    assert run("roll_out", world) == 0
+    world.clock.sleep(120)
+    deployment = world.cluster.objects[("Deployment", "digits-20261121-1")]
+    deployment["spec"]["replicas"] = 5
+    words = ["--service", "letters", "--environment", "staging", "--service", "digits", "--environment", "staging"]
+    assert deployer.main(["look", *words]) == 2, "the record does not know letters"
+    assert world.cluster.objects[("Deployment", "digits-20261121-1")]["spec"]["replicas"] == 1
+    assert [entry.reason for entry in world.entries()][-2:] == [Reason.DRIFTED, Reason.HEALED]
+
+
+def test_a_look_that_is_not_told_where_to_look_changes_nothing(world: World) -> None:
+    assert run("roll_out", world) == 0
+    before = len(world.ledger.blobs)
+    assert deployer.main(["look", "--service", "digits", "--service", "letters", "--environment", "staging"]) == 2
+    assert len(world.ledger.blobs) == before

@@ -86,7 +86,7 @@ def _appeared(ledger: LedgerStore, clock: Clock, place: DriftPlace, drift: Drift
         if known:
             return chain.at(known.number)
         if len(now) >= KEPT_DRIFTS or traffic is None or traffic.release != place.release:
-            log.warning("Not written down, for %d others are or users get another release: %s", len(now), drift)
+            log.warning("Not written down: %s", drift.sentence)
             return chain.at(state.sequence)
         key = drift_key(place.release, place.environment, drift.cause, state.sequence)
         return _facts(place, key, Reason.DRIFTED, drift.sentence, {**drift.to_json(), "cause": drift.cause})

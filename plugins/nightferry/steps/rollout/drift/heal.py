@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from functools import partial
 
 from nightferry.clients.clock import Clock
@@ -69,7 +68,7 @@ def heal(
     mine = [one for one in told if one.cause in causes and one.what not in NOT_HEALED]
     if not mine:
         return []
-    faults = _put_back(seen, mine, cluster, ledger, clock)
+    faults = _put_back(seen, cluster, ledger, clock)
     after = look(service, environment, cluster=cluster, ledger=ledger, clock=clock)
     left = {one.cause for one in after.drifts}
     healed = [] if after.under_way else [one for one in mine if one.cause not in left]
@@ -79,9 +78,7 @@ def heal(
     return healed
 
 
-def _put_back(
-    seen: Look, told: Sequence[OpenDrift], cluster: Cluster, ledger: LedgerStore, clock: Clock
-) -> list[NightferryError]:
+def _put_back(seen: Look, cluster: Cluster, ledger: LedgerStore, clock: Clock) -> list[NightferryError]:
     """Put back what can be; what went wrong."""
     scene = read_scene(seen.service, seen.environment, cluster=cluster, ledger=ledger)
     if scene is None or scene.traffic.release != seen.release:
@@ -91,15 +88,13 @@ def _put_back(
     if moving or coming:
         log.info("Nothing is put back: %s", moving or f"{coming} is being rolled out.")
         return []
-    newest = max(one.number for one in told)
     faults = []
     for work in (
-        partial(put_back_deployment, cluster, scene.plan, clock),
-        partial(put_back_service, cluster, scene.plan, scene.traffic, newest),
+        partial(put_back_deployment, cluster, scene.plan, scene.traffic, clock),
+        partial(put_back_service, cluster, scene.plan, scene.traffic),
     ):
         try:
             work()
         except NightferryError as fault:  # the other is put back all the same
             faults.append(fault)
     return faults
-

@@ -1,7 +1,8 @@
 """Put back what was changed by hand: the release's Deployment and the Service, as the record says.
 
-It moves no traffic that was ordered: it restores the state that the newest order made, with that order as the fence,
-and only where nothing was ordered after the difference was written down. Every change is conditional on what was read.
+It is no movement of its own: it restores what the newest order on the record made, with that order as the fence, so
+that a release which was decided before it still comes into use. A Service that carries a later order is left alone,
+and every change is conditional on what was read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from nightferry.manifests.deployment import deployment as deployment_of
 from nightferry.steps.judging.find_drift import allowed_replicas, find_deployment_drift, find_service_drift
 from nightferry.steps.rollout.own_objects import refuse_alien
 from nightferry.steps.rollout.retire_releases import order_on
-from nightferry.steps.rollout.settle_releases import settle
+from nightferry.steps.rollout.settle_releases import mark_served
 
 _TRIES = 5
 _KEPT = (names.PREVIOUS, names.SWITCHED, names.WITHDRAWN, names.ROLLBACK)
@@ -32,17 +33,19 @@ _KEPT = (names.PREVIOUS, names.SWITCHED, names.WITHDRAWN, names.ROLLBACK)
 log = logging.getLogger(__name__)
 
 
-def put_back_deployment(cluster: Cluster, plan: RolloutPlan, clock: Clock) -> None:
+def put_back_deployment(cluster: Cluster, plan: RolloutPlan, traffic: Traffic, clock: Clock) -> None:
     """Make the release's Deployment what a rollout writes; where it is gone, with what stands around it.
 
     Raises:
-        Permanent: (rollout_refused: it is somebody else's, or the cluster does not accept it; cluster_denied)
+        Permanent: (rollout_superseded; rollout_refused: it is somebody else's, or the cluster does not accept it;
+            cluster_denied)
         Temporary: (cluster_unavailable)
     """
     name = names.object_name(plan.release)
 
     def write() -> bool:
         found = cluster.get("Deployment", name)
+        _refuse_moved(cluster.get("Service", plan.service), plan, traffic)
         if found is None:
             _make_anew(cluster, plan, clock)
             return True
@@ -55,14 +58,13 @@ def put_back_deployment(cluster: Cluster, plan: RolloutPlan, clock: Clock) -> No
     log.info("Deployment %s in %s is as the record says.", name, cluster.namespace)
 
 
-def put_back_service(cluster: Cluster, plan: RolloutPlan, traffic: Traffic, order: int) -> None:
+def put_back_service(cluster: Cluster, plan: RolloutPlan, traffic: Traffic) -> None:
     """Point the stable Service to the plan's release again.
 
     Args:
         cluster: the namespace.
         plan: that of the release in use.
         traffic: what the record says of the environment.
-        order: the sequence of the entry that told of the difference; what was ordered after it is left alone.
 
     Raises:
         Permanent: (rollout_superseded; rollout_refused, cluster_denied)   Temporary: (cluster_unavailable)
@@ -73,12 +75,7 @@ def put_back_service(cluster: Cluster, plan: RolloutPlan, traffic: Traffic, orde
         if found is None:  # someone else made it just now
             return False
         refuse_alien(found, plan.service)
-        if order_on(found) > order:
-            raise Permanent(
-                Reason.ROLLOUT_SUPERSEDED,
-                f"Service {plan.service} in {cluster.namespace} was moved by entry {order_on(found)} since a "
-                "difference was found; nothing was changed.",
-            )
+        _refuse_moved(found, plan, traffic)
         drifts = find_service_drift(plan, found)
         if any(one.what.startswith("port ") for one in drifts):
             found = _ports_back(cluster, plan, found)
@@ -93,6 +90,16 @@ def put_back_service(cluster: Cluster, plan: RolloutPlan, traffic: Traffic, orde
     log.info("Service %s in %s is as the record says.", plan.service, cluster.namespace)
 
 
+def _refuse_moved(stable: Manifest | None, plan: RolloutPlan, traffic: Traffic) -> None:
+    """The fence: what was ordered after what the record was read to say is not undone."""
+    if stable and order_on(stable) > traffic.order:
+        raise Permanent(
+            Reason.ROLLOUT_SUPERSEDED,
+            f"Service {plan.service} was moved by entry {order_on(stable)} of the record, after {plan.release} came "
+            "into use; nothing was changed.",
+        )
+
+
 def _told(traffic: Traffic) -> dict[str, str]:
     """How the Service came to its release, by the record: for one that does not say it any more."""
     said = {names.PREVIOUS: traffic.previous or "", names.SWITCHED: traffic.since}
@@ -104,7 +111,9 @@ def _make_anew(cluster: Cluster, plan: RolloutPlan, clock: Clock) -> None:
     cluster.apply(policies.disruption_budget(made))
     if plan.environment.egress:
         cluster.apply(policies.egress(made, plan.environment.egress))
-    settle(cluster, plan.service, plan.environment, plan.release, clock)
+    if plan.environment.autoscale:
+        cluster.apply(policies.autoscaler(made, plan.environment.autoscale))
+    mark_served(cluster, plan.release, clock)
 
 
 def _changes(plan: RolloutPlan, found: Manifest) -> Manifest:
