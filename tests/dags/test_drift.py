@@ -60,7 +60,7 @@ def test_one_task_looks_at_each_namespace_and_one_more_heals_where_that_is_asked
 
 def test_it_runs_often_enough(services: Path) -> None:
     dag = parsed().dags["drift"]
-    assert dag.schedule._expression == "*/2 * * * *"
+    assert dag.schedule.expression == "*/2 * * * *"
     assert (dag.max_active_runs, dag.catchup) == (1, False)
 
 
