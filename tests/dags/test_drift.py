@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nightferry.clients.airflow.api import DEPLOYER_POOL
 from nightferry.entities.drift import Drift
 from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
@@ -14,6 +15,7 @@ from nightferry.manifests import names
 from nightferry.steps.rollout.drift.look import Look
 
 from tests.dags.bag import parsed
+from tests.dags.test_policy import allowed_tasks
 from tests.dags.world import World
 from tests.fakes.rollout_world import World as Rollouts
 
@@ -97,3 +99,11 @@ def test_one_that_cannot_be_looked_at_keeps_no_other_from_being_put_back(
     monkeypatch.setattr("nightferry.operators.look.LookOperator._look", look)
     assert run()[0] == "failed"
     assert [words[3] for words in world.pods][:1] == ["letters"]
+
+
+def test_the_pod_that_puts_back_is_one_that_the_cluster_lets_in(services: Path) -> None:
+    text = (services / "digits.yaml").read_text(encoding="utf-8")
+    (services / "digits.yaml").write_text(text.replace("replicas: 2", "replicas: 2, heal: true"), encoding="utf-8")
+    heals = parsed().dags["drift"].task_dict[f"{PLACE}.heal"]
+    assert f"'{heals.command}'" in allowed_tasks()
+    assert (heals.pool, heals.serves) == (DEPLOYER_POOL, "production")
