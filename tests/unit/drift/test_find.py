@@ -10,7 +10,7 @@ from nightferry.entities.drift import Drift
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Temporary
 from nightferry.manifests import names
-from nightferry.steps.judging import find_drift
+from nightferry.steps.record.rollout_record import record_order
 from nightferry.steps.rollout.drift.look import Look, look
 
 from tests.fakes.memory_cluster import Behaviour
@@ -183,10 +183,21 @@ def test_a_runtime_that_runs_another_digest_is_found(world: World) -> None:
 def test_pods_say_nothing_while_they_are_made_anew(world: World) -> None:
     pod = next(one for (kind, _), one in world.cluster.objects.items() if kind == "Pod")
     pod["spec"]["containers"][0]["image"] = image("other")
-    deployment = world.cluster.objects[DEPLOYMENT]
-    # The fake's controllers write the status anew; a real one says how far it has come.
-    assert not find_drift.settled({**deployment, "status": {"observedGeneration": 9, "replicas": 2}})
-    del pod["metadata"]["labels"][names.VERSION]
+    get = world.cluster.get
+
+    def halfway(kind: str, name: str) -> Any:
+        found = get(kind, name)
+        if kind == "Deployment" and found:
+            found["status"] |= {"replicas": 2, "updatedReplicas": 1}
+        return found
+
+    world.cluster.get = halfway  # type: ignore[method-assign]
+    assert seen(world) == Look("digits", "staging", RELEASE, unseen=frozenset({"pod image", "passport"}))
+
+
+def test_a_pod_that_ends_says_nothing(world: World) -> None:
+    pod = next(one for (kind, _), one in world.cluster.objects.items() if kind == "Pod")
+    pod["spec"]["containers"][0]["image"] = image("other")
     pod["metadata"]["deletionTimestamp"] = "now"
     assert seen(world).drifts == ()
 
@@ -290,3 +301,45 @@ def test_a_switch_of_a_moment_ago_is_left_to_whoever_switched(world: World) -> N
     assert seen(world).under_way
     world.clock.sleep(61)
     assert [one.what for one in seen(world).drifts] == ["type"]
+
+
+def test_a_switch_that_the_record_does_not_have_yet_is_no_drift(world: World) -> None:
+    """Whoever switched was killed before writing it; the retiring run completes the record."""
+
+    def kill(call: str, kind: str) -> None:
+        if (
+            (call, kind) == ("apply", "Service")
+            and names.object_name(NEXT) in world.cluster.names("Deployment")
+            and (world.note(NEXT, names.SWITCHING))
+        ):
+            world.ledger.fault = Temporary(Reason.STORAGE_UNAVAILABLE, "Away.")
+
+    world.cluster.before = kill
+    with pytest.raises(NightferryError):
+        world.roll_out(NEXT, replicas=2, settings=SETTINGS)
+    world.live()
+    world.ledger.fault = None
+    world.clock.sleep(120)
+    assert (world.in_use(), world.traffic().release) == (NEXT, RELEASE)
+    assert "the record follows" in seen(world).under_way
+
+
+def test_a_withdrawal_that_is_ordered_and_not_done_is_no_drift(world: World) -> None:
+    EDITS["selector"][0](world)
+    why = Temporary(Reason.VERIFY_GOLDEN_WRONG, "Wrong.")
+    record_order(world.ledger, world.clock, world.plan(RELEASE, replicas=2, settings=SETTINGS), why)
+    assert "being taken out of use" in seen(world).under_way
+
+
+def test_what_was_moved_while_it_was_looked_at_is_not_judged(world: World) -> None:
+    EDITS["image"][0](world)
+    moved: list[str] = []
+
+    def move(call: str, kind: str) -> None:
+        if (call, kind) == ("get", "Deployment") and not moved:
+            moved.append(NEXT)
+            world.roll_out(NEXT, replicas=2, settings=SETTINGS)
+
+    world.cluster.before = move
+    assert "while it was looked at" in seen(world).under_way
+    assert world.in_use() == NEXT

@@ -81,6 +81,15 @@ def test_looks_at_the_same_time_write_it_once(world: World) -> None:
     assert told(world) == [Reason.DRIFTED]
 
 
+def test_two_looks_that_read_before_either_wrote_write_it_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed(world, "SERVING_THREADS", "9")
+    before = read_state(world.ledger, "digits")
+    recorded(world)
+    monkeypatch.setattr("nightferry.steps.record.drift_record.read_state", lambda ledger, service: before)
+    recorded(world)
+    assert told(world) == [Reason.DRIFTED]
+
+
 def test_what_a_look_could_not_see_is_not_gone(world: World) -> None:
     world.answers = lambda address, answer: answer and {**answer, "release": NEXT}
     recorded(world, ask=lambda plan: world.ask)
@@ -168,11 +177,30 @@ def test_the_users_address_and_the_way_of_the_service_stay(world: World) -> None
     before = world.cluster.objects[SERVICE]
     port, notes = before["spec"]["ports"][0]["nodePort"], dict(before["metadata"]["annotations"])
     EDITS["port"][0](world)
+    patch, asked = world.cluster.patch, []
+
+    def watched(kind: str, name: str, changes: dict[str, Any]) -> Any:
+        asked.extend(changes["spec"]["ports"] if kind == "Service" else [])
+        return patch(kind, name, changes)
+
+    world.cluster.patch = watched  # type: ignore[method-assign]
     world.cluster.objects[SERVICE]["spec"]["selector"][names.VERSION] = RELEASE
     assert healed(world) == ["selector", "port 80"]
     after = world.cluster.objects[SERVICE]
-    assert after["spec"]["ports"][0]["nodePort"] == port
+    assert [one["nodePort"] for one in asked] == [after["spec"]["ports"][0]["nodePort"]] == [port]
     assert after["metadata"]["annotations"] == notes
+
+
+def test_how_a_rollback_came_about_stays_on_the_service(world: World) -> None:
+    world.roll_out(NEXT, replicas=2, settings=SETTINGS)
+    world.verify(NEXT, replicas=2, settings=SETTINGS)
+    world.roll_back(environment="staging")
+    world.clock.sleep(120)
+    before = dict(world.cluster.objects[SERVICE]["metadata"]["annotations"])
+    assert before[names.WITHDRAWN] == NEXT
+    world.cluster.objects[SERVICE]["spec"]["selector"][names.VERSION] = NEXT
+    assert healed(world) == ["selector"]
+    assert world.cluster.objects[SERVICE]["metadata"]["annotations"] == before
 
 
 def test_going_back_works_after_it(world: World) -> None:

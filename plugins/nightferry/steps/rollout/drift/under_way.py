@@ -47,9 +47,11 @@ def under_way(traffic: Traffic, stable: Manifest | None, deployments: Mapping[st
 
 
 def rolling_out(state: ServiceState, traffic: Traffic, deployments: Mapping[str, Manifest]) -> str:
-    """The release that is being rolled out beside the one in use; empty for none."""
-    begun = state.open is not None and state.open != traffic.release and state.open in deployments
-    return str(state.open) if begun else ""
+    """The release that is being rolled out beside the one in use; empty for none, or where it had the users already."""
+    coming = deployments.get(state.open or "")
+    if coming is None or state.open == traffic.release or names.SERVED in names.annotations_of(coming):
+        return ""
+    return str(state.open)
 
 
 def _just_switched(written: str, clock: Clock) -> bool:
