@@ -1,5 +1,5 @@
 """What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out`, `verify`, `finish`, `roll_back`,
-`retire`, `probe`.
+`look`, `retire`, `probe`.
 
 It is told a release and an environment, and reads everything else from the record, as it was decided.
 
@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -46,6 +46,7 @@ from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.rollout.back.finish_release import GRACE, decided_environment, environments_in, finish_release
 from nightferry.steps.rollout.back.roll_back import Wish, roll_back
+from nightferry.steps.rollout.drift.heal import heal
 from nightferry.steps.rollout.fence import Orders
 from nightferry.steps.rollout.gates.compare_releases import Addresses, compare_releases
 from nightferry.steps.rollout.read_plan import read_plan
@@ -111,6 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     text = "send an environment's users to an earlier release"
     command = _command(commands, "roll_back", _roll_back, text, "service", "environment", "reason", "actor")
     command.add_argument("--to", help="the release that users get; left out: the one before")
+    text = "put back what was changed by hand, as the record says"
+    command = _command(commands, "look", _look, text)
+    command.add_argument("--service", required=True, action="append")
+    command.add_argument("--environment", required=True, action="append", help="that of the service; once for each")
     text = "finish what was left, scale releases past their warm time to zero"
     command = _command(commands, "retire", _retire, text, "namespace")
     command.add_argument("--service", default=[], action="append", help="one more than those that have releases there")
@@ -253,15 +258,35 @@ def _roll_back(given: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def _look(given: argparse.Namespace) -> int:
+    if len(given.service) != len(given.environment):
+        raise Permanent(Reason.REQUEST_INVALID, "Each --service needs the --environment that is looked at.")
+    return _each(partial(_heal, *place) for place in zip(given.service, given.environment, strict=True))
+
+
+def _heal(service: str, name: str) -> None:
+    settings = settings_module.load()
+    ledger = connect.ledger_store(settings)
+    environment = decided_environment(ledger, service, name)
+    cluster = connect.cluster(settings, environment.namespace)
+    for one in heal(service, name, cluster=cluster, ledger=ledger, clock=SystemClock(), ask=_asker):
+        log.info("Put back: %s", one.sentence)
+
+
 def _retire(given: argparse.Namespace) -> int:
-    faults: list[NightferryError] = []
     cluster = connect.cluster(settings_module.load(), given.namespace)
-    for service in sorted({*given.service, *services_in(cluster)}):
-        for work in (_finish_here, _retire_one):
-            try:
-                work(service, given)
-            except NightferryError as fault:  # the other services are looked after all the same
-                faults.append(fault)
+    found = sorted({*given.service, *services_in(cluster)})
+    return _each(partial(work, service, given) for service in found for work in (_finish_here, _retire_one))
+
+
+def _each(works: Iterable[Callable[[], None]]) -> int:
+    """Do all of it, whatever fails; the first failure counts."""
+    faults: list[NightferryError] = []
+    for work in works:
+        try:
+            work()
+        except NightferryError as fault:  # the other services are looked after all the same
+            faults.append(fault)
     for other in faults[1:]:
         log.error("%s: %s", other.reason, other.sentence)
     if faults:

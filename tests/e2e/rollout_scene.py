@@ -270,6 +270,12 @@ class RolloutScene:
         deployer = Deployer(words, self._environment())
         assert deployer.wait() == 0, deployer.lines
 
+    def put_back(self, environment: str) -> Deployer:
+        """Run `deployer look` to its end."""
+        deployer = Deployer(["look", "--service", SERVICE, "--environment", environment], self._environment())
+        deployer.wait()
+        return deployer
+
     # Looking
 
     def address(self) -> str:
@@ -326,6 +332,21 @@ class RolloutScene:
             for one in pod["spec"]["containers"][0]["env"]
             if one["name"] == "NIGHTFERRY_SOURCE"
         }
+
+    def edit(self, kind: str, name: str, change: dict[str, Any]) -> None:
+        """Change a Deployment or a Service as `kubectl edit` does: lists are merged by their names."""
+        from kubernetes import client
+
+        apis = {"Deployment": client.AppsV1Api(self._api), "Service": client.CoreV1Api(self._api)}
+        patch = getattr(apis[kind], f"patch_namespaced_{kind.lower()}")
+        patch(name, self.name, change, field_manager="kubectl-edit")
+
+    def keep_secret(self, name: str, **values: str) -> None:
+        """Make a Secret in the namespace."""
+        from kubernetes import client
+
+        secret = {"metadata": {"name": name}, "stringData": values}
+        client.CoreV1Api(self._api).create_namespaced_secret(self.name, secret)
 
     def clear(self, but: str | None = None) -> None:
         """Remove every release, or every one but that."""

@@ -336,7 +336,9 @@ def test_airflow_looks_at_environments_and_changes_nothing(airflow: Any) -> None
     for environment in ENVIRONMENTS:
         assert core.list_namespaced_service(environment).items is not None
         assert apps.list_namespaced_deployment(environment).items is not None
-        refused(lambda: core.list_namespaced_pod(environment))  # noqa: B023
+        assert core.list_namespaced_pod(environment).items is not None
+        refused(lambda: core.delete_namespaced_pod("x", environment))  # noqa: B023
+        refused(lambda: core.list_namespaced_secret(environment))  # noqa: B023
         refused(lambda: core.delete_namespaced_service("x", environment))  # noqa: B023
         refused(lambda: apps.patch_namespaced_deployment("x", environment, {"spec": {"replicas": 0}}))  # noqa: B023
 

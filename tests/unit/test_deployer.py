@@ -189,3 +189,21 @@ def test_a_rollout_with_gates_compares_what_both_services_answer(world: World, m
     assert asked == [Addresses("http://digits.staging.svc", "http://digits-candidate.staging.svc")]
     assert world.in_use() == "digits-2026-11-20.1"
     assert world.entries()[-1].reason == Reason.GATE_FLIPS
+
+
+def test_a_look_puts_back_what_was_changed_by_hand_for_each_service_it_is_given(world: World) -> None:
+    assert run("roll_out", world) == 0
+    world.clock.sleep(120)
+    deployment = world.cluster.objects[("Deployment", "digits-20261121-1")]
+    deployment["spec"]["replicas"] = 5
+    words = ["--service", "letters", "--environment", "staging", "--service", "digits", "--environment", "staging"]
+    assert deployer.main(["look", *words]) == 2, "the record does not know letters"
+    assert world.cluster.objects[("Deployment", "digits-20261121-1")]["spec"]["replicas"] == 1
+    assert [entry.reason for entry in world.entries()][-2:] == [Reason.DRIFTED, Reason.HEALED]
+
+
+def test_a_look_that_is_not_told_where_to_look_changes_nothing(world: World) -> None:
+    assert run("roll_out", world) == 0
+    before = len(world.ledger.blobs)
+    assert deployer.main(["look", "--service", "digits", "--service", "letters", "--environment", "staging"]) == 2
+    assert len(world.ledger.blobs) == before

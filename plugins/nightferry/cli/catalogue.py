@@ -23,6 +23,9 @@ MODULES = {
     "nightferry.cli.images.images": {
         "images": "list, check and prune the images of services",
     },
+    "nightferry.cli.control.drift": {
+        "drift": "look whether what runs is what the record says",
+    },
     "nightferry.cli.record": {
         "history": "list decisions and what came of them",
         "show": "show one release: steps, times, image, model, source",

@@ -79,7 +79,8 @@ def history_(arguments: argparse.Namespace) -> int:
 
 def _cells(line: HistoryLine) -> tuple[str, ...]:
     outcome = line.outcome or ("not ended" if line.release else "-")
-    return line.release or "-", line.decided, outcome, ", ".join(line.serves) or "-", line.sentence
+    serves = [f"{name} (drift)" if name in line.drifts else name for name in line.serves]
+    return line.release or "-", line.decided, outcome, ", ".join(serves) or "-", line.sentence
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -87,7 +88,8 @@ def show(arguments: argparse.Namespace) -> int:
     settings = settings_of.load()
     store = connect.ledger_store(settings)
     entries = release_entries(store, arguments.release)
-    view = view_of(entries, read_state(store, entries[0].service).traffic)
+    state = read_state(store, entries[0].service)
+    view = view_of(entries, state.traffic, state.drifts)
     if arguments.page:
         write_page(settings, view, arguments.page)
     if arguments.json:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     QUARANTINE = "quarantine"
     HOLD = "hold"
     IMAGES = "images"
+    DRIFT = "drift"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

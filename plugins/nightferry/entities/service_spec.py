@@ -198,6 +198,8 @@ class Environment(Frozen):
     """How long a rollout waits for its pods to be ready."""
     warm_minutes: int = Field(default=30, ge=0, le=7 * 24 * 60)
     """How long the release before stays running after the switch, so that going back is a switch."""
+    heal: bool = Field(default=False, strict=True)
+    """Whether what somebody changed by hand in the cluster is put back as the record says."""
 
     @field_validator("traffic", mode="before")
     @classmethod

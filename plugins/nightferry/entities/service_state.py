@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from nightferry.entities.drift import OpenDrift, drifts_after, forget_drifts
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
 from nightferry.entities.hold import Hold, held_after
@@ -18,7 +19,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.traffic import Traffic
 
-FOLD = 2
+FOLD = 3
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
@@ -63,6 +64,9 @@ class ServiceState(Recorded):
     """Release -> what its decision bars and lifts once users get it: somebody asked for something by its name."""
     holds: tuple[Hold, ...] = ()
     """Those that no person ended, oldest first; whether one's time is over depends on when it is asked."""
+    drifts: dict[str, tuple[OpenDrift, ...]] = Field(default_factory=dict)
+    """By environment, the differences between what runs and the record that were found and are not gone, oldest
+    first."""
 
     @property
     def in_use(self) -> str | None:
@@ -85,6 +89,10 @@ class ServiceState(Recorded):
         moved = self._moved(entry)
         if moved:
             changed["traffic"] = {**self.traffic, **moved}
+            left = [name for name, now in moved.items() if now.release != self.traffic.get(name, Traffic()).release]
+            changed["drifts"] = forget_drifts(self.drifts, left)
+        elif entry.kind == Kind.DRIFT:
+            changed["drifts"] = drifts_after(self.drifts, entry)
         return self.model_copy(update=changed)
 
     def _decided(self, entry: LedgerEntry) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from nightferry.cli.output import local_time, seconds, table
 from nightferry.cli.releasing.diff_view import diff_lines, diffs_of
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
+from nightferry.entities.drift import OpenDrift
 from nightferry.entities.fact_key import step_of
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
@@ -41,6 +42,8 @@ class ReleaseView:
     entries: tuple[LedgerEntry, ...]
     traffic: Mapping[str, Traffic]
     """Which release each environment's users get now, whatever the release of this view is."""
+    drifts: Mapping[str, Sequence[OpenDrift]] = field(default_factory=dict)
+    """By environment, how what runs differs from the record, as far as that was found."""
 
     @property
     def service(self) -> str:
@@ -82,13 +85,19 @@ class ReleaseView:
             "image": self.image,
             "traffic": {name: one.to_json() for name, one in self.traffic.items()},
             "prediction_diffs": {name: diff.to_json() for name, diff in self.diffs.items()},
+            "drift": {name: [one.to_json() for one in found] for name, found in self.drifts.items()},
             "steps": [vars(step) for step in self.steps],
             "entries": [entry.to_json() for entry in self.entries],
         }
 
 
-def view_of(entries: Sequence[LedgerEntry], traffic: Mapping[str, Traffic]) -> ReleaseView:
-    """Put a release together from its entries, oldest first, its decision among them, and the service's traffic."""
+def view_of(
+    entries: Sequence[LedgerEntry],
+    traffic: Mapping[str, Traffic],
+    drifts: Mapping[str, Sequence[OpenDrift]] | None = None,
+) -> ReleaseView:
+    """Put a release together from its entries, oldest first, its decision among them, and the service's traffic and
+    drift."""
     decision = next(entry for entry in entries if entry.kind == Kind.DECISION)
     closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
     steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE)]
@@ -102,6 +111,7 @@ def view_of(entries: Sequence[LedgerEntry], traffic: Mapping[str, Traffic]) -> R
         closing=closings[-1] if closings else None,
         entries=tuple(entries),
         traffic=traffic,
+        drifts=drifts or {},
     )
 
 
@@ -134,12 +144,20 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         took = f", {seconds(view.total_seconds)} after the decision" if view.total_seconds is not None else ""
         print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")
     for name, now in view.traffic.items():
-        print(f"{name:<11}{traffic_line(now)}")
+        print(f"{name:<11}{traffic_line(now)}{drift_line(view.drifts.get(name, ()), zone)}")
 
 
 def _lock(candidate: Candidate) -> str:
     lock = candidate.lock
     return f"{lock.number}  sha256:{lock.sha256}, {len(lock.packages)} packages" if lock else ""
+
+
+def drift_line(drifts: Sequence[OpenDrift], zone: ZoneInfo) -> str:
+    """What was changed there by hand, as a sentence's end; empty for nothing."""
+    if not drifts:
+        return ""
+    more = f" (and {len(drifts) - 1} more)" if len(drifts) > 1 else ""
+    return f"; drift since {local_time(drifts[0].since, zone)}: {drifts[0].sentence}{more}"
 
 
 def traffic_line(now: Traffic) -> str:

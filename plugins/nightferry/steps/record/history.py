@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.service_state import ServiceState
 from nightferry.errors import Permanent
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import state_of
@@ -38,28 +38,30 @@ class HistoryLine:
     """When the release ended."""
     serves: tuple[str, ...] = ()
     """The environments whose users get this release now."""
+    drifts: tuple[str, ...] = ()
+    """Those of them where what runs differs from the record, as far as that was found."""
 
 
 def history(store: LedgerStore, service: str) -> Iterator[HistoryLine]:
     """The decisions of a service, newest first, read as far as they are asked for. Raises as `LedgerStore.names`."""
     closing: dict[str, LedgerEntry] = {}
     chain = Chain(store, service)
-    traffic = _traffic(chain)
+    state = _state(chain)
     for entry in chain:
         if entry.kind == Kind.RELEASE and entry.release:
             closing.setdefault(entry.release, entry)
         elif entry.kind == Kind.DECISION:
-            yield _line(entry, closing.pop(entry.release or "", None), traffic)
+            yield _line(entry, closing.pop(entry.release or "", None), state)
 
 
-def _traffic(chain: Chain) -> Mapping[str, Traffic]:
+def _state(chain: Chain) -> ServiceState:
     """What users get now; nothing where an entry was changed: those that are whole are shown all the same."""
     try:
-        return state_of(chain).traffic
+        return state_of(chain)
     except Permanent as fault:
         if fault.reason != Reason.LEDGER_BROKEN:
             raise
-        return {}
+        return ServiceState()
 
 
 def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
@@ -88,8 +90,10 @@ def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
     return entries[::-1]
 
 
-def _line(decision: LedgerEntry, closing: LedgerEntry | None, traffic: Mapping[str, Traffic]) -> HistoryLine:
+def _line(decision: LedgerEntry, closing: LedgerEntry | None, state: ServiceState) -> HistoryLine:
     candidate: dict[str, Any] = decision.data.get("candidate") or {}
+    named = state.traffic.items() if decision.release else ()
+    serves = tuple(name for name, now in named if now.release == decision.release)
     return HistoryLine(
         time=decision.time,
         release=decision.release,
@@ -100,5 +104,6 @@ def _line(decision: LedgerEntry, closing: LedgerEntry | None, traffic: Mapping[s
         model=candidate.get("model", {}).get("version"),
         source=candidate.get("source", {}).get("commit"),
         ended=closing.time if closing else None,
-        serves=tuple(name for name, now in traffic.items() if decision.release and now.release == decision.release),
+        serves=serves,
+        drifts=tuple(name for name in serves if state.drifts.get(name)),
     )
