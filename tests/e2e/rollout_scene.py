@@ -118,8 +118,13 @@ class RolloutScene:
         given = {"namespace": self.name, "service_type": "NodePort", "ready_seconds": 60, "replicas": 1} | environment
         decision = self._decision([{"name": name, **given}], name, gates or {}, model or self.model)
         clock, data = SystemClock(), decision.to_json()
-        words = {"reason": decision.reason, "sentence": decision.sentence, "data": data, "actor": "test"}
-        facts = {"kind": Kind.DECISION, "key": decision.key, "release": decision.release}
+        words: dict[str, Any] = {"reason": decision.reason, "sentence": decision.sentence, "data": data}
+        facts: dict[str, Any] = {
+            "actor": "test",
+            "kind": Kind.DECISION,
+            "key": decision.key,
+            "release": decision.release,
+        }
         append(self.ledger, clock, service=SERVICE, **facts, **words)
         published = {"image": image or self.image}
         record_step(self.ledger, clock, decision, "publish_image", sentence="Published.", data=published)

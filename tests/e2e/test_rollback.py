@@ -67,6 +67,10 @@ def test_to_a_warm_one_it_needs_no_storage(scene: RolloutScene, two: tuple[str, 
     again = scene.nightferry("rollback", SERVICE, "--to", first, "--reason", "x", "--by", "ana")
     assert again.returncode == 0, again.stderr
     agree(scene, first)
+    scene.released(name="production")
+    stable = scene.cluster.get("Service", SERVICE)
+    assert stable is not None
+    assert names.ROLLBACK not in names.annotations_of(stable), "the next release is no rollback"
 
 
 def test_a_cold_one_is_started_and_a_removed_one_made_anew(scene: RolloutScene, two: tuple[str, str]) -> None:

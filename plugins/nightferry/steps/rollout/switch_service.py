@@ -24,6 +24,7 @@ from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.own_objects import refuse_alien, refuse_other_environment
 
 _TRIES = 10
+_NOTES = (names.ORDER, names.PREVIOUS, names.SWITCHED, names.WITHDRAWN, names.ROLLBACK, names.ROUTED)
 log = logging.getLogger(__name__)
 
 
@@ -100,6 +101,21 @@ def switch_back(
         if _point(cluster, found, identity, environment, notes, clock):
             return True
     raise _too_busy(cluster, service)
+
+
+def change_notes(
+    cluster: Cluster, service: str, found: Manifest, environment: Environment, changes: Mapping[str, str]
+) -> None:
+    """Change how the Service says that it came to its release, and nothing else, if it is still as `found`.
+
+    Applied like a switch, not patched: what a patch has written, no later switch would take away.
+
+    Raises:
+        ClusterConflict: it is another one by now.
+    """
+    notes = {name: value for name, value in names.annotations_of(found).items() if name in _NOTES}
+    identity = names.identity_of(found)
+    cluster.apply(services.stable(service, identity, environment, notes={**notes, **changes}, found=found))
 
 
 def _point(

@@ -35,7 +35,7 @@ from nightferry.steps.rollout.own_objects import refuse_other_environment
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import order_on
 from nightferry.steps.rollout.settle_releases import annotate, settle
-from nightferry.steps.rollout.switch_service import in_use, switch_back, utc
+from nightferry.steps.rollout.switch_service import change_notes, in_use, switch_back, utc
 
 BEFORE_SECONDS = 3.0
 """How long the record may take, each time that it is asked before the users get the other release."""
@@ -151,9 +151,8 @@ def complete_rollback(
     if not unrecorded(stable):
         return True
     changes = {names.ORDER: str(order.sequence), names.ROLLBACK: _note(carried, order)}
-    metadata = {"annotations": changes, "resourceVersion": stable["metadata"]["resourceVersion"]}
     with suppress(NightferryError):  # it was moved on meanwhile, or whoever looks next does this
-        cluster.patch("Service", service, {"metadata": metadata})
+        change_notes(cluster, service, stable, environment, changes)
     return True
 
 
