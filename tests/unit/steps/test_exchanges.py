@@ -238,7 +238,10 @@ def test_an_answer_that_breaks_off_is_none(cut: bytes) -> None:
     ("headers", "body"),
     [
         ("Transfer-Encoding: chunked", b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
-        (f"Content-Encoding: gzip\r\nContent-Length: {len(gzip.compress(b'abcde', mtime=0))}", gzip.compress(b"abcde")),
+        (
+            f"Content-Encoding: gzip\r\nContent-Length: {len(gzip.compress(b'abcde', mtime=0))}",
+            gzip.compress(b"abcde", mtime=0),
+        ),
         ("Connection: close", b"abcde"),
         ("Content-Length: 5", b"abcde"),
     ],
