@@ -229,7 +229,8 @@ def test_pods_call_the_host_by_its_name(scene: Scene) -> None:
     eventually(
         lambda: scene.core.read_namespaced_pod("caller", scene.name).status.phase in {"Succeeded", "Failed"}, 120
     )
-    assert scene.core.read_namespaced_pod_log("caller", scene.name).strip() == RELEASES[0]
+    log = scene.core.read_namespaced_pod_log("caller", scene.name, _preload_content=False).data
+    assert log.decode().strip() == RELEASES[0]
 
 
 def test_a_route_of_another_namespace_is_not_taken(scene: Scene) -> None:
