@@ -3,6 +3,7 @@ nothing here imports from the rest of the repository but serving_app."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from serving_app.app import create_app
 from serving_app.settings import Settings
 from tests.serving_app import models
 from tests.serving_app.running import Service
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image has settings of its own, and a test that is about a missing one would start the service there."""
+    for name in [name for name in os.environ if name.startswith("SERVING_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
