@@ -7,10 +7,12 @@ import threading
 from contextlib import suppress
 
 import pytest
+from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names
+from nightferry.manifests.deployment import deployment
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, verify
 from nightferry.steps.record.state import state_of
@@ -149,6 +151,29 @@ def test_a_release_that_users_never_got_is_not_gone_back_to(world: World) -> Non
         world.roll_back(THIRD)
     assert world.in_use() == SECOND
     assert THIRD not in str(world.cluster.objects)
+
+
+def test_one_whose_rollout_was_killed_is_not_gone_back_to(world: World) -> None:
+    world.cluster.apply(deployment(world.plan(THIRD, **PRODUCTION)))
+    with pytest.raises(Permanent, match="never sent"):
+        world.roll_back(THIRD)
+    assert world.in_use() == SECOND
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_what_was_taken_out_of_use_as_wrong_is_not_gone_back_to(silent: bool) -> None:
+    world = World()
+    world.roll_out(FIRST, **PRODUCTION)
+    world.faults[FIRST] = Fault(kind="golden", sentence="0.png should give 0, got 3.")
+    with pytest.raises(Permanent):
+        world.verify(FIRST, **PRODUCTION)
+    world.clock.advance(60)
+    world.roll_out(SECOND, **PRODUCTION)
+    world.verify(SECOND, **PRODUCTION)
+    world.ledger.fault = STORAGE_DOWN if silent else None
+    with pytest.raises(Permanent, match="because it was wrong"):
+        world.roll_back(FIRST)
+    assert world.in_use() == SECOND
 
 
 def test_with_a_silent_record_users_get_it_all_the_same(world: World) -> None:

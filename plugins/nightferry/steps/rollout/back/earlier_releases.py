@@ -5,6 +5,7 @@ from __future__ import annotations
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.fact_key import WITHDRAWAL, of_environment, step_of
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names, policies
@@ -44,6 +45,30 @@ def choose(cluster: Cluster, service: str, stable: Manifest) -> str:
     return found[0]
 
 
+def refuse_unfit(cluster: Cluster, release: str) -> None:
+    """Raise Permanent (rollback_impossible) for a release that is there and that users never got, or that was taken out
+    of use because it was wrong."""
+    found = cluster.get("Deployment", names.object_name(release))
+    notes = names.annotations_of(found) if found else {names.SERVED: "by the record"}
+    if names.WRONG in notes:
+        raise _wrong(release)
+    if names.SERVED not in notes:
+        raise Permanent(
+            Reason.ROLLBACK_IMPOSSIBLE,
+            f"Users of {cluster.namespace} were never sent to {release}: its rollout was not done.",
+        )
+
+
+def refuse_withdrawn(ledger: LedgerStore, release: str, environment: str) -> None:
+    """The same, as far as the record says it; one that does not know the release says nothing."""
+    try:
+        entries = release_entries(ledger, release)
+    except Permanent:
+        return
+    if any(step_of(entry.key) == of_environment(environment, WITHDRAWAL) for entry in entries):
+        raise _wrong(release)
+
+
 def bring_back(
     cluster: Cluster, service: str, environment: str, release: str, ledger: LedgerStore, clock: Clock
 ) -> Manifest:
@@ -71,5 +96,13 @@ def bring_back(
     return made
 
 
+def _wrong(release: str) -> Permanent:
+    return Permanent(
+        Reason.ROLLBACK_IMPOSSIBLE,
+        f"{release} was taken out of use because it was wrong; `nightferry show {release}` says what was. Release it "
+        "anew, if that is over.",
+    )
+
+
 def _left(deployment: Manifest) -> bool:
-    return names.LEFT in names.annotations_of(deployment)
+    return bool({names.LEFT, names.WRONG} & set(names.annotations_of(deployment)))

@@ -124,7 +124,8 @@ def _move(
     follow(cluster, plan.service, as_it_was(plan.environment, current, ledger), clock)
     if not current:
         # Kept for a look at it; whoever retires releases lets its pods go.
-        annotate(cluster, plan.release, {names.WARM_UNTIL: utc(clock.now() + _LOOK)})
+        now = clock.now()
+        annotate(cluster, plan.release, {names.WARM_UNTIL: utc(now + _LOOK), names.WRONG: utc(now)})
         return f"{plan.release} was the first and is out of the traffic; {where} serves nothing.", ""
     settle(cluster, plan.service, as_it_was(plan.environment, current, ledger), current, clock)
     remove_release(cluster, plan.service, plan.release, clock, although_served=True)

@@ -27,7 +27,7 @@ from nightferry.steps.record.close_release import close_again
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.rollback_record import RollbackFacts, ordered_rollback, record_rollback, record_rolled_back
 from nightferry.steps.record.rollout_record import record_seen
-from nightferry.steps.rollout.back.earlier_releases import bring_back, choose
+from nightferry.steps.rollout.back.earlier_releases import bring_back, choose, refuse_unfit, refuse_withdrawn
 from nightferry.steps.rollout.back.go_back import as_it_was, wake
 from nightferry.steps.rollout.back.in_time import in_time
 from nightferry.steps.rollout.follow_route import follow
@@ -97,6 +97,7 @@ def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
         actor=wish.actor,
     )
     environment, silent = _environment_of(to, wish.environment, ledger)
+    refuse_unfit(cluster, to)
     woken = wake(cluster, wish.service, environment, to, clock)
     if woken is None:
         woken = bring_back(cluster, wish.service, where, to, ledger, clock)
@@ -183,9 +184,16 @@ def unrecorded(stable: Manifest | None) -> bool:
 
 
 def _environment_of(release: str, environment: Environment, ledger: LedgerStore) -> tuple[Environment, bool]:
-    """The environment as it was decided for the release, and whether the record is silent: then it is as today."""
+    """The environment as it was decided for the release, and whether the record is silent: then it is as today.
+
+    Raises Permanent (rollback_impossible) where the record knows the release as wrong."""
+
+    def read() -> Environment:
+        refuse_withdrawn(ledger, release, environment.name)
+        return as_it_was(environment, release, ledger)
+
     try:
-        return in_time(lambda: as_it_was(environment, release, ledger), BEFORE_SECONDS), False
+        return in_time(read, BEFORE_SECONDS), False
     except Temporary:
         return environment, True
 
