@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import FrameType
@@ -49,6 +49,11 @@ from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 from nightferry.steps.rollout.drift.heal import heal
 from nightferry.steps.rollout.fence import Orders
 from nightferry.steps.rollout.gates.compare_releases import Addresses, compare_releases
+from nightferry.steps.rollout.lease.claim import Claim
+from nightferry.steps.rollout.lease.claims import of_housekeeping, of_person, of_rollout
+from nightferry.steps.rollout.lease.give_way import take_away
+from nightferry.steps.rollout.lease.leased_cluster import Hold, hold
+from nightferry.steps.rollout.lease.meeting import UnderWay
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases, services_in
 from nightferry.steps.rollout.roll_out import roll_out
@@ -152,9 +157,9 @@ def _reach(command: argparse.ArgumentParser) -> None:
 class _Doors:
     """The outside of one environment, as the steps of a rollout want it."""
 
-    def __init__(self, service: str, namespace: str, reach: str, folder: Path) -> None:
+    def __init__(self, service: str, held: Hold, reach: str, folder: Path) -> None:
         self.settings, self.clock = settings_module.load(), SystemClock()
-        self.cluster = connect.cluster(self.settings, namespace)
+        self.held, self.cluster = held, held.cluster
         self.ledger = connect.ledger_store(self.settings)
         self.orders = Orders(self.ledger, service)
         self._service, self._reach, self._folder = service, reach, folder
@@ -198,17 +203,29 @@ class _Doors:
 
 
 @contextmanager
-def _opened(given: argparse.Namespace) -> Iterator[tuple[RolloutPlan, _Doors]]:
-    """The plan of the release and environment that the command line names, and its doors."""
+def _opened(given: argparse.Namespace, doing: str) -> Iterator[tuple[RolloutPlan, _Doors]]:
+    """The plan of the release and environment that the command line names, and its doors, under the service's Lease."""
     ledger = connect.ledger_store(settings_module.load())
     plan = read_plan(release_entries(ledger, given.release), given.environment)
-    with tempfile.TemporaryDirectory() as folder:
-        yield plan, _Doors(plan.service, plan.environment.namespace, given.reach, Path(folder))
+    claim = of_rollout(plan, doing, needed=doing == "roll_out")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _held(plan.environment.namespace, claim, at_once=True) as held,
+    ):
+        yield plan, _Doors(plan.service, held, given.reach, Path(folder))
+
+
+def _held(namespace: str, claim: Claim, *, at_once: bool = False) -> AbstractContextManager[Hold]:
+    """A namespace under the Lease of a service."""
+    open_it = partial(connect.cluster, settings_module.load(), namespace)
+    return hold(lambda guard: open_it(guard=guard), claim, SystemClock(), at_once=at_once)
 
 
 def _roll_out(given: argparse.Namespace) -> int:
-    with _opened(given) as (plan, doors):
+    with _opened(given, "roll_out") as (plan, doors):
         prepare = cache(partial(doors.prepare, plan))
+        doors.cluster.get("Lease", plan.service)  # the first call takes it
+        take_away(doors.held, plan.environment, doors.clock)
         roll_out(
             plan,
             cluster=doors.cluster,
@@ -225,13 +242,13 @@ def _roll_out(given: argparse.Namespace) -> int:
 
 
 def _verify(given: argparse.Namespace) -> int:
-    with _opened(given) as (plan, doors):
+    with _opened(given, "verify") as (plan, doors):
         doors.verify(plan, doors.prepare(plan))
     return EXIT_DONE
 
 
 def _finish(given: argparse.Namespace) -> int:
-    with _opened(given) as (plan, doors):
+    with _opened(given, "finish") as (plan, doors):
         grace = dt.timedelta(0) if given.at_once else GRACE
         _finish_in(doors, plan.service, plan.environment.name, grace)
     return EXIT_DONE
@@ -244,6 +261,7 @@ def _finish_in(doors: _Doors, service: str, environment: str, grace: dt.timedelt
         cluster=doors.cluster,
         ledger=doors.ledger,
         verify=lambda plan: doors.verify(plan, doors.prepare(plan)),
+        take=doors.held.take,
         clock=doors.clock,
         grace=grace,
     )
@@ -254,7 +272,9 @@ def _roll_back(given: argparse.Namespace) -> int:
     ledger = connect.ledger_store(settings)
     environment = decided_environment(ledger, given.service, given.environment)
     wish = Wish(given.service, environment, given.to, given.reason, given.actor)
-    roll_back(wish, cluster=connect.cluster(settings, environment.namespace), ledger=ledger, clock=SystemClock())
+    with _held(environment.namespace, of_person(given.service, given.actor)) as held:
+        roll_back(wish, cluster=held.cluster, ledger=ledger, clock=SystemClock())
+        take_away(held, environment, SystemClock())
     return EXIT_DONE
 
 
@@ -268,9 +288,9 @@ def _heal(service: str, name: str) -> None:
     settings = settings_module.load()
     ledger = connect.ledger_store(settings)
     environment = decided_environment(ledger, service, name)
-    cluster = connect.cluster(settings, environment.namespace)
-    for one in heal(service, name, cluster=cluster, ledger=ledger, clock=SystemClock(), ask=_asker):
-        log.info("Put back: %s", one.sentence)
+    with _held(environment.namespace, of_housekeeping(service, "heal")) as held:
+        for one in heal(service, name, cluster=held.cluster, ledger=ledger, clock=SystemClock(), ask=_asker):
+            log.info("Put back: %s", one.sentence)
 
 
 def _retire(given: argparse.Namespace) -> int:
@@ -285,6 +305,8 @@ def _each(works: Iterable[Callable[[], None]]) -> int:
     for work in works:
         try:
             work()
+        except UnderWay as busy:  # the next turn comes
+            log.info(busy.sentence)
         except NightferryError as fault:  # the other services are looked after all the same
             faults.append(fault)
     for other in faults[1:]:
@@ -295,14 +317,18 @@ def _each(works: Iterable[Callable[[], None]]) -> int:
 
 
 def _finish_here(service: str, given: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        doors = _Doors(service, given.namespace, given.reach, Path(folder))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _held(given.namespace, of_housekeeping(service, "finish")) as held,
+    ):
+        doors = _Doors(service, held, given.reach, Path(folder))
         for environment in environments_in(doors.ledger, service, given.namespace):
             _finish_in(doors, service, environment)
 
 
 def _retire_one(service: str, given: argparse.Namespace) -> None:
-    retire_releases(connect.cluster(settings_module.load(), given.namespace), service, SystemClock())
+    with _held(given.namespace, of_housekeeping(service, "retire")) as held:
+        retire_releases(held.cluster, service, SystemClock())
 
 
 def _probe(given: argparse.Namespace) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.judging.prediction_diff import PredictionDiff
@@ -25,6 +26,9 @@ from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.back.finish_release import finish_release
 from nightferry.steps.rollout.back.roll_back import RolledBack, Wish, roll_back
 from nightferry.steps.rollout.fence import Orders
+from nightferry.steps.rollout.lease.claim import Claim
+from nightferry.steps.rollout.lease.claims import of_housekeeping, of_person, of_rollout
+from nightferry.steps.rollout.lease.leased_cluster import LeasedCluster, hold
 from nightferry.steps.rollout.roll_out import Compare, RolledOut, roll_out
 from nightferry.steps.rollout.verify_release import Verified, verify_release
 
@@ -101,6 +105,8 @@ class World:
         self.unprepared: Exception | None = None
         self.spec: dict[str, Any] | None = SPEC
         """What decisions pin."""
+        self.leased = False
+        """Whether all work is done under the service's Lease, as the deployer and the command do it."""
 
     def decide(self, release: str, **environment: Any) -> int:
         """Write down that the release was decided, its environment so changed, once; the decision's sequence."""
@@ -149,9 +155,15 @@ class World:
 
     def roll_out(self, release: str = "digits-2026-11-21.1", **environment: Any) -> RolledOut:
         """Up to the switch and its record, without the look at what users get."""
+        plan = self.plan(release, **environment)
+        with self.held(of_rollout(plan), at_once=True) as cluster:
+            return self.bring(plan, cluster)
+
+    def bring(self, plan: RolloutPlan, cluster: Cluster) -> RolledOut:
+        """The same of a plan, in a cluster that may be under a Lease."""
         return roll_out(
-            self.plan(release, **environment),
-            cluster=self.cluster,
+            plan,
+            cluster=cluster,
             candidate=lambda: "candidate",
             prepare=self._prepare,
             ask=self.ask,
@@ -161,15 +173,26 @@ class World:
             clock=self.clock,
         )
 
+    @contextmanager
+    def held(self, claim: Claim, *, at_once: bool = False) -> Iterator[Cluster]:
+        """The cluster, under a Lease where this world has them."""
+        if not self.leased:
+            yield self.cluster
+            return
+        with hold(lambda guard: guard(self.cluster), claim, self.clock, at_once=at_once, beating=False) as held:
+            yield held.cluster
+
     def verify(self, release: str = "digits-2026-11-21.1", **environment: Any) -> Verified:
         """The look at what users get, and going back."""
-        return self.look(self.plan(release, **environment))
+        plan = self.plan(release, **environment)
+        with self.held(of_rollout(plan, "verify"), at_once=True) as cluster:
+            return self.look(plan, cluster)
 
-    def look(self, plan: RolloutPlan) -> Verified:
+    def look(self, plan: RolloutPlan, cluster: Cluster | None = None) -> Verified:
         """The same, of a plan."""
         return verify_release(
             plan,
-            cluster=self.cluster,
+            cluster=cluster or self.cluster,
             address=lambda: "stable",
             probe=self._prepare(),
             ask=self.ask,
@@ -180,20 +203,23 @@ class World:
 
     def finish(self, environment: str = "staging") -> None:
         """What the retiring run does first."""
-        finish_release(
-            "digits",
-            environment,
-            cluster=self.cluster,
-            ledger=self.ledger,
-            verify=self.look,
-            clock=self.clock,
-        )
+        with self.held(of_housekeeping("digits", "finish")) as cluster:
+            finish_release(
+                "digits",
+                environment,
+                cluster=cluster,
+                ledger=self.ledger,
+                verify=lambda plan: self.look(plan, cluster),
+                take=cluster.take if isinstance(cluster, LeasedCluster) else lambda: None,
+                clock=self.clock,
+            )
 
     def roll_back(self, to: str | None = None, environment: str = "production", by: str = "ana") -> RolledBack:
         """What a person's command does."""
         given = next(one for one in SPEC["environments"] if one["name"] == environment)
         wish = Wish("digits", Environment.model_validate(given), to, "sevens are wrong", by)
-        return roll_back(wish, cluster=self.cluster, ledger=self.ledger, clock=self.clock)
+        with self.held(of_person("digits", by)) as cluster:
+            return roll_back(wish, cluster=cluster, ledger=self.ledger, clock=self.clock)
 
     def ask(self, address: str) -> Any:
         """GET /version."""

@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from nightferry import deployer
 from nightferry.clients import connect
+from nightferry.clients.cluster import Cluster
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
@@ -30,7 +31,11 @@ RELEASE = "digits-2026-11-21.1"
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world behind the deployer's doors."""
     world = World()
-    monkeypatch.setattr(connect, "cluster", lambda settings, namespace: world.cluster)
+
+    def opened(settings: object, namespace: str, guard: Callable[[Cluster], Cluster] = lambda it: it) -> Cluster:
+        return guard(world.cluster)
+
+    monkeypatch.setattr(connect, "cluster", opened)
     monkeypatch.setattr(connect, "ledger_store", lambda settings: world.ledger)
     monkeypatch.setattr(deployer, "SystemClock", lambda: world.clock)
     monkeypatch.setattr(deployer, "ask_version", lambda address: world.ask(where(address)))

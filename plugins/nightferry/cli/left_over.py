@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 
 from nightferry import settings as settings_of
 from nightferry.cli.arguments import Subparsers, command
@@ -15,6 +16,8 @@ from nightferry.clients.cluster import Cluster
 from nightferry.entities.service_spec import CLUSTER
 from nightferry.errors import NightferryError
 from nightferry.settings import Settings
+from nightferry.steps.rollout.lease.claims import of_housekeeping
+from nightferry.steps.rollout.lease.leased_cluster import hold
 from nightferry.steps.rollout.left_over import LeftOver, left_over, retire_left_over
 from nightferry.steps.services.load_services import LoadedServices, load_services
 
@@ -74,12 +77,16 @@ def retire(arguments: argparse.Namespace) -> int:
     """Remove what is left of one service, or show what would be removed."""
     found: list[tuple[str, LeftOver]] = []
     removed: list[tuple[str, str, tuple[str, ...]]] = []
-    for connection, cluster, known in _places(settings_of.load(), arguments):
+    settings, clock = settings_of.load(), SystemClock()
+    for connection, cluster, known in _places(settings, arguments):
         for one in left_over(cluster, known):
             if one.service == arguments.service:
                 found.append((connection, one))
                 if arguments.yes:
-                    gone = retire_left_over(cluster, one.service, SystemClock(), everything=arguments.everything)
+                    open_it = partial(connect.cluster, settings, one.namespace, connection)
+                    claim = of_housekeeping(one.service, "services retire")
+                    with hold(open_it, claim, clock, at_once=True) as held:
+                        gone = retire_left_over(held.cluster, one.service, clock, everything=arguments.everything)
                     removed.append((connection, one.namespace, gone))
     if arguments.json:
         headings = ("cluster", "namespace", "removed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.azure.locks import AzureLocks
 from nightferry.clients.azure.models import AzureModels
 from nightferry.clients.clock import SystemClock
+from nightferry.clients.cluster import Cluster
 from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.clients.patient_cluster import PatientCluster
@@ -87,12 +89,18 @@ def source(settings: Settings, source: Source | None) -> SourceRepository:
     return GitSource(source.repository, settings.work, settings.root, settings.git_seconds)
 
 
-def cluster(settings: Settings, namespace: str, connection: str = CLUSTER) -> PatientCluster:
+def cluster(
+    settings: Settings, namespace: str, connection: str = CLUSTER, guard: Callable[[Cluster], Cluster] | None = None
+) -> PatientCluster:
     """A namespace of the cluster that Airflow knows by a connection, asked again while it is away for a moment.
+
+    Args:
+        guard: put around the cluster, within the patience, so that it sees each try of a call.
 
     Raises as `open_cluster`.
     """
-    return PatientCluster(open_cluster(settings, namespace, connection), SystemClock())
+    opened: Cluster = open_cluster(settings, namespace, connection)
+    return PatientCluster(guard(opened) if guard else opened, SystemClock())
 
 
 def registry(settings: Settings) -> OciRegistry:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
+from contextlib import suppress
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
@@ -22,3 +24,11 @@ def me(option: str) -> str:
         return os.environ.get("GIT_AUTHOR_NAME") or getpass.getuser()
     except (KeyError, OSError) as fault:
         raise Permanent(Reason.SETTING_MISSING, f"This account has no name; say who it is with {option}.") from fault
+
+
+def at_work() -> str:
+    """Where this process runs and for whom: `ana@laptop`, and in a pod, whose account has no name, the pod's name."""
+    host = socket.gethostname()
+    with suppress(Permanent):
+        return f"{me('')}@{host}"
+    return host

@@ -102,6 +102,7 @@ class Reason(StrEnum):
     ROLLOUT_REFUSED = "rollout_refused"
     ROLLOUT_NO_CAPACITY = "rollout_no_capacity"
     ROLLOUT_SUPERSEDED = "rollout_superseded"
+    ROLLOUT_UNDER_WAY = "rollout_under_way"
     ROLLBACK_IMPOSSIBLE = "rollback_impossible"
     GATEWAY_MISSING = "gateway_missing"
     GATE_FLIPS = "gate_flips"

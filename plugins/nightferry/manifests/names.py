@@ -23,6 +23,9 @@ IDENTITY = (RELEASE, IMAGE, MODEL, MODEL_SHA256, SOURCE)
 ORDER = "nightferry.dev/order"
 """The sequence of the entry on the record that ordered what the object is: on a Deployment the release's decision, on
 the Service what moved it last. Nothing that was ordered earlier moves the Service any more."""
+RANK = "nightferry.dev/rank"
+"""On the Lease: what its holder does, `person`, `rollout` or `housekeeping`; a rollback by a person waits for none but
+another one."""
 ENVIRONMENT = "nightferry.dev/environment"
 """On the Service: whose users call it. Two connections may be one cluster, and two environments one namespace of it."""
 PREVIOUS = "nightferry.dev/previous"

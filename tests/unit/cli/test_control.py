@@ -33,7 +33,7 @@ def world(monkeypatch: pytest.MonkeyPatch, services: object) -> World:
     monkeypatch.setattr(connect, "ledger_store", lambda settings: world.ledger)
     empty = World().cluster
     places = {"production": world.cluster, "staging": empty}
-    monkeypatch.setattr(connect, "cluster", lambda settings, namespace, cluster: places[namespace])
+    monkeypatch.setattr(connect, "cluster", lambda _, namespace, cluster, guard=lambda it: it: guard(places[namespace]))
     monkeypatch.setattr("nightferry.cli.control.rollback.SystemClock", lambda: world.clock)
     return world
 

@@ -19,8 +19,8 @@ def clusters(monkeypatch):
     """The namespaces, by connection and name; each is made when it is first looked at."""
     made = {}
 
-    def cluster(settings, namespace, connection):
-        return made.setdefault((connection, namespace), MemoryCluster(namespace=namespace))
+    def cluster(settings, namespace, connection, guard=lambda it: it):
+        return guard(made.setdefault((connection, namespace), MemoryCluster(namespace=namespace)))
 
     monkeypatch.setattr(connect, "cluster", cluster)
     for namespace in ("staging", "production"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from nightferry import settings as settings_of
@@ -21,6 +22,9 @@ from nightferry.errors import Permanent
 from nightferry.settings import Settings
 from nightferry.steps.rollout.back.earlier_releases import earlier
 from nightferry.steps.rollout.back.roll_back import RolledBack, Wish, roll_back
+from nightferry.steps.rollout.lease.claims import of_person
+from nightferry.steps.rollout.lease.give_way import take_away
+from nightferry.steps.rollout.lease.leased_cluster import hold
 from nightferry.steps.rollout.switch_service import in_use
 from nightferry.steps.services.fill_settings import fill_settings
 
@@ -56,12 +60,15 @@ def rollback(arguments: argparse.Namespace) -> int:
         raise Permanent(Reason.REQUEST_INVALID, "A rollback needs a reason: --reason TEXT; it goes on the record.")
     actor = arguments.by or me("--by")
     left, to, done = None, arguments.to, []
+    clock = SystemClock()
     for environment in places:
-        cluster = connect.cluster(settings, environment.namespace, environment.cluster)
-        if left is not None and in_use(cluster.get("Service", spec.service)) != left:
-            continue  # its users do not get what was left
-        wish = Wish(spec.service, environment, to, arguments.reason.strip(), actor)
-        ended = roll_back(wish, cluster=cluster, ledger=connect.ledger_store(settings), clock=SystemClock())
+        open_it = partial(connect.cluster, settings, environment.namespace, environment.cluster)
+        with hold(open_it, of_person(spec.service, actor), clock, at_once=False) as held:
+            if left is not None and in_use(held.cluster.get("Service", spec.service)) != left:
+                continue  # its users do not get what was left
+            wish = Wish(spec.service, environment, to, arguments.reason.strip(), actor)
+            ended = roll_back(wish, cluster=held.cluster, ledger=connect.ledger_store(settings), clock=clock)
+            take_away(held, environment, clock)
         left, to = ended.left or left, ended.to
         done.append(ended)
         if not arguments.json:

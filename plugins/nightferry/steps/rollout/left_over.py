@@ -9,6 +9,7 @@ from contextlib import suppress
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.frozen import Frozen
+from nightferry.errors import Permanent
 from nightferry.manifests import names
 from nightferry.manifests import service as services
 from nightferry.steps.rollout.own_objects import delete_own
@@ -80,6 +81,8 @@ def retire_left_over(cluster: Cluster, service: str, clock: Clock, *, everything
     if everything and not cluster.list("Deployment", names.labels(service)):
         delete_own(cluster, service, "Service", services.candidate_name(service))
         delete_own(cluster, service, "NetworkPolicy", service)
+        with suppress(Permanent):  # an older role has no right to Leases
+            delete_own(cluster, service, "Lease", service)
     log.info("Removed from %s: %s.", cluster.namespace, ", ".join(removed) or "nothing")
     return tuple(removed)
 

@@ -51,6 +51,7 @@ class _Place:
     cluster: Cluster
     ledger: LedgerStore
     clock: Clock
+    take: Callable[[], None]
 
     def state(self) -> ServiceState:
         return read_state(self.ledger, self.service)
@@ -78,6 +79,7 @@ def finish_release(
     verify: Verify,
     clock: Clock,
     grace: dt.timedelta = GRACE,
+    take: Callable[[], None] = lambda: None,
 ) -> None:
     """Make traffic and record agree in one environment, and finish what was ordered. Done twice it changes nothing.
 
@@ -89,12 +91,13 @@ def finish_release(
         verify: verifies the release of a plan, and goes back if it is wrong.
         clock: for waits and times.
         grace: how long after a switch the release is left to whoever switched.
+        take: called before something is ordered: whoever works under the service's Lease has the next call take it.
 
     Raises:
         Permanent: (ledger_behind, cluster_denied, storage_denied, verify_…: it was taken out of use)
         Temporary: (cluster_unavailable, storage_unavailable, verify_unreachable)
     """
-    place = _Place(service, environment, cluster, ledger, clock)
+    place = _Place(service, environment, cluster, ledger, clock, take)
     stable = cluster.get("Service", service)
     current = in_use(stable)
     if stable is None:
@@ -109,13 +112,16 @@ def finish_release(
         return
     rollback = _ordered_rollback(place, state, traffic.release)
     if rollback:
+        take()
         place.roll_back(traffic.release, rollback)
         return
     why = _wrong(place, state, traffic.release)
     if why:
+        take()
         log.info(go_back(place.plan(traffic.release), why, cluster=cluster, ledger=ledger, clock=clock))
         close_again(place.ledger, place.clock, traffic.release)
     elif not traffic.verified and clock.now() - dt.datetime.fromisoformat(traffic.since) >= grace:
+        take()
         try:
             verify(place.plan(traffic.release))
         finally:
@@ -160,6 +166,7 @@ def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None
     known = traffic.release if traffic else None
     withdrawn = notes.get(names.WITHDRAWN, "")
     if withdrawn and known == withdrawn:
+        place.take()
         plan = place.plan(withdrawn)
         fault = Permanent(
             Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, that was written later."

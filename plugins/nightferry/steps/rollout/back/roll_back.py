@@ -84,8 +84,7 @@ def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
     if stable is None or not left:
         raise _impossible(f"{where} of {wish.service} serves nothing, so there is nothing to go back from.")
     if wish.to == left:
-        recorded = complete_rollback(wish.service, wish.environment, cluster=cluster, ledger=ledger, clock=clock)
-        return RolledBack(environment=where, left="", to=left, recorded=recorded, seconds=0.0)
+        return _follow(wish, left, left, cluster, ledger, clock)
     to = wish.to or choose(cluster, wish.service, stable)
     facts = RollbackFacts(
         service=wish.service,
@@ -101,20 +100,31 @@ def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
     woken = wake(cluster, wish.service, environment, to, clock)
     if woken is None:
         woken = bring_back(cluster, wish.service, where, to, ledger, clock)
+    if in_use(cluster.get("Service", wish.service)) != left:  # while another rollback was waited for
+        return _follow(wish, left, to, cluster, ledger, clock)
     previous = names.annotations_of(stable).get(names.PREVIOUS, "")
     order = None if silent else _order(ledger, clock, facts, previous)
     notes = {names.ROLLBACK: _note(facts, order)}
     identity = names.identity_of(woken)
     number = order.sequence if order else None
     if not switch_back(cluster, wish.service, left, identity, environment, clock, number, notes):
-        raise _impossible(
-            f"{where} of {wish.service} no longer serves {left}: somebody else moved it just now. Look what it serves, "
-            "and ask again."
-        )
+        return _follow(wish, left, to, cluster, ledger, clock)
     log.info("%s of %s serves %s again.", where, wish.service, to)
     recorded = complete_rollback(wish.service, environment, cluster=cluster, ledger=ledger, clock=clock)
     seconds = round(clock.monotonic() - start, 1)
     return RolledBack(environment=where, left=left, to=to, recorded=recorded, seconds=seconds)
+
+
+def _follow(wish: Wish, left: str, to: str, cluster: Cluster, ledger: LedgerStore, clock: Clock) -> RolledBack:
+    """Somebody else moved the Service meanwhile. Where that was the same rollback, theirs counts."""
+    where = wish.environment.name
+    if in_use(cluster.get("Service", wish.service)) != to:
+        raise _impossible(
+            f"{where} of {wish.service} no longer serves {left}: somebody else moved it just now. Look what it serves, "
+            "and ask again."
+        )
+    recorded = complete_rollback(wish.service, wish.environment, cluster=cluster, ledger=ledger, clock=clock)
+    return RolledBack(environment=where, left="", to=to, recorded=recorded, seconds=0.0)
 
 
 def complete_rollback(
