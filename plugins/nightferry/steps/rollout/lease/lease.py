@@ -76,9 +76,16 @@ class Lease:
             except Permanent as fault:
                 self._go_without(fault)
 
-    def check(self) -> None:
-        """Make sure of having it now, before something is changed; the Lease is read each time. Raises as `take`."""
+    def check(self, *, to_read: bool = False) -> None:
+        """Make sure of having it now, before something is changed; the Lease is read each time. Raises as `take`.
+
+        Args:
+            to_read: something is only read: that needs it not, but who has lost it is to stop.
+        """
         with self._lock:
+            if to_read and not self._has and not self._lost:
+                self._show_life()
+                return
             self.take()
             if self._without:
                 return
@@ -86,14 +93,6 @@ class Lease:
                 self._keep(always=True)
             except Permanent as fault:
                 self._go_without(fault)
-
-    def beat(self) -> None:
-        """Renew it where that is due, and notice where it is lost: for what only reads. Raises where it is lost."""
-        with self._lock:
-            self._show_life()
-            self.keep()
-            if self._lost:
-                raise self._lost
 
     def keep(self) -> None:
         """Renew it where that is due, if this process has it and does not hang. It raises nothing."""
