@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICE = "e2e-digits"
 DAG = f"release_{SERVICE}"
 ENVIRONMENTS = ("staging", "production")
-KINDS = ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler")
+KINDS = ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler", "Lease")
 SERVICE_FILE = """\
 service: {service}
 owner: nightferry-tests

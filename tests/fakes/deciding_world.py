@@ -47,6 +47,7 @@ class DecidingWorld:
         key: str = "night:2026-11-21",
         asked: dt.datetime | None = None,
         slot: dt.datetime | None = None,
+        way: str = "command",
         **request: Any,
     ) -> Decision:
         """Decide as `ana` asks, or as a slot does."""
@@ -63,6 +64,7 @@ class DecidingWorld:
             clock=self.clock,
             asked=asked,
             slot=slot,
+            way=way,
         )
 
     def note(self, number: int) -> None:

@@ -14,6 +14,15 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.masking import mask
 
 
+REQUEST = "request-"
+"""How the runs begin that `nightferry release` starts by itself."""
+
+
+def trigger_of(key: str) -> str:
+    """What asked for the decision of a key, as `Decision.trigger`."""
+    return "schedule" if key.startswith("slot:") else "person"
+
+
 class ReleaseRequest(Frozen):
     """What a person or a schedule asks for; unset means the newest."""
 
@@ -36,6 +45,10 @@ class Decision(Recorded):
     sentence: str
     actor: str
     """Who asked: a person, or `schedule`."""
+    trigger: str = ""
+    """What asked: `schedule` or `person`; empty in decisions of before."""
+    way: str = ""
+    """By what way: `timetable`, `command` (`nightferry release`) or `airflow` (its pages, or its REST API)."""
     release: str | None
     """The release's id; None when nothing is released."""
     candidate: Candidate

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     HOLD = "hold"
     IMAGES = "images"
     DRIFT = "drift"
+    TRIGGER = "trigger"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

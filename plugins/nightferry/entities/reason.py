@@ -25,6 +25,7 @@ class Reason(StrEnum):
     SCHEDULE_MOVED = "schedule_moved"
     HELD = "held"
     QUARANTINED = "quarantined"
+    JOINED = "joined"
 
     # Results
     SUCCEEDED = "succeeded"

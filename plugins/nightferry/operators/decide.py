@@ -18,7 +18,7 @@ from nightferry.hooks.cluster import open_cluster
 from nightferry.hooks.registry import REGISTRY, RegistryHook
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
-from nightferry.operators.run_facts import actor, decision_key, is_scheduled, release_request
+from nightferry.operators.run_facts import actor, decision_key, is_scheduled, release_request, way
 from nightferry.steps.app.pin_app import AppPinner, bases_of
 from nightferry.steps.app.recipe import recipe_digest
 from nightferry.steps.deciding.decide import decide
@@ -84,6 +84,7 @@ class DecideOperator(BaseOperator, SkipMixin):
             apps=None if self.spec.is_stock else self._apps(now, storage),
             asked=run.run_after,
             slot=run.logical_date if is_scheduled(run) else None,
+            way=way(run),
         )
 
     def _apps(self, now: settings.Settings, storage: StorageHook) -> AppPinner:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.decision import REQUEST, Decision, ReleaseRequest
 from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
@@ -47,6 +47,13 @@ def decision_key(run: Any) -> str:
 def actor(run: Any) -> str:
     """Who asked: the person who triggered the run, or `schedule`."""
     return "schedule" if is_scheduled(run) else str(run.triggering_user_name or "airflow")
+
+
+def way(run: Any) -> str:
+    """By what way the run was asked for, as `Decision.way`; one that the command was given a name for is Airflow's."""
+    if is_scheduled(run):
+        return "timetable"
+    return "command" if str(run.run_id).startswith(REQUEST) else "airflow"
 
 
 def release_request(run: Any) -> ReleaseRequest:

@@ -20,7 +20,7 @@ from nightferry.cli.releasing.follow import Findings, Follower
 from nightferry.cli.releasing.patience import PatientAirflow
 from nightferry.cli.releasing.progress import show_progress
 from nightferry.cli.releasing.release_view import print_release, view_of
-from nightferry.cli.releasing.request import Started, dag_of, start
+from nightferry.cli.releasing.request import Started, dag_of, note_joined, start
 from nightferry.clients import connect
 from nightferry.clients.airflow.api import AirflowApi
 from nightferry.clients.clock import Clock, SystemClock
@@ -73,6 +73,7 @@ def release(arguments: argparse.Namespace) -> int:
     airflow = AirflowApi.connect(settings)
     store = connect.ledger_store(settings)
     started = start(PatientAirflow(airflow, clock), store, spec, request, clock, arguments.request_id)
+    _note(note_joined(store, spec, started, clock, arguments.request_id))
     if arguments.json:
         show_json({"service": spec.service, "run": started.run, "new": started.new, "page": page(airflow, started)})
     else:
@@ -98,6 +99,7 @@ def wait(
     airflow, store = AirflowApi.connect(settings), connect.ledger_store(settings)
     findings = Findings(store, spec.service)
     started = start(PatientAirflow(airflow, clock), store, spec, request, clock, request_id)
+    _note(note_joined(store, spec, started, clock, request_id))
     print(f"{_said(started)} In Airflow: {page(airflow, started)}", file=sys.stderr)
     findings.of_run(started.run, look_back=not started.new)
     follower = Follower(airflow, dag_of(spec), started.run, spec, findings, clock)
@@ -138,6 +140,11 @@ def _conclude(follower: Follower, *, as_json: bool) -> int:
 def page(airflow: AirflowApi, started: Started) -> str:
     """The run's page in Airflow."""
     return f"{airflow.address}/dags/{started.dag}/runs/{started.run}"
+
+
+def _note(sentence: str) -> None:
+    if sentence:
+        print(f"nightferry: {sentence}", file=sys.stderr)
 
 
 def _said(started: Started) -> str:

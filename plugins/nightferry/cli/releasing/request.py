@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from nightferry.clients.airflow.api import Airflow
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.decision import ReleaseRequest
+from nightferry.clients.person import at_work
+from nightferry.entities.decision import REQUEST, ReleaseRequest
 from nightferry.entities.ledger_entry import canonical
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.errors import Permanent, Temporary
+from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record.state import read_state
+from nightferry.steps.record.trigger_record import record_joined
 
 PARSE_SECONDS = 90.0
 """How long a new service file may take until Airflow has its DAG."""
@@ -71,10 +73,22 @@ def start(
     raise Permanent(Reason.REQUEST_INVALID, f"This request has ended {_AGAIN} times already; name it: --request-id ID.")
 
 
+def note_joined(store: LedgerStore, spec: ServiceSpec, started: Started, clock: Clock, request_id: str | None) -> str:
+    """Write down who joined a run that was there already; what is to be said where that cannot be written."""
+    if started.new:
+        return ""
+    try:
+        watching = request_id is not None
+        record_joined(store, clock, service=spec.service, run=started.run, actor=at_work(), watching=watching)
+    except NightferryError as silent:  # the run goes on all the same
+        return f"The record does not have that you joined the run: {silent.sentence}"
+    return ""
+
+
 def request_name(spec: ServiceSpec, request: ReleaseRequest, store: LedgerStore) -> str:
     """The run id of a request: the same until a run has ended, since every end is on the record."""
     what = {"service": spec.service, "request": request.to_json(), "after": read_state(store, spec.service).ended}
-    return f"request-{hashlib.sha256(canonical(what)).hexdigest()[:16]}"
+    return f"{REQUEST}{hashlib.sha256(canonical(what)).hexdigest()[:16]}"
 
 
 def _await_dag(airflow: Airflow, dag: str, clock: Clock) -> None:

@@ -11,7 +11,7 @@ from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
-from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.decision import Decision, ReleaseRequest, trigger_of
 from nightferry.entities.hold import EVERYTHING
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.release_id import ReleaseId
@@ -49,6 +49,7 @@ def decide(
     apps: AppPinner | None = None,
     asked: dt.datetime | None = None,
     slot: dt.datetime | None = None,
+    way: str = "",
 ) -> Decision:
     """Pin the model, the source and the service file, weigh them against the release in use, and write the decision
     down.
@@ -70,6 +71,7 @@ def decide(
         apps: pins what an app of its own says about itself; needed where the service is not the stock service.
         asked: when the run was asked for. Its decision is not older, so the record is not searched further back.
         slot: the moment of the schedule that asks; None where a person does.
+        way: by what way it was asked; it is written down.
 
     Raises:
         Permanent: (model_…, source_…, app_…, image_build_failed, source_repository_denied, storage_denied,
@@ -94,7 +96,8 @@ def decide(
         made = _made(chain, key, since)
         if made:
             return made
-        decision = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot).decision
+        weighed = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot)
+        decision = weighed.decision.model_copy(update={"way": way})
         return {
             "kind": Kind.DECISION,
             "key": key,
@@ -147,6 +150,7 @@ def weigh(
         reason=word.reason,
         sentence=f"{word.sentence} {pinned.waiting}".strip(),
         actor=actor,
+        trigger=trigger_of(key),
         release=str(ReleaseId(spec.service, today, number)) if word.go else None,
         candidate=pinned.candidate if word.image is None or before is None else before.candidate,
         request=request,
@@ -191,5 +195,11 @@ def _write_failure(
         actor=actor,
         reason=error.reason,
         sentence=error.sentence,
-        data={"key": key, "service": spec.service, "go": False, "request": request.to_json()},
+        data={
+            "key": key,
+            "service": spec.service,
+            "go": False,
+            "trigger": trigger_of(key),
+            "request": request.to_json(),
+        },
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.decision import Decision
+from nightferry.entities.decision import Decision, trigger_of
 from nightferry.entities.fact_key import WITHDRAWN, FactKey, of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
@@ -185,5 +185,5 @@ def record_undecided(
         actor=actor,
         reason=failure.reason,
         sentence=failure.sentence,
-        data={"key": key, "service": service, "go": False},
+        data={"key": key, "service": service, "go": False, "trigger": trigger_of(key)},
     )
