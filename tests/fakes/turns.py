@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from tests.fakes.still_clock import StillClock
 
+_TURNS = 20_000
+"""More than any of them needs."""
+
 
 @dataclass
 class _Actor:
@@ -65,11 +68,17 @@ class Turns:
         threads = [threading.Thread(target=self._act, args=(one,), name=one.name, daemon=True) for one in self._actors]
         for thread in threads:
             thread.start()
-        while alive := [one for one in self._actors if not one.over]:
+        for turn in range(_TURNS + 1):
+            alive = [one for one in self._actors if not one.over]
+            if not alive:
+                break
+            names = [one.name for one in alive]
+            assert turn < _TURNS, f"they do not come to an end: {names}"
             meddle()
             ready = [one for one in alive if one.wakes <= self.clock.monotonic()]
             if not ready:
-                self._sleep(min(one.wakes for one in alive) - self.clock.monotonic())
+                # A clock counts in microseconds: less would not move it.
+                self._sleep(max(0.001, min(one.wakes for one in alive) - self.clock.monotonic()))
                 continue
             self.random.choice(ready).turn.release()
             assert self._back.acquire(timeout=300), "the one that has the turn does not come back"
