@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from nightferry.manifests.deployment import deployment
 from nightferry.manifests.route import route, weights_of
 from nightferry.steps.rollout.await_ready import await_ready, pods_of
 from nightferry.steps.rollout.check_quota import check_quota
+from nightferry.steps.rollout.lease.claim import Claim, Held, Rank
+from nightferry.steps.rollout.lease.claims import of_person, of_rollout
+from nightferry.steps.rollout.lease.leased_cluster import Hold, hold
 
 from tests.fakes.memory_cluster import MemoryCluster
 from tests.fakes.rollout_world import plan
@@ -340,3 +344,46 @@ def test_a_pod_that_no_node_takes_is_named_and_waited_for_once(cluster: Cluster)
     assert named[0] < 15
     assert time.monotonic() - start < 30
     assert pods_of(cluster, "digits", RELEASE)[0].unschedulable
+
+
+def lease(clock: SystemClock) -> dict[str, Any]:
+    return of_rollout(plan(RELEASE, 7)).lease(clock.now())
+
+
+def test_a_lease_is_made_once_and_read_back(cluster: Cluster) -> None:
+    claim = of_rollout(plan(RELEASE, 7))
+    assert cluster.get("Lease", "digits") is None
+    assert cluster.create(claim.lease(SystemClock().now()))
+    assert cluster.create(lease(SystemClock())) is None
+    held = Held.of(cluster.get("Lease", "digits") or {})
+    assert (held.holder, held.order, held.release, held.transitions) == (claim.holder, 7, RELEASE, 0)
+
+
+def test_of_two_who_saw_the_same_lease_one_takes_it(cluster: Cluster) -> None:
+    cluster.create(lease(SystemClock()))
+    seen = Held.of(cluster.get("Lease", "digits") or {})
+    mine, theirs = of_rollout(plan(RELEASE, 8)), of_person("digits", "ana")
+    assert cluster.patch("Lease", "digits", mine.taking(seen, SystemClock().now()))
+    with pytest.raises(ClusterConflict):
+        cluster.patch("Lease", "digits", theirs.taking(seen, SystemClock().now()))
+    held = Held.of(cluster.get("Lease", "digits") or {})
+    assert (held.holder, held.rank, held.transitions) == (mine.holder, Rank.ROLLOUT, 1)
+
+
+def test_a_lease_is_taken_kept_lost_and_let_go(cluster: Cluster) -> None:
+    def opened(claim: Claim) -> AbstractContextManager[Hold]:
+        return hold(lambda guard: guard(cluster), claim, SystemClock(), at_once=False, beating=False)
+
+    with opened(of_rollout(plan(RELEASE, 7))) as rollout, opened(of_person("digits", "ana")) as person:
+        rollout.cluster.apply(service())
+        person.cluster.apply(service("two"))
+        with pytest.raises(Permanent) as caught:
+            rollout.cluster.apply(service("three"))
+        assert caught.value.reason == Reason.ROLLOUT_SUPERSEDED
+        assert cluster.get("Service", "three") is None
+    assert Held.of(cluster.get("Lease", "digits") or {}).holder == ""
+    with opened(of_rollout(plan(RELEASE, 8))) as rollout:
+        rollout.cluster.apply(service("three"))
+        assert cluster.delete("Lease", "digits")
+        rollout.cluster.apply(service("four"))
+        assert "roll_out" in Held.of(cluster.get("Lease", "digits") or {}).holder

@@ -456,7 +456,30 @@ class RolloutScene:
         token = core.create_namespaced_service_account_token(account, self.name, asked).status.token
         self._write_kubeconfig(token)
 
-    def _write_kubeconfig(self, token: str) -> None:
+    @contextmanager
+    def without_leases(self) -> Iterator[dict[str, str]]:
+        """Settings with which the deployer has the role of an older version, which grants nothing on Leases."""
+        from kubernetes import client
+
+        core, rbac = client.CoreV1Api(self._api), client.RbacAuthorizationV1Api(self._api)
+        role = rbac.read_cluster_role("nightferry-deployer")
+        rules = [rule for rule in role.rules if "leases" not in (rule.resources or [])]
+        name = "older-deployer"
+        core.create_namespaced_service_account(self.name, {"metadata": {"name": name}})
+        rbac.create_namespaced_role(self.name, client.V1Role(metadata={"name": name}, rules=rules))
+        rbac.create_namespaced_role_binding(
+            self.name,
+            {
+                "metadata": {"name": name},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": self.name}],
+            },
+        )
+        asked = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=None))
+        token = core.create_namespaced_service_account_token(name, self.name, asked).status.token
+        yield {"NIGHTFERRY_KUBECONFIG": str(self._write_kubeconfig(token, name))}
+
+    def _write_kubeconfig(self, token: str, name: str = "kubeconfig") -> Path:
         configuration = self._api.configuration
         # The client keeps the authority in a file of its own that goes with this process.
         authority = self.folder / "ca.crt"
@@ -470,9 +493,10 @@ class RolloutScene:
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
-        kubeconfig = self.folder / "kubeconfig"
+        kubeconfig = self.folder / name
         kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return kubeconfig
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -513,9 +537,13 @@ class Deployer:
             said = self._said.wait_for(lambda: any(words in line for line in self.lines), seconds)
         assert said, self.lines
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal; the exit code."""
-        self._process.send_signal(number)
+        self.signal(number)
         return self.wait()
 
     def wait(self, seconds: float = 180) -> int:
