@@ -341,6 +341,7 @@ def test_airflow_looks_at_environments_and_changes_nothing(airflow: Any) -> None
         refused(lambda: core.list_namespaced_secret(environment))  # noqa: B023
         refused(lambda: core.delete_namespaced_service("x", environment))  # noqa: B023
         refused(lambda: apps.patch_namespaced_deployment("x", environment, {"spec": {"replicas": 0}}))  # noqa: B023
+        refused(lambda: client.CoordinationV1Api(airflow).delete_namespaced_lease("x", environment))  # noqa: B023
 
 
 def test_airflow_cannot_give_itself_more(airflow: Any, namespace: str) -> None:
@@ -375,6 +376,9 @@ def test_a_deployer_works_in_the_environments_and_has_no_rights_in_its_own_names
 
     assert may("staging", "patch", "deployments", "apps")
     assert may("production", "patch", "services")
+    for verb in ("get", "create", "patch", "delete"):
+        assert may("production", verb, "leases", "coordination.k8s.io")
+        assert not may(namespace, verb, "leases", "coordination.k8s.io")
     assert not may("staging", "create", "pods")
     for resource in ("pods", "secrets", "configmaps", "serviceaccounts"):
         assert not may(namespace, "get", resource)

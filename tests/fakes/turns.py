@@ -32,7 +32,7 @@ class Turns:
 
     def __init__(self, clock: StillClock, seed: int) -> None:
         self.clock = clock
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self._actors: list[_Actor] = []
         self._back = threading.Semaphore(0)
         self._sleep = clock.sleep

@@ -13,7 +13,6 @@ from nightferry.entities.quarantine import Choice
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.masking import mask
 
-
 REQUEST = "request-"
 """How the runs begin that `nightferry release` starts by itself."""
 

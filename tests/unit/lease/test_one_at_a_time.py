@@ -11,11 +11,10 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
 from nightferry.steps.record.ledger import verify
-from nightferry.steps.rollout.lease.claim import LEASE_SECONDS, Claim, Rank
+from nightferry.steps.rollout.lease.claim import LEASE_SECONDS, Claim
 from nightferry.steps.rollout.lease.claims import of_housekeeping, of_person, of_rollout
 from nightferry.steps.rollout.lease.lease import Lease
-from nightferry.steps.rollout.lease.leased_cluster import LeasedCluster, hold
-from nightferry.steps.rollout.lease.meeting import UnderWay
+from nightferry.steps.rollout.lease.leased_cluster import hold
 
 from tests.fakes.rollout_world import Killed, World
 from tests.fakes.turns import Turns
@@ -229,5 +228,5 @@ def tidy(world: World, claim: Claim) -> None:
 def test_the_watch_sees_one_who_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: without the look before each change."""
     monkeypatch.setattr(Lease, "check", lambda self, to_read=False: None if to_read else self.take())
-    with pytest.raises(AssertionError, match="patch|apply|create"):
+    with pytest.raises(AssertionError, match=r"patch|apply|create"):
         test_of_any_number_at_once_one_works(1)

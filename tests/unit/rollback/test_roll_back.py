@@ -17,8 +17,10 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, verify
 from nightferry.steps.record.state import state_of
 from nightferry.steps.rollout.back.roll_back import Wish, roll_back
+from nightferry.steps.rollout.lease.meeting import UnderWay
 
 from tests.fakes.rollout_world import Killed, World
+from tests.fakes.turns import Turns
 
 FIRST, SECOND, THIRD = "digits-2026-11-21.1", "digits-2026-11-21.2", "digits-2026-11-21.3"
 PRODUCTION = {"name": "production", "namespace": "production"}
@@ -289,3 +291,33 @@ def test_a_storage_that_hangs_keeps_nobody_waiting(world: World, monkeypatch: py
     world.finish("production")
     agree(world)
     assert [entry.data["to"] for entry in world.entries() if "production.rollback" in entry.key] == [FIRST]
+
+
+@pytest.mark.parametrize("leased", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_person_and_the_retiring_run_complete_the_same_rollback_at_once(seed: int, leased: bool) -> None:
+    """The record was silent: both find what the Service carries, and write it down and finish it once."""
+    world = served(FIRST, SECOND)
+    world.ledger.fault = STORAGE_DOWN
+    world.roll_back()
+    world.ledger.fault = None
+    world.leased = leased
+    turns = Turns(world.clock, seed)
+    world.cluster.before = lambda *_: turns.step()
+    world.ledger.before = lambda *_: turns.step()
+    turns.add("person", lambda: world.roll_back(FIRST))
+    turns.add("retiring run", lambda: world.finish("production"))
+    faults = turns.run()
+    world.live()
+    assert faults["person"] is None
+    assert faults["retiring run"] is None or isinstance(faults["retiring run"], UnderWay), "it leaves it to the person"
+    agree(world)
+    orders = [entry for entry in world.entries() if "production.rollback/" in entry.key]
+    assert [(entry.actor, entry.data["to"]) for entry in orders] == [("ana", FIRST)]
+    assert len([entry for entry in world.entries() if "production.restored" in entry.key]) == 1
+    assert world.note(SECOND, names.LEFT)
+    before = dict(world.cluster.objects)
+    world.finish("production")
+    assert {key: one for key, one in world.cluster.objects.items() if key[0] != "Lease"} == {
+        key: one for key, one in before.items() if key[0] != "Lease"
+    }

@@ -70,6 +70,14 @@ def test_the_deployer_has_rights_in_the_environments_and_none_where_it_runs() ->
     }
 
 
+def test_a_deployer_may_hold_leases_and_airflow_may_not() -> None:
+    def verbs(role: str) -> set[str]:
+        return {verb for rule in rules("ClusterRole", role) if "leases" in rule["resources"] for verb in rule["verbs"]}
+
+    assert verbs("nightferry-deployer") == {"get", "create", "patch", "delete"}
+    assert verbs("nightferry-airflow") == set()
+
+
 @pytest.mark.parametrize(("kind", "role"), ROLES)
 def test_nobody_reads_secrets_or_gets_everything(kind: str, role: str) -> None:
     granted = {resource for rule in rules(kind, role) for resource in rule["resources"]}

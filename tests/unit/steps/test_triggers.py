@@ -105,6 +105,6 @@ def test_joining_changes_nothing_of_what_is_decided(world: DecidingWorld, airflo
 
 
 def test_a_failed_decision_says_who_asked_too(world: DecidingWorld) -> None:
-    with pytest.raises(Exception, match="no model|version"):
+    with pytest.raises(Exception, match=r"no model|version"):
         world.decide("run:request-1", model="unknown")
     assert SimpleNamespace(**triggers(world)[-1].data).trigger == "person"
