@@ -112,6 +112,9 @@ def model(tmp_path: Path) -> Path:
 
 class _Nothing(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if "comp=list" not in self.path:  # a blob
+            self.send_error(404)
+            return
         self.send_response(200)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(NOTHING)))
