@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,6 +44,7 @@ from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.services.service_address import service_address
 
+from tests.e2e.own_names import abandoned, own_name
 from tests.e2e.refusing_storage import refusing_storage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ class RolloutScene:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = settings_of.load()
-        self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
+        self.name = own_name(PREFIX)
         self._images: list[str] = []
         self.running: list[subprocess.Popen[str]] = []
         """Commands that were started and are not awaited yet."""
@@ -87,19 +87,23 @@ class RolloutScene:
         self._make_namespace()
 
     def remove(self) -> None:
-        """Remove everything."""
+        """Remove everything, and what scenes of ended processes left."""
         import requests
         from kubernetes import client
 
         core = client.CoreV1Api(self._api)
         for namespace in core.list_namespace().items:
-            if namespace.metadata.name.startswith(PREFIX) and namespace.status.phase == "Active":
+            if self._to_remove(namespace.metadata.name) and namespace.status.phase == "Active":
                 core.delete_namespace(namespace.metadata.name)
         for container in self._storage.list_containers(name_starts_with=PREFIX):
-            self._storage.delete_container(container.name)
+            if self._to_remove(container.name):
+                self._storage.delete_container(container.name)
         for image in self._images:
             host, name, digest = image.replace("@", "/").rsplit("/", 2)
             requests.delete(f"http://{host}/v2/{name}/manifests/{digest}", timeout=10)
+
+    def _to_remove(self, name: str) -> bool:
+        return name.startswith(self.name) or abandoned(name, PREFIX)
 
     # The deployer
 
