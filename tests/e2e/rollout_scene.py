@@ -433,7 +433,7 @@ class RolloutScene:
         return self._build(BuildRequest(dockerfile, target, {}, {"GOOD": self.image}))
 
     def _build(self, request: BuildRequest, name: str = "faulty") -> str:
-        tag = f"{self.settings.require('REGISTRY')}/rollout-test:{request.target}-{name}"
+        tag = f"{self.settings.require('REGISTRY')}/{self.name}:{request.target}-{name}"
         request = BuildRequest(request.dockerfile, request.target, request.contexts, request.arguments, push=(tag,))
         image = str(connect.builder(self.settings).build(request, self.folder / f"{request.target}.log"))
         self._images.append(image)
