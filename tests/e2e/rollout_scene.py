@@ -368,14 +368,32 @@ class RolloutScene:
             with suppress(NightferryError):  # a cluster may know no routes
                 self.cluster.delete("HTTPRoute", SERVICE)
 
-    def kill_pods(self) -> int:
-        """End every pod at once, without its preStop hook, its drain and its grace period; how many there were."""
+    def kill_pods(self, release: str | None = None) -> int:
+        """End every pod, or those of a release, at once, without preStop hook, drain and grace; how many there were."""
         from kubernetes import client
 
         core = client.CoreV1Api(self._api)
-        found = core.list_namespaced_pod(self.name).items
-        core.delete_collection_namespaced_pod(self.name, grace_period_seconds=0)
+        wanted = names.selector(SERVICE, release) if release else {}
+        chosen = ",".join(f"{label}={value}" for label, value in wanted.items())
+        found = core.list_namespaced_pod(self.name, label_selector=chosen).items
+        core.delete_collection_namespaced_pod(self.name, label_selector=chosen, grace_period_seconds=0)
         return len(found)
+
+    def scale(self, release: str, replicas: int) -> None:
+        """Change how many pods a release wants."""
+        self.cluster.patch("Deployment", names.object_name(release), {"spec": {"replicas": replicas}})
+
+    def point_to(self, release: str) -> None:
+        """Send all users to a release by bare patches of the Service and, where there is one, the route."""
+        selector = names.selector(SERVICE, release)
+        notes = {"metadata": {"annotations": {names.RELEASE: release}}}
+        self.cluster.patch("Service", SERVICE, notes | {"spec": {"selector": selector}})
+        found = self.cluster.get("HTTPRoute", SERVICE)
+        if found is not None:
+            (rule,) = found["spec"]["rules"]
+            (backend, *_) = rule["backendRefs"]
+            only = {**rule, "backendRefs": [{**backend, "name": names.object_name(release), "weight": 1}]}
+            self.cluster.patch("HTTPRoute", SERVICE, {"spec": {"rules": [only]}})
 
     @contextmanager
     def quota(self, hard: dict[str, str]) -> Iterator[None]:
