@@ -174,13 +174,15 @@ class Users:
         return rows
 
     def _lag(self, user: User) -> float:
-        """The longest that a user was answered by a release after those with new connections had left it."""
-        others = [run for other in self._new() if other.way == user.way for run in other.runs]
+        """The longest that a user was answered by a release which those with new connections had left, until they came
+        back to it if they did."""
+        shifts = next(other.runs for other in self._new() if other.way == user.way)
         lags = [0.0]
         for run in user.runs:
-            left = [one.first for one in others if one.release != run.release and one.first > run.first]
-            if left:
-                lags.append(run.last - min(left))
+            for number, shift in enumerate(shifts):
+                if shift.release != run.release and run.first < shift.first < run.last:
+                    back = (later.first for later in shifts[number:] if later.release == run.release)
+                    lags.append(min(run.last, next(back, run.last)) - shift.first)
         return max(lags)
 
     @property
