@@ -98,8 +98,9 @@ def window(before: Snapshot, after: Snapshot) -> Window:
     Where a count is smaller than it was, somebody began to count anew: how much happened is not known then, and the
     window has no requests.
     """
-    bounds = sorted(set(before.buckets) & set(after.buckets))
-    buckets = {bound: after.buckets[bound] - before.buckets[bound] for bound in bounds}
+    # A histogram may have no bounds before it has counted something.
+    bounds = sorted(set(before.buckets) & set(after.buckets) if before.buckets else after.buckets)
+    buckets = {bound: after.buckets[bound] - before.buckets.get(bound, 0) for bound in bounds}
     requests, errors = after.requests - before.requests, after.errors - before.errors
     counts = list(buckets.values())
     if requests < 0 or errors < 0 or errors > requests or counts != sorted(counts) or any(n < 0 for n in counts):
