@@ -2,8 +2,9 @@
 
     python benchmarks/judging_by_figures.py [RUNS]
 
-A candidate and the release in use answer requests whose times are drawn from one distribution, the candidate's so many
-times as long, and fail with one probability, the candidate's so much larger. The release in use gets nine times as many.
+A candidate and the release in use answer requests whose times are drawn from one distribution, the candidate's so
+many times as long, and fail with one probability, the candidate's so much larger. The release in use gets nine times as
+many.
 """
 
 from __future__ import annotations
