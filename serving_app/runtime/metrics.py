@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import mmap
 import threading
+import time
 from collections.abc import Iterator
 
 from serving_app.runtime import usage as processes
@@ -21,6 +22,7 @@ PREDICTION_SECONDS = (
     *(step / 10 for step in DECADE[:11]),
 )
 """1 ms to 31.5 s, twenty bounds a decade (Renard's R20): of two releases it is seen that one is slower by half."""
+STARTED = "process_start_time_seconds"
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 ROUTES = (
     *("/", "/score", "/version", "/metrics", "/recorded", "/livez", "/readyz", "/openapi.json", "/try"),
@@ -83,6 +85,7 @@ class Metrics:
         cells = memoryview(self._memory).cast("d")
         self._told = cells[workers * _CELLS :]
         """CPU time as last told: between a worker's end and its count it is nowhere, and a counter must not fall."""
+        self._started = time.time()
         self.rows = [Row(cells[i * _CELLS : (i + 1) * _CELLS]) for i in range(workers)]
 
     @property
@@ -96,6 +99,8 @@ class Metrics:
         pids = [int(row.cells[_PID]) for row in self.rows if row.cells[_PID]]
         used = self._told[0] = max(self._told[0], total[_CPU] + processes.cpu_seconds(pids))
         lines = [*_requests(total), *_histograms(total), *_numbers(total), *processes.lines(pids, used)]
+        # Whoever reads counts that are smaller than before sees by it that they began anew.
+        lines += [*_about(STARTED, "gauge", "When the service began, Unix time"), f"{STARTED} {self._started}"]
         return ("\n".join(lines) + "\n").encode()
 
 

@@ -33,8 +33,8 @@ pytestmark = pytest.mark.sandbox
 
 PREFIX = "nf-figures-"
 IN_USE, CANDIDATE = "digits-2026-11-21.1", "digits-2026-11-21.2"
-SHARES = {IN_USE: 75, CANDIDATE: 25}
-REQUESTS, AT_ONCE = 1200, 8
+SHARES = {IN_USE: 50, CANDIDATE: 50}
+REQUESTS, AT_ONCE = 520, 16
 SERVE = """
 import http.server as h, os, sys, threading, time, types
 sys.modules["serving_app"] = types.ModuleType("serving_app")
@@ -44,7 +44,7 @@ exec(os.environ["USAGE"], runtime.usage.__dict__)
 exec(os.environ["COUNTED"], counted.__dict__)
 metrics = counted.Metrics(1)
 [row] = metrics.rows
-row.room(8)
+row.room(16)
 seconds, fails = float(os.environ["SECONDS"]), int(os.environ["FAILS"])
 class Answer(h.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -15,6 +15,7 @@ class ServiceFigures(Protocol):
         """What was counted since this reader first looked at the release; None: it has no such figures.
 
         Raises:
-            Temporary: (figures_unavailable) it could not be looked at.
+            Permanent: (cluster_denied) the pods may not be listed.
+            Temporary: (figures_unavailable, cluster_unavailable) it could not be looked at.
         """
         ...

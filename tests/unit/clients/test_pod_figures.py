@@ -123,12 +123,12 @@ def test_a_pod_that_ends_and_one_that_comes(world: World) -> None:
 
 
 def test_a_container_that_was_started_again_counts_on(world: World) -> None:
-    service = Stock()
+    service = Stock(silent=True)
     server = world.add(1, service)
     world.read()
     service.serve(50)
     assert world.read().requests == 50
-    new = Stock()
+    new = Stock(silent=True)
     server.say = lambda _: (200, new.text())
     world.restart(1)
     assert world.read().requests == 50
@@ -137,7 +137,7 @@ def test_a_container_that_was_started_again_counts_on(world: World) -> None:
 
 
 def test_counts_that_fall_for_no_reason_are_passed_over(world: World) -> None:
-    service, other = Stock(), Stock()
+    service, other = Stock(silent=True), Stock(silent=True)
     server = world.add(1, service)
     world.read()
     service.serve(50)

@@ -76,6 +76,20 @@ def test_a_pod_that_was_scraped_twice_counts_once(prometheus: HttpPrometheus, fi
     assert after.requests == 10
 
 
+def test_a_container_that_was_started_again_counts_on(prometheus: HttpPrometheus, figures: PrometheusFigures) -> None:
+    service = [Stock()]
+    prometheus.scrape(lambda: service[0].text(), namespace="production", pod=POD)
+    figures.read(RELEASE)
+    service[0].serve(50)
+    figures.read(RELEASE)
+    service[0] = Stock()
+    figures.read(RELEASE)
+    service[0].serve(5)
+    after = figures.read(RELEASE)
+    assert after
+    assert after.requests == 55
+
+
 def test_pods_that_are_not_scraped_are_no_figure(figures: PrometheusFigures) -> None:
     assert "scrapes" in refused(figures)
 
