@@ -111,6 +111,7 @@ class Reason(StrEnum):
     VERIFY_UNREACHABLE = "verify_unreachable"
 
     # Outside systems
+    FIGURES_UNAVAILABLE = "figures_unavailable"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     STORAGE_DENIED = "storage_denied"
     REGISTRY_UNAVAILABLE = "registry_unavailable"
