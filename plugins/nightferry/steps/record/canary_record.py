@@ -71,11 +71,7 @@ class CanaryRecord:
             self._refuse(chain, now)
             known = now if now and now.release == self.plan.release else None
             if known != before:
-                raise Permanent(
-                    Reason.ROLLOUT_SUPERSEDED,
-                    f"Somebody else went on with the canary of {self.plan.release} in {where} meanwhile; this deployer "
-                    "leaves it alone.",
-                )
+                raise self._gone_on()
             number = 1 + self._legs(chain)
             canary = Canary(
                 release=self.plan.release,
@@ -97,9 +93,24 @@ class CanaryRecord:
         return Canary.model_validate({**entry.data["canary"], "since": entry.time})
 
     def passed(self, canary: Canary, sentence: str, data: dict[str, Any]) -> Canary:
-        """Write that the leg was judged right; the leg as it is then."""
-        self._append(CANARY_PASSED, canary.number, Reason.CANARY_PASSED, sentence, data)
-        return canary.model_copy(update={"passed": True})
+        """Write that the leg was judged right; the leg as it is then.
+
+        Raises:
+            Permanent: (rollout_superseded) somebody ended it meanwhile.
+        """
+        done = canary.model_copy(update={"passed": True})
+        facts = self._facts(CANARY_PASSED, canary.number, Reason.CANARY_PASSED, sentence, data)
+
+        def make(chain: Chain) -> LedgerEntry | dict[str, Any]:
+            now = canary_in(state_of(chain), self.plan.environment.name)
+            if now == done:
+                return chain.find(facts["key"]) or facts
+            if now != canary:
+                raise self._gone_on()
+            return facts
+
+        ledgers.append_with(self.ledger, self.clock, self.plan.service, make)
+        return done
 
     def ended(self, canary: Canary, why: NightferryError, seconds: float, requests: int | None, left: float) -> None:
         """Write that nobody gets the release any more, although it was not judged wrong."""
@@ -140,6 +151,13 @@ class CanaryRecord:
                 raise self._taken_back()
             if entry.kind == Kind.DECISION and entry.release == self.plan.release:
                 return
+
+    def _gone_on(self) -> Permanent:
+        return Permanent(
+            Reason.ROLLOUT_SUPERSEDED,
+            f"Somebody else ended the canary of {self.plan.release} in {self.plan.environment.name}, or went on with "
+            "it, while this deployer was away; it leaves it alone.",
+        )
 
     def _taken_back(self) -> Permanent:
         return Permanent(

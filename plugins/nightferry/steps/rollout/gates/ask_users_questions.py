@@ -111,8 +111,8 @@ def known(
         why = fault.sentence if isinstance(fault, Permanent) else "its Service does not say which model it has."
         raise Permanent(
             Reason.NO_FIGURES,
-            f"{plan.release} cannot be judged beside {in_use}, which is in use: {why} Publish that model again, or take "
-            "the strategy blue_green.",
+            f"{plan.release} cannot be judged beside {in_use}, which is in use: {why} Publish that model again, or "
+            "take the strategy blue_green.",
         ) from fault
     checks = plan.app.checks if plan.app else ()
     questions = golden_questions(manifest, golden, checks, MOST) + golden_questions(theirs, scratch, (), MOST)

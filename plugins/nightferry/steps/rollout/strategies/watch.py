@@ -120,7 +120,7 @@ def watch(look: Callable[[], None], meter: Meter | None, seconds: float, end: dt
         silent = fault is not None and fault.reason == Reason.VERIFY_UNREACHABLE
         if silent and fault and (clock.now() - answered).total_seconds() >= REACH_SECONDS:
             raise Permanent(fault.reason, fault.sentence) from fault
-        if (clock.now() - end).total_seconds() >= GRACE_SECONDS:
+        if over and (clock.now() - end).total_seconds() >= GRACE_SECONDS:
             raise _too_little(meter, fault)
         left = (end - clock.now()).total_seconds()
         clock.sleep(min(pause, left) if left > 0 else pause)
