@@ -113,6 +113,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def _sentence(ended: RolledBack) -> str:
     if not ended.left:
         said = f"{ended.environment} serves {ended.to} already."
+    elif ended.share < 100:
+        said = (
+            f"{ended.environment} serves {ended.to} alone again: {ended.left}, a canary that {ended.share} % of the "
+            f"users got, gets nobody ({ended.seconds:g} s)."
+        )
     else:
         said = f"{ended.environment} serves {ended.to} again instead of {ended.left} ({ended.seconds:g} s)."
     if not ended.recorded:
