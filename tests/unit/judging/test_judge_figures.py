@@ -9,7 +9,8 @@ import random
 
 import pytest
 from nightferry.entities.judging.service_figures import FigureLimits, Snapshot, Window, window
-from nightferry.steps.judging.judge_figures import by_chance, judge_figures
+from nightferry.steps.judging.judge_figures import at_most, by_chance, judge_figures
+from pydantic import ValidationError
 
 from tests.fakes.memory_figures import BOUNDS, MemoryFigures
 from tests.fakes.still_clock import StillClock
@@ -78,6 +79,19 @@ def test_too_few_requests_are_never_right() -> None:
     assert "199" in found.sentence
     assert judge_figures(served(times(4000)), served(times(10)), LIMITS).verdict == "too_few"
     assert judge_figures(served([]), served([]), LIMITS).verdict == "too_few"
+
+
+def test_a_slow_candidate_is_wrong_before_it_has_answered_many() -> None:
+    assert judge_figures(served([0.045] * 60), served([0.03] * 500), LIMITS).verdict == "wrong"
+
+
+def test_what_so_few_do_not_rule_out_is_not_right() -> None:
+    long_tail = [*[0.02] * 180, *(0.03 * 1.2**step for step in range(20))]
+    assert judge_figures(served(long_tail), served(long_tail * 10), LIMITS).verdict == "too_few"
+    assert judge_figures(served(long_tail * 10), served(long_tail * 10), LIMITS).verdict == "right"
+    found = judge_figures(served(times(200), errors=3), served(times(4000), errors=60), LIMITS)
+    assert found.verdict == "too_few"
+    assert "rule out" in found.sentence
 
 
 def test_few_requests_that_all_fail_are_wrong() -> None:
@@ -176,6 +190,32 @@ def test_chance_is_fishers(some: int, of: int, others: int, of_others: int) -> N
     )
 
 
+@pytest.mark.parametrize(("some", "of", "share"), [(0, 200, 0.0167), (3, 500, 0.02), (40, 1000, 0.05), (9, 10, 0.95)])
+def test_how_likely_so_few_are(some: int, of: int, share: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    assert at_most(some, of, share) == pytest.approx(stats.binom.cdf(some, of, share), rel=1e-9)
+
+
+def test_shares_that_are_none_or_all() -> None:
+    assert (at_most(5, 10, 0.0), at_most(10, 10, 1.0), at_most(9, 10, 1.0)) == (1.0, 1.0, 0.0)
+
+
 def test_chance_of_millions_is_quick() -> None:
     assert by_chance(600_000, 1_000_000, 500_000, 1_000_000) == 0.0
     assert by_chance(500_100, 1_000_000, 500_000, 1_000_000) == pytest.approx(0.44, abs=0.01)
+
+
+def test_limits_are_written_as_gates_are() -> None:
+    written = {"errors": "<= 0.5%", "p95": "<=1.2x", "saturation": "<= 80%", "requests": 500}
+    found = FigureLimits.model_validate(written)
+    assert found == FigureLimits(errors=0.005, p95=1.2, saturation=0.8, requests=500)
+    assert FigureLimits.model_validate(json.loads(json.dumps(found.to_json()))) == found
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"errors": "1%"}, {"errors": "<= 1x"}, {"p95": "<= 30%"}, {"p95": "<= 1x"}, {"requests": 3}, {"speed": "<= 1x"}],
+)
+def test_limits_that_are_none_are_refused(written: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        FigureLimits.model_validate(written)

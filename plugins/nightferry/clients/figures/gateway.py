@@ -12,7 +12,7 @@ import json
 import math
 import re
 import socket
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -30,6 +30,7 @@ STEPS = (10, 11, 12, 13, 15, 17, 19, 21, 24, 27, 30, 34, 38, 43, 48, 54, 60, 67,
 """Bounds of one decade, in its tenths: each at the edge of a bin, and at most 1.16 times the one before."""
 BOUNDS = (*(step * 10.0 ** (decade - 1) for decade in range(6) for step in STEPS), math.inf)
 """Milliseconds, 1 to 920,000."""
+Hosts = Callable[[str, int], list[str]]
 
 
 class GatewayFigures:
@@ -39,10 +40,12 @@ class GatewayFigures:
         address: `http://…` of the port of metrics.
         namespace: the environment's.
         clock: for the snapshots' times.
+        hosts: gives the addresses of a name, for a port.
     """
 
-    def __init__(self, address: str, namespace: str, clock: Clock) -> None:
+    def __init__(self, address: str, namespace: str, clock: Clock, hosts: Hosts | None = None) -> None:
         self._address, self._namespace, self._clock = address.rstrip("/"), namespace, clock
+        self._hosts = hosts or addresses_of
         self._releases: dict[str, Growth] = {}
 
     def read(self, release: str) -> Snapshot | None:
@@ -68,16 +71,17 @@ class GatewayFigures:
     def _addresses(self) -> list[str]:
         """Each address that the name stands for: a headless Service names every Envoy."""
         place = urlsplit(self._address)
+        port = place.port or 80
         try:
-            found = socket.getaddrinfo(place.hostname, place.port or 80, type=socket.SOCK_STREAM)
+            found = self._hosts(place.hostname or "", port)
         except (OSError, UnicodeError) as error:
             raise away(self._address, "the name is not known") from error
-        hosts = sorted({str(one[4][0]) for one in found})
-        return [
-            f"http://[{host}]:{one}" if ":" in host else f"http://{host}:{one}"
-            for host in hosts
-            for one in [place.port or 80]
-        ]
+        return [f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}" for host in sorted(set(found))]
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """The addresses of a name. Raises OSError, UnicodeError: there is none."""
+    return [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def read_stats(text: str | None, cluster: str) -> Counts | None:

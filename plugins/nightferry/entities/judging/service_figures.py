@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from nightferry.entities.frozen import Frozen
 
@@ -69,17 +70,37 @@ class Window(Frozen):
         return found
 
 
+_WRITTEN = {
+    "errors": (re.compile(r"<=\s*(\d+(?:\.\d+)?)\s*%"), 100.0, 'a share of requests: write it like "<= 1%"'),
+    "p95": (re.compile(r"<=\s*(\d+(?:\.\d+)?)\s*x"), 1.0, 'a multiple of the other one\'s: write it like "<= 1.3x"'),
+    "saturation": (re.compile(r"<=\s*(\d+(?:\.\d+)?)\s*%"), 100.0, 'a share of the room: write it like "<= 90%"'),
+}
+"""How a service file writes a limit, what it is divided by, and what to say of anything else."""
+
+
 class FigureLimits(Frozen):
-    """How much worse than the release in use a candidate may be."""
+    """How much worse than the release in use a candidate may be. A service file writes them as gates are written:
+    `{errors: "<= 1%", p95: "<= 1.3x", saturation: "<= 90%", requests: 200}`."""
 
     errors: float = Field(default=0.01, ge=0, lt=1)
     """Share of requests that may fail beyond the share that fails in the release in use."""
-    p95: float = Field(default=1.3, ge=1)
+    p95: float = Field(default=1.3, ge=1.05, le=100)
     """Multiple of the other one's p95."""
     saturation: float = Field(default=0.9, gt=0, le=1)
     """Above it a candidate is full, and cannot take more users."""
-    requests: int = Field(default=200, ge=1)
-    """Fewer, of either, say nothing."""
+    requests: int = Field(default=200, ge=20, le=1_000_000)
+    """Fewer, of either, are never right."""
+
+    @field_validator("errors", "p95", "saturation", mode="before")
+    @classmethod
+    def _parse(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        pattern, unit, said = _WRITTEN[info.field_name or ""]
+        found = pattern.fullmatch(value.strip())
+        if not found:
+            raise ValueError(f"{said}, not {value!r}")
+        return float(found[1]) / unit
 
 
 class FiguresVerdict(Frozen):

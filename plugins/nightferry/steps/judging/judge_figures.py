@@ -1,8 +1,9 @@
 """Judge a candidate by what its users met, against the release in use at the same time.
 
 Both get their requests from the same users in the same minutes, so that a busy hour or a broken database meets both.
-A difference counts when it is larger than the limit and too large for chance; one that is larger than the limit, and
-may be chance, is no verdict yet. The rule, and how often it errs, is in docs/adr/0025.
+Wrong is what is worse than the limit allows, and by more than chance explains. Right is what is within the limit, where
+so few would hardly have looked so good if the candidate were worse by two thirds more than that. Whatever is neither is
+no verdict yet. The rule, and how often it errs, is in docs/adr/0025.
 """
 
 from __future__ import annotations
@@ -21,6 +22,14 @@ from nightferry.entities.judging.service_figures import (
 
 CHANCE = 0.005
 """How likely a difference may be by chance alone and still count. A canary is judged a few times, on two figures."""
+DOUBT = 0.05
+"""How likely a candidate that is much too bad may look right."""
+MUCH = 5 / 3
+"""Times the difference that the limit allows: much too bad. With a p95 of 1.3 times, that is slower by half."""
+PART = 0.3
+"""Of what fails anyway, that may fail beyond: where a fifth fails, nobody can tell one in a hundred more."""
+FEWEST = 20
+"""Requests that have to be timed: of fewer the slowest one would be the p95."""
 QUICK_SECONDS = 0.001
 """What takes less longer than this, nobody notices."""
 COARSEST = 1.16
@@ -30,9 +39,12 @@ FULLER = 0.1
 """By how much a candidate has to be fuller than the one in use, since both may be full."""
 
 
+Verdict = Literal["right", "wrong", "too_few"]
+
+
 @dataclass(frozen=True)
 class _Finding:
-    verdict: Literal["right", "wrong", "too_few"]
+    verdict: Verdict
     sentence: str
 
 
@@ -45,28 +57,24 @@ def judge_figures(candidate: Window, in_use: Window, limits: FigureLimits) -> Fi
         limits: how much worse the candidate may be.
     """
     figures = _figures(candidate, in_use)
-    fewest = min(candidate.requests, in_use.requests)
-    if fewest < limits.requests:
-        sentence = (
-            f"The candidate answered {candidate.requests} requests and the release in use {in_use.requests}; "
-            f"{limits.requests} of each are needed to compare them."
-        )
-        # What so few show may be enough to see that it is wrong, never that it is right.
-        broken = _errors(candidate, in_use, limits)
-        if broken.verdict == "wrong":
-            return FiguresVerdict(verdict="wrong", sentence=broken.sentence, figures=figures)
-        return FiguresVerdict(verdict="too_few", sentence=sentence, figures=figures)
     findings = [
         _errors(candidate, in_use, limits),
         _p95(candidate, in_use, limits),
         _saturation(candidate, in_use, limits),
     ]
-    for verdict in ("wrong", "too_few"):
-        said = [finding.sentence for finding in findings if finding.verdict == verdict]
-        if said:
-            return FiguresVerdict(verdict=verdict, sentence=" ".join(said), figures=figures)
-    sentence = " ".join(finding.sentence for finding in findings if finding.sentence)
-    return FiguresVerdict(verdict="right", sentence=sentence, figures=figures)
+    if min(candidate.requests, in_use.requests) < limits.requests:
+        # What so few show may be enough to see that it is wrong, never that it is right.
+        findings = [finding for finding in findings if finding.verdict == "wrong"] or [
+            _Finding(
+                "too_few",
+                f"The candidate answered {candidate.requests} requests and the release in use {in_use.requests}; "
+                f"{limits.requests} of each are needed to compare them.",
+            )
+        ]
+    verdicts: tuple[Verdict, ...] = ("wrong", "too_few", "right")
+    verdict = next(one for one in verdicts if any(finding.verdict == one for finding in findings))
+    said = " ".join(finding.sentence for finding in findings if finding.verdict == verdict and finding.sentence)
+    return FiguresVerdict(verdict=verdict, sentence=said, figures=figures)
 
 
 def _errors(candidate: Window, in_use: Window, limits: FigureLimits) -> _Finding:
@@ -74,19 +82,22 @@ def _errors(candidate: Window, in_use: Window, limits: FigureLimits) -> _Finding
         f"{_of(candidate.errors, candidate.requests)} of the candidate's requests failed, "
         f"{_of(in_use.errors, in_use.requests)} of those of the release in use"
     )
-    if candidate.error_rate <= in_use.error_rate + limits.errors:
-        return _Finding("right", f"{said}.")
-    said += f": more than {100 * limits.errors:g} % of all beyond"
-    chance = by_chance(candidate.errors, candidate.requests, in_use.errors, in_use.requests)
-    return _larger(said, chance)
+    beyond = max(limits.errors, PART * in_use.error_rate)
+    if candidate.error_rate > in_use.error_rate + beyond:
+        chance = by_chance(candidate.errors, candidate.requests, in_use.errors, in_use.requests)
+        return _worse(f"{said}: more than {100 * beyond:.3g} % of all beyond", chance)
+    much = min(1.0, in_use.error_rate + MUCH * beyond)
+    if at_most(candidate.errors, candidate.requests, much) > DOUBT:
+        return _Finding("too_few", f"{said}: so few do not rule out that {100 * much:.3g} % fail.")
+    return _Finding("right", f"{said}.")
 
 
 def _p95(candidate: Window, in_use: Window, limits: FigureLimits) -> _Finding:
-    if min(candidate.timed, in_use.timed) < limits.requests:
+    if min(candidate.timed, in_use.timed) < FEWEST:
         return _Finding(
             "too_few",
             f"Of {candidate.timed} of the candidate's requests and {in_use.timed} of those of the release in use it is "
-            f"known how long they took; {limits.requests} of each are needed.",
+            f"known how long they took; {FEWEST} of each are needed.",
         )
     slow = in_use.p95
     if slow is None:
@@ -95,30 +106,31 @@ def _p95(candidate: Window, in_use: Window, limits: FigureLimits) -> _Finding:
             "More than 5 % of the requests of the release in use took longer than the last bound of its histogram.",
         )
     allowed = max(slow * limits.p95, slow + QUICK_SECONDS)
-    low, high, _ = slice_of(in_use, SLOW) or (0.0, 0.0, 0)
+    others = round(in_use.slower_than(slow))
     takes = "more than the last bound" if candidate.p95 is None else milliseconds(candidate.p95)
     said = f"95 % of the candidate's requests took up to {takes}, of those of the release in use {milliseconds(slow)}"
     if candidate.p95 is None or candidate.p95 > allowed:
-        slower = round(candidate.slower_than(allowed)), candidate.timed
-        return _larger(
-            f"{said}: more than {limits.p95:g} times",
-            by_chance(*slower, round(in_use.slower_than(slow)), in_use.timed),
-        )
-    for between in ((low, high), slice_of(candidate, SLOW) or (0.0, 0.0)):
-        if _too_coarse(between[0], between[1], limits):
-            return _Finding(
-                "too_few",
-                f"{said}, as far as can be seen: the histogram has no bound between {milliseconds(between[0])} and "
-                f"{milliseconds(between[1])}, so that a slower candidate might look the same. Give it finer bounds, or "
-                "a higher limit.",
-            )
+        chance = by_chance(round(candidate.slower_than(allowed)), candidate.timed, others, in_use.timed)
+        return _worse(f"{said}: more than {limits.p95:g} times", chance)
+    coarse = _too_coarse(in_use, limits) or _too_coarse(candidate, limits)
+    if coarse:
+        return _Finding("too_few", f"{said}, as far as can be seen: {coarse}")
+    much = 1 + MUCH * (limits.p95 - 1)
+    slower = round(candidate.slower_than(max(slow * much, slow + MUCH * QUICK_SECONDS)))
+    if by_chance(others, in_use.timed, slower, candidate.timed) > DOUBT:
+        return _Finding("too_few", f"{said}: so few do not rule out that it is {much:.3g} times.")
     return _Finding("right", f"{said}.")
 
 
-def _too_coarse(low: float, high: float, limits: FigureLimits) -> bool:
-    if high - low <= QUICK_SECONDS:
-        return False
-    return low <= 0 or high / low > COARSEST * limits.p95 / FigureLimits().p95
+def _too_coarse(found: Window, limits: FigureLimits) -> str:
+    """Why a histogram does not show a slower candidate; empty when it does."""
+    low, high, _ = slice_of(found, SLOW) or (0.0, 0.0, 0)
+    if high - low <= QUICK_SECONDS or (low > 0 and high / low <= COARSEST * limits.p95 / FigureLimits().p95):
+        return ""
+    return (
+        f"a histogram has no bound between {milliseconds(low)} and {milliseconds(high)}, so that a slower candidate "
+        "might look the same. Give it finer bounds, or a higher limit."
+    )
 
 
 def _saturation(candidate: Window, in_use: Window, limits: FigureLimits) -> _Finding:
@@ -131,7 +143,7 @@ def _saturation(candidate: Window, in_use: Window, limits: FigureLimits) -> _Fin
     return _Finding("right", f"{said}.")
 
 
-def _larger(said: str, chance: float) -> _Finding:
+def _worse(said: str, chance: float) -> _Finding:
     if chance <= CHANCE:
         return _Finding("wrong", f"{said}, which chance explains in {_share(chance)} of cases.")
     return _Finding("too_few", f"{said}, but that may be chance ({_share(chance)}): more requests will tell.")
@@ -149,6 +161,7 @@ def by_chance(some: int, of: int, others: int, of_others: int) -> float:
     marked, whole = some + others, of + of_others
     if not some or some * whole <= marked * of:
         return 1.0  # no more than its part; below the mode, where the tail would be long
+    # From the first term on each is a multiple of the one before, and they shrink.
     term = math.exp(_ways(of, some) + _ways(of_others, others) - _ways(whole, marked))
     total, k = 0.0, some
     while term > 0 and k <= min(marked, of):
@@ -157,6 +170,21 @@ def by_chance(some: int, of: int, others: int, of_others: int) -> float:
             break
         term *= (marked - k) * (of - k) / ((k + 1) * (of_others - marked + k + 1))
         k += 1
+    return min(1.0, total)
+
+
+def at_most(some: int, of: int, share: float) -> float:
+    """How likely at most `some` of `of` are marked where each is with this probability: the binomial distribution."""
+    if share >= 1 or not of:
+        return 1.0 if some >= of else 0.0
+    if share <= 0 or some >= share * of:
+        return 1.0  # no fewer than are to be expected
+    term = math.exp(_ways(of, some) + some * math.log(share) + (of - some) * math.log1p(-share))
+    total, k = 0.0, some
+    while k >= 0 and term > total * 1e-12:
+        total += term
+        term *= k * (1 - share) / ((of - k + 1) * share)
+        k -= 1
     return min(1.0, total)
 
 
