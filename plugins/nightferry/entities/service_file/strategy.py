@@ -10,6 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_serializer, fie
 from pydantic import model_validator as validator
 
 from nightferry.entities.frozen import Frozen
+from nightferry.entities.judging.service_figures import FigureLimits
 
 if TYPE_CHECKING:
     from nightferry.entities.service_spec import Environment
@@ -55,6 +56,8 @@ class Strategy(Frozen):
     steps: tuple[CanaryStep, ...] = Field(default=(), max_length=20)
     bake_minutes: float = 0.0
     """How long a release is watched with all the users before it is called released."""
+    limits: FigureLimits = FigureLimits()
+    """How much worse than those of the release in use its figures may be meanwhile."""
 
     @validator(mode="before")
     @classmethod
@@ -64,7 +67,7 @@ class Strategy(Frozen):
     @model_serializer(mode="wrap")
     def _plain(self, handler: SerializerFunctionWrapHandler) -> str | dict[str, Any]:
         """What says nothing but its kind is on record as it was before there was more to say."""
-        return handler(self) if self.steps or self.bake_minutes else self.kind
+        return self.kind if self == Strategy(kind=self.kind) else handler(self)
 
     @property
     def bake_seconds(self) -> float:

@@ -44,7 +44,7 @@ class Bake:
         if traffic is None or traffic.release != self.plan.release or traffic.verified:
             return ""
         end = dt.datetime.fromisoformat(traffic.since) + dt.timedelta(seconds=strategy.bake_seconds)
-        meter = Meter(self.figures, self.plan.release, self._before()) if self.figures else None
+        meter = Meter(self.figures, self.plan.release, self._before(), strategy.limits) if self.figures else None
         watch(lambda: void(look()), meter, strategy.bake_seconds, end, self.clock)
         told = meter.verdict.sentence if meter and meter.verdict else "Nobody counts its requests."
         return f"It was watched with all the users for {strategy.bake_minutes:g} minutes. {told}"

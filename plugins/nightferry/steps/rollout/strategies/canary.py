@@ -98,7 +98,8 @@ class _Leg:
             leg = self._record.begin(now, number, step.share, seconds, steps)
         if self._judges.figures is None:
             raise Permanent(Reason.NO_FIGURES, "Nobody counts its requests.")
-        meter = Meter(self._judges.figures, self._plan.release, self._target.in_use())
+        limits = self._plan.environment.strategy.limits
+        meter = Meter(self._judges.figures, self._plan.release, self._target.in_use(), limits)
         try:
             with suppress(Temporary):  # it begins with the first look that sees something
                 meter.look(over=False)

@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 class Meter:
     """What a release's users met since it was started, judged against another release's users."""
 
-    def __init__(
-        self, source: ServiceFigures, release: str, other: str | Window | None, limits: FigureLimits | None = None
-    ) -> None:
+    def __init__(self, source: ServiceFigures, release: str, other: str | Window | None, limits: FigureLimits) -> None:
         """Measure `release`.
 
         Args:
@@ -43,7 +41,7 @@ class Meter:
             limits: how much worse the release may be.
         """
         self._source, self._release, self._other = source, release, other
-        self._limits = limits or FigureLimits()
+        self._limits = limits
         self._before: dict[str, Snapshot] = {}
         self._judged = 0.0
         self.mine: Window | None = None
