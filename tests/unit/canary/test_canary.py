@@ -417,3 +417,28 @@ def test_killed_at_any_call_the_next_one_goes_on(wrong: bool) -> None:
         if wrong and again:
             assert barred(world) == ["model model-221"], call
             assert of_second(world, "withdrawn")
+
+
+def test_one_that_is_found_wrong_before_it_is_gone_on_with_leaves_no_share() -> None:
+    world, looks = served(), 0
+
+    def look() -> None:
+        nonlocal looks
+        users(world)
+        looks += 1
+        if looks == 10:
+            world.cluster.before = world.ledger.before = dead
+
+    def dead(*_: object) -> None:
+        raise Killed
+
+    world.looked = look
+    with pytest.raises(Killed):
+        world.roll_out(SECOND, **CANARY)
+    world.live()
+    world.faults[SECOND] = WRONG
+    with pytest.raises(Permanent):
+        world.roll_out(SECOND, **CANARY)
+    assert shares(world) == {FIRST: 100}
+    canary = world.traffic("production").canary
+    assert canary is None or not canary.stands

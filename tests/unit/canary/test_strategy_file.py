@@ -73,6 +73,9 @@ def test_what_was_pinned_before_is_read_and_what_says_no_more_is_written_as_befo
     pinned = {"name": "production", "namespace": "production", "strategy": "blue_green"}
     environment = Environment.model_validate(pinned)
     assert environment.to_json()["strategy"] == "blue_green"
+    assert environment.strategy.longest_seconds == 0
     full = spec({"kind": "canary", "steps": GOOD, "bake_minutes": 5})
     assert ServiceSpec.model_validate(full.to_json()) == full
     assert full.to_json()["environments"][0]["strategy"]["steps"][0]["share"] == "10%"
+    longest = full.environments[0].strategy.longest_seconds
+    assert longest == 25 * 60 + 3 * 60, "Airflow's tasks get this much more: each part, and a minute for figures"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from nightferry.clients.clock import Clock
@@ -26,7 +27,7 @@ from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names
 from nightferry.steps.judging.prediction_gates import refuse_failed, summary
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, proof, refuse_faults
-from nightferry.steps.record.canary_record import CanaryRecord
+from nightferry.steps.record.canary_record import CanaryRecord, since
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
 from nightferry.steps.rollout.await_ready import counted
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
@@ -173,6 +174,17 @@ class _Attempt:
             shares = ", then ".join(f"{leg.share} %" for leg in legs)
             self.said = " ".join(filter(None, [self.said, f"It was right with {shares} of the users before."]))
 
+    def _end_leg(self, ledger: LedgerStore, fault: BaseException) -> None:
+        """A share that an earlier deployer gave is taken back by now: say so, where no step said it."""
+        if self._plan.environment.strategy.kind != CANARY:
+            return
+        record = CanaryRecord(ledger, self._clock, self._plan)
+        with suppress(NightferryError):  # whoever retires releases ends what nobody watches over
+            leg = record.newest()
+            if leg and leg.stands:
+                seconds = since(leg, self._clock)
+                record.ended(leg, _named(self._plan, fault), seconds, None, leg.seconds - seconds)
+
     def _refuse_judged(self, ledger: LedgerStore) -> None:
         """Refuse a release that was taken back from a share of the users, and finish that where it was not done."""
         record = CanaryRecord(ledger, self._clock, self._plan)
@@ -192,6 +204,7 @@ class _Attempt:
             follow(self._cluster, plan.service, plan.environment, self._clock)
         except NightferryError as second:
             log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
+        self._end_leg(ledger, fault)
         record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | self.report)
 
 
