@@ -100,13 +100,10 @@ def ports(plan: RolloutPlan) -> dict[str, int]:
 
 def scraping(plan: RolloutPlan) -> dict[str, str]:
     """The annotations of pods that Prometheus' usual configuration for pods reads."""
-    if plan.app:
+    port, path = (plan.app.port, plan.app.metrics) if plan.app else (STATUS_PORT, "/metrics")
+    if not path:
         return {}
-    return {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": str(STATUS_PORT),
-        "prometheus.io/path": "/metrics",
-    }
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/path": path}
 
 
 def passport(plan: RolloutPlan) -> dict[str, str]:

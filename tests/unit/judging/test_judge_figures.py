@@ -88,7 +88,7 @@ def test_a_slow_candidate_is_wrong_before_it_has_answered_many() -> None:
 def test_what_so_few_do_not_rule_out_is_not_right() -> None:
     long_tail = [*[0.02] * 180, *(0.03 * 1.2**step for step in range(20))]
     assert judge_figures(served(long_tail), served(long_tail * 10), LIMITS).verdict == "too_few"
-    assert judge_figures(served(long_tail * 10), served(long_tail * 10), LIMITS).verdict == "right"
+    assert judge_figures(served(long_tail * 40), served(long_tail * 40), LIMITS).verdict == "right"
     found = judge_figures(served(times(200), errors=3), served(times(4000), errors=60), LIMITS)
     assert found.verdict == "too_few"
     assert "rule out" in found.sentence
