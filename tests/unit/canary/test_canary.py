@@ -131,6 +131,7 @@ def test_what_is_wrong_is_found_at_the_first_share_and_barred(meets: Callable[[W
     assert order.reason == reason
     assert order.data["share"] == "10%"
     assert order.data["seconds"] >= 0
+    assert order.data["requests"] is not None
     assert of_second(world, "withdrawn")
     assert barred(world) == ["model model-221"]
     with pytest.raises(Permanent) as caught:

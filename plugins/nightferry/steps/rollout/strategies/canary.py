@@ -121,6 +121,8 @@ class _Leg:
         seconds = since(leg, self._clock)
         with suppress(NightferryError):  # it is tried again below, and by whoever looks next
             self._target.take_back()
+        with suppress(NightferryError):
+            meter.count()
         said = fault if isinstance(fault, NightferryError) else Temporary(Reason.INTERRUPTED, "its deployer was ended.")
         requests = meter.requests
         if isinstance(fault, Permanent) and fault.reason in VERDICTS:

@@ -63,6 +63,10 @@ class Meter:
             self.verdict = judge_figures(self.mine, self._against(self.mine), self._limits)
         return self.verdict
 
+    def count(self) -> None:
+        """Read what the release's users met so far, without a judgement. Raises as `look`."""
+        self.mine = self._window(self._release)
+
     @property
     def data(self) -> dict[str, Any]:
         """For the record."""
