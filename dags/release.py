@@ -149,7 +149,8 @@ def _go_back(spec: ServiceSpec, environment: Environment) -> Any:
 
 
 def _in(spec: ServiceSpec, environment: Environment) -> dict[str, Any]:
-    limit = dt.timedelta(seconds=environment.ready_seconds, minutes=10)
+    watched = environment.strategy.longest_seconds  # the steps of a canary and the bake
+    limit = dt.timedelta(seconds=environment.ready_seconds + watched, minutes=10)
     return {"spec": spec, "environment": environment, "execution_timeout": limit}
 
 

@@ -28,6 +28,7 @@ from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.service_figures import ServiceFigures
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
 from nightferry.entities.judging.prediction_diff import PredictionDiff
@@ -39,6 +40,7 @@ from nightferry.manifests import names
 from nightferry.manifests.service import candidate_name
 from nightferry.masking import mask
 from nightferry.settings import Settings
+from nightferry.steps.judging.figures_of import figures_of
 from nightferry.steps.judging.probe_release import probe_of
 from nightferry.steps.judging.reach_release import REACH_SECONDS, AskVersion, Probe, ask_app, ask_version
 from nightferry.steps.model.fetch_golden import fetch_golden
@@ -48,10 +50,13 @@ from nightferry.steps.rollout.back.finish_release import GRACE, decided_environm
 from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 from nightferry.steps.rollout.drift.heal import heal
 from nightferry.steps.rollout.fence import Orders
+from nightferry.steps.rollout.gates.ask_users_questions import known
 from nightferry.steps.rollout.gates.compare_releases import Addresses, compare_releases
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases, services_in
 from nightferry.steps.rollout.roll_out import roll_out
+from nightferry.steps.rollout.strategies.bake import Bake
+from nightferry.steps.rollout.strategies.canary import Judges
 from nightferry.steps.rollout.verify_release import verify_release
 
 log = logging.getLogger("nightferry.deployer")
@@ -158,6 +163,7 @@ class _Doors:
         self.ledger = connect.ledger_store(self.settings)
         self.orders = Orders(self.ledger, service)
         self._service, self._reach, self._folder = service, reach, folder
+        self._figures: dict[str, ServiceFigures | None] = {}
 
     def candidate(self) -> str:
         """Where the candidate Service is called."""
@@ -183,6 +189,29 @@ class _Doors:
             clock=self.clock,
         )
 
+    def judging(self, plan: RolloutPlan, probe: Probe, stable: Manifest) -> Judges:
+        """What judges the release while it has users beside the one in use; `prepare` gave its probe."""
+        golden = self._folder / plan.release
+        found = known(
+            plan,
+            stable,
+            partial(_address, self.cluster, self._service, self._reach),
+            probe,
+            cluster=self.cluster,
+            models=connect.models(self.settings, ModelSource(repository=plan.model_repository)),
+            manifest=read_manifest(golden)[0],
+            golden=golden,
+            scratch=self._folder / "users-have",
+            clock=self.clock,
+        )
+        return Judges(found.look, self.figures(plan))
+
+    def figures(self, plan: RolloutPlan) -> ServiceFigures | None:
+        """What reads the figures of the plan's service: one for all that is asked, since it remembers what it saw."""
+        if plan.release not in self._figures:
+            self._figures[plan.release] = figures_of(plan, self.settings, self.cluster)
+        return self._figures[plan.release]
+
     def verify(self, plan: RolloutPlan, probe: Probe) -> None:
         """Look at what users get, and go back if it is not right."""
         verify_release(
@@ -194,6 +223,7 @@ class _Doors:
             ledger=self.ledger,
             orders=self.orders,
             clock=self.clock,
+            bake=Bake(plan, self.figures(plan), self.ledger, self.clock),
         )
 
 
@@ -219,6 +249,7 @@ def _roll_out(given: argparse.Namespace) -> int:
             ledger=doors.ledger,
             orders=doors.orders,
             clock=doors.clock,
+            judging=lambda stable: doors.judging(plan, prepare(), stable),
         )
         doors.verify(plan, prepare())
     return EXIT_DONE

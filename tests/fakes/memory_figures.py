@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 from nightferry.entities.judging.service_figures import Snapshot
@@ -23,12 +24,12 @@ class MemoryFigures:
         self.away = False
         self.without: set[str] = set()
         self.busy: dict[str, float] = {}
-        self._seconds: dict[str, list[float]] = {}
+        self._seconds: dict[str, Counter[float]] = {}
         self._errors: dict[str, int] = {}
 
     def serve(self, release: str, seconds: Iterable[float], errors: int = 0) -> None:
         """Count requests that took so long each, of which so many failed."""
-        self._seconds.setdefault(release, []).extend(seconds)
+        self._seconds.setdefault(release, Counter()).update(seconds)
         self._errors[release] = self._errors.get(release, 0) + errors
 
     def read(self, release: str) -> Snapshot | None:
@@ -36,11 +37,11 @@ class MemoryFigures:
             raise Temporary(Reason.FIGURES_UNAVAILABLE, f"The figures of {release} cannot be read.")
         if release in self.without:
             return None
-        seconds = self._seconds.get(release, [])
+        seconds = self._seconds.get(release, Counter())
         return Snapshot(
             at=self.clock.now(),
-            requests=len(seconds),
+            requests=seconds.total(),
             errors=self._errors.get(release, 0),
-            buckets={bound: sum(took <= bound for took in seconds) for bound in BOUNDS},
+            buckets={bound: sum(count for took, count in seconds.items() if took <= bound) for bound in BOUNDS},
             busy=self.busy.get(release),
         )

@@ -32,6 +32,8 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     INTERNAL_ERROR = "internal_error"
     ROLLED_OUT = "rolled_out"
+    CANARY_SHIFTED = "canary_shifted"
+    CANARY_PASSED = "canary_passed"
     VERIFIED = "verified"
     RELEASED = "released"
     WITHDRAWN = "withdrawn"
@@ -109,6 +111,8 @@ class Reason(StrEnum):
     VERIFY_WRONG_RELEASE = "verify_wrong_release"
     VERIFY_GOLDEN_WRONG = "verify_golden_wrong"
     VERIFY_UNREACHABLE = "verify_unreachable"
+    FIGURES_WRONG = "figures_wrong"
+    NO_FIGURES = "no_figures"
 
     # Outside systems
     FIGURES_UNAVAILABLE = "figures_unavailable"

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from nightferry.entities.canary import canary_after
 from nightferry.entities.drift import OpenDrift, drifts_after, forget_drifts
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
@@ -19,7 +20,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.traffic import Traffic
 
-FOLD = 3
+FOLD = 4
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
@@ -161,7 +162,8 @@ class ServiceState(Recorded):
     def _kept(self, decided: dict[str, int]) -> dict[str, int]:
         """Of so many releases: those that traffic speaks of, and the newest."""
         places = self.traffic.values()
-        needed = {*self.good, *(name for one in places for name in (one.release, one.previous, one.going_to) if name)}
+        told = [(one.release, one.previous, one.going_to, one.canary and one.canary.release) for one in places]
+        needed = {*self.good, *(name for one in told for name in one if name)}
         newest = list(decided)[-_KEPT:]
         return {name: sequence for name, sequence in decided.items() if name in needed or name in newest}
 
@@ -171,6 +173,9 @@ class ServiceState(Recorded):
         if key is None or not isinstance(where, str) or not entry.release:
             return {}
         now = self.traffic.get(where, Traffic())
+        canary = canary_after(now.canary, entry, where)
+        if canary != now.canary:
+            return {where: now.model_copy(update={"canary": canary})}
         if key.step == of_environment(where, WITHDRAWAL) and now.release == entry.release:
             return {where: now.model_copy(update={"withdrawing": entry.sequence, "trouble": ""})}
         if key.step == of_environment(where, ROLLBACK) and now.release == entry.release:
@@ -194,6 +199,8 @@ class ServiceState(Recorded):
     def _withdrawn(self, entry: LedgerEntry, where: str, now: Traffic, *, failed: bool) -> dict[str, Traffic]:
         if failed:
             return {where: now.model_copy(update={"trouble": entry.sentence})}
+        if now.canary and now.canary.release == entry.release:
+            return {where: now.model_copy(update={"canary": None})}
         if now.release != entry.release:
             return {}  # a newer one was rolled out meanwhile
         back = entry.data.get("to") or None

@@ -168,4 +168,5 @@ def traffic_line(now: Traffic) -> str:
         return f"still serves {now.release}, which is to be taken out of use; that failed: {now.trouble}"
     if now.withdrawing is not None:
         return f"still serves {now.release}, which is being taken out of use"
-    return f"serves {now.release} now" + ("" if now.verified else ", which is not verified yet")
+    share = f"; {now.canary.words}" if now.canary and now.canary.stands else ""
+    return f"serves {now.release} now" + ("" if now.verified else ", which is not verified yet") + share

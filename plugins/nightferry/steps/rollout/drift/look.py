@@ -27,8 +27,8 @@ from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import state_of
 from nightferry.steps.rollout.await_ready import pods_of
 from nightferry.steps.rollout.drift.under_way import under_way
+from nightferry.steps.rollout.fence import order_on
 from nightferry.steps.rollout.read_plan import read_plan
-from nightferry.steps.rollout.retire_releases import order_on
 from nightferry.steps.rollout.settle_releases import deployments_of
 
 Asker = Callable[[RolloutPlan], AskVersion]

@@ -23,8 +23,8 @@ from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
 from nightferry.steps.judging.find_drift import allowed_replicas, find_deployment_drift, find_service_drift
+from nightferry.steps.rollout.fence import order_on
 from nightferry.steps.rollout.own_objects import refuse_alien
-from nightferry.steps.rollout.retire_releases import order_on
 from nightferry.steps.rollout.settle_releases import mark_served
 
 _TRIES = 5
