@@ -26,7 +26,9 @@ release: $(READY) ## Set up all there is, release the sample service, show its r
 test: check ## Everything: check, then the service's processes, the sandbox, a browser and public clients
 	$(PYTEST) -m process tests
 	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
-	$(NIGHTFERRY) up --browser && $(PYTEST) -m "(sandbox or browser or clients) and not drill" tests; result=$$?; \
+	$(NIGHTFERRY) up --browser && { \
+	  $(PYTEST) -n 2 --dist loadgroup -m "(sandbox or browser or clients) and not (drill or alone)" tests; beside=$$?; \
+	  $(PYTEST) -m "alone and not drill" tests && [ $$beside = 0 ]; }; result=$$?; \
 	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \
 	exit $$result
 

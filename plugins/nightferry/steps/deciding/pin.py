@@ -9,7 +9,7 @@ from nightferry.clients.clock import Clock
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.candidate import Candidate, PinnedSource
-from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.model_version import ModelManifest, PinnedModel
 from nightferry.entities.quarantine import Bar, Choice, Parts, Quarantine, bars_model, bars_tree
 from nightferry.entities.reason import Reason
@@ -20,7 +20,7 @@ from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.deciding.newest_model import newest_model
 from nightferry.steps.deciding.refuse_files import refuse_files
 from nightferry.steps.record.ledger import Chain
-from nightferry.steps.record.state import state_of
+from nightferry.steps.record.state import decision_at, state_of
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Pinned:
 def before_of(chain: Chain) -> Before:
     """What the record says. Raises as `state_of`."""
     state = state_of(chain)
-    sequence = state.compared.get(state.in_use or "")
-    decision = Decision.model_validate(chain.at(sequence).data) if sequence else None
+    decision = decision_at(chain, state.compared.get(state.in_use or ""))
     return Before(state.quarantines, decision.candidate if decision else None)
 
 

@@ -73,7 +73,7 @@ def make_known(cluster: Cluster, service: str, environment: Environment, release
     Raises:
         Permanent: (gateway_missing, rollout_refused, cluster_denied)   Temporary: (cluster_unavailable)
     """
-    if environment.traffic is None:
+    if not _is_routed(cluster.get("Service", service), environment):
         return
     deployment = cluster.get("Deployment", names.object_name(release))
     if deployment is None:
@@ -99,7 +99,7 @@ def follow(cluster: Cluster, service: str, environment: Environment, clock: Cloc
     `without`. Done twice it changes nothing. Raises as `make_known`."""
     for _ in range(_TRIES):
         stable = cluster.get("Service", service)
-        if stable is None or not (environment.traffic or names.ROUTED in names.annotations_of(stable)):
+        if stable is None or not _is_routed(stable, environment):
             return
         release = in_use(stable)
         if release:
@@ -189,6 +189,11 @@ def refuse_misrouted(cluster: Cluster, service: str, environment: Environment, r
             f"HTTPRoute {service} in {cluster.namespace} sends users to {', '.join(sorted(sent)) or 'nobody'}, "
             f"not to {names.object_name(release)} alone.",
         )
+
+
+def _is_routed(stable: Manifest | None, environment: Environment) -> bool:
+    """Whether users come through a gateway, or came through one that the service file names no more."""
+    return environment.traffic is not None or (stable is not None and names.ROUTED in names.annotations_of(stable))
 
 
 def _route(cluster: Cluster, service: str) -> Manifest | None:
