@@ -93,10 +93,18 @@ def make_known(cluster: Cluster, service: str, environment: Environment, release
     raise _too_busy(cluster, service)
 
 
-def follow(cluster: Cluster, service: str, environment: Environment, clock: Clock, without: str = "") -> None:
+def follow(
+    cluster: Cluster,
+    service: str,
+    environment: Environment,
+    clock: Clock,
+    without: str = "",
+    *,
+    anew: bool = False,
+) -> None:
     """Send all who come through the gateway to the release that the stable Service points to, where there is a route
     or the environment names a gateway. A canary that is in force keeps its share, unless it is that of the release
-    `without`. Done twice it changes nothing. Raises as `make_known`."""
+    `without`. Done twice it changes nothing, unless the route is to be written `anew`. Raises as `make_known`."""
     for _ in range(_TRIES):
         stable = cluster.get("Service", service)
         if stable is None or not _is_routed(stable, environment):
@@ -111,7 +119,7 @@ def follow(cluster: Cluster, service: str, environment: Environment, clock: Cloc
         if kept and kept.release == without:
             kept = None
         weights, kept = _shared(_weights(cluster, found), release, kept)
-        if found is not None and _named(weights) == weights_of(found) and _carries(found, kept):
+        if found is not None and not anew and _named(weights) == weights_of(found) and _carries(found, kept):
             return
         if _write(cluster, service, environment, weights, found, kept):
             log.info("The route of %s in %s now goes to %s.", service, cluster.namespace, release or "nobody")
