@@ -26,6 +26,9 @@ MODULES = {
     "nightferry.cli.control.drift": {
         "drift": "look whether what runs is what the record says",
     },
+    "nightferry.cli.trial.rehearse": {
+        "rehearse": "try whether the last good releases would start and answer",
+    },
     "nightferry.cli.record": {
         "history": "list decisions and what came of them",
         "show": "show one release: steps, times, image, model, source",
