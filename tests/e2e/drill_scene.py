@@ -60,9 +60,7 @@ class DrillScene:
         trial = Trial(
             decision,
             plan,
-            doors=Doors(
-                KubeCluster(scene._api, self.name), scratch_ledger(storage, self.ledger_name), models, clock
-            ),
+            doors=Doors(KubeCluster(scene._api, self.name), scratch_ledger(storage, self.ledger_name), models, clock),
             machine=NoMachine("the tests leave the sandbox's parts alone", environment),
             folder=folder,
             actor="test",

@@ -1,4 +1,4 @@
-"""What is left after a fault: is the right release in use with all its pods, was anything done twice, did anything stay?"""
+"""What is left after a fault: is the right release in use, was anything done twice, does anything lie about?"""
 
 from __future__ import annotations
 

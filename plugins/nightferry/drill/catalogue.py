@@ -8,10 +8,11 @@ from nightferry.drill.fault import Fault
 from nightferry.drill.faults.deployers import DEPLOYERS
 from nightferry.drill.faults.pods import PODS
 from nightferry.drill.faults.releases import RELEASES
+from nightferry.drill.faults.systems import SYSTEMS
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
-FAULTS: tuple[Fault, ...] = (*RELEASES, *PODS, *DEPLOYERS)
+FAULTS: tuple[Fault, ...] = (*RELEASES, *PODS, *DEPLOYERS, *SYSTEMS)
 
 
 def chosen(only: Sequence[str], *, quick: bool) -> list[Fault]:

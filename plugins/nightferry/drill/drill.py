@@ -69,8 +69,21 @@ class Production:
 class Drill:
     """A drill of one trial."""
 
-    def __init__(self, trial: Trial, production: Production, say: Callable[[str], None]) -> None:
-        self._trial, self._production, self._say = trial, production, say
+    def __init__(
+        self,
+        trial: Trial,
+        production: Production,
+        say: Callable[[str], None],
+        refuse_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            trial: the copy.
+            production: what users have.
+            say: is told how it goes.
+            refuse_lost: raises where the trial namespace is another one's by now.
+        """
+        self._trial, self._production, self._say, self._refuse_lost = trial, production, say, refuse_lost
         self._start_seconds = 0.0
 
     def run(self, faults: Sequence[Fault], times: int = 1) -> list[Row]:
@@ -83,6 +96,7 @@ class Drill:
         rows = []
         for _ in range(times):
             for fault in faults:
+                self._refuse_lost()
                 row = self._try(fault)
                 rows.append(row)
                 self._say(f"{row.fault}: {row.result}. {row.why or row.seen}".rstrip())
@@ -163,7 +177,7 @@ class Drill:
         if seen.failed and not fault.allows.seconds:
             troubles.append(f"{seen.failed} of {seen.asked} requests failed, and none may: {seen.words[0]}")
         elif seen.failing_seconds > fault.allows.seconds:
-            troubles.append(f"Requests failed for {seen.failing_seconds:.1f} s, allowed are {fault.allows.seconds:g} s.")
+            troubles.append(f"Requests failed for {seen.failing_seconds:.1f} s; allowed: {fault.allows.sentence}.")
         if seen.wrong:
             troubles.append(f"{seen.wrong} answers were wrong: {seen.words[0]}")
         troubles += [f"Done twice: {', '.join(row.duplicates)}."] if row.duplicates else []

@@ -1,4 +1,4 @@
-"""The door to the machine that the cluster runs on, where that is ours: the sandbox's parts can be stopped and killed."""
+"""The door to the machine of the cluster: where that is the sandbox's, its parts can be stopped and killed."""
 
 from __future__ import annotations
 

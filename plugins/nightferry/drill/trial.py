@@ -29,7 +29,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_state import LAST
-from nightferry.errors import Permanent
+from nightferry.errors import Permanent, Temporary
 from nightferry.manifests.service import candidate_name
 from nightferry.steps.judging.questions import golden_questions
 from nightferry.steps.judging.reach_release import AskVersion, ask_app, ask_version
@@ -48,6 +48,8 @@ from nightferry.steps.services.service_address import service_address
 FIRST_NUMBER = 9001
 """Of the releases of a drill, so that nobody takes one for a release of the night."""
 REPLICAS = 2
+RETRY_SECONDS = 5.0
+"""Between two tries of a rollout."""
 QUESTIONS = 12
 """Golden examples and checks that callers ask."""
 
@@ -72,12 +74,24 @@ class Trial:
         machine: what the cluster runs on.
         folder: for golden examples.
         actor: who drills.
+        spoiled: gives the same doors with a key that the storage refuses; None: there is no such key here.
+        by_gateway: whether the users of production, who are asked meanwhile, come through the gateway.
     """
 
     def __init__(
-        self, decision: Decision, plan: RolloutPlan, *, doors: Doors, machine: Machine, folder: Path, actor: str
+        self,
+        decision: Decision,
+        plan: RolloutPlan,
+        *,
+        doors: Doors,
+        machine: Machine,
+        folder: Path,
+        actor: str,
+        spoiled: Callable[[], Doors] | None = None,
+        by_gateway: bool = False,
     ) -> None:
         self._decision, self._plan = decision, plan
+        self.spoiled, self.by_gateway = spoiled, by_gateway
         self.doors, self.machine, self.actor = doors, machine, actor
         self.folder = folder
         self._number = FIRST_NUMBER
@@ -85,6 +99,8 @@ class Trial:
         """The release that has to be in use; empty before the first."""
         self.ongoing: Future[None] | None = None
         """The rollout that was begun last, or its end."""
+        self.tried: list[Temporary] = []
+        """What its tries before the last met."""
         self.process: subprocess.Popen[str] | None = None
         """A deployer in a process of its own."""
         self.candidate = ""
@@ -182,10 +198,24 @@ class Trial:
             clock=to.clock,
         )
 
-    def begin(self, plan: RolloutPlan, doors: Doors | None = None) -> None:
-        """Begin to roll a release out, beside whatever is done; `ongoing` has its end."""
-        self.ongoing = Future()
-        threading.Thread(target=_into, args=(self.ongoing, partial(self.roll_out, plan, doors)), daemon=True).start()
+    def begin(self, plan: RolloutPlan, doors: Doors | None = None, tries: int = 1) -> None:
+        """Begin to roll a release out, beside whatever is done; `ongoing` has its end.
+
+        What is temporary is tried again, so often in all, as Airflow does; `tried` has what came of those tries.
+        """
+        self.ongoing, self.tried = Future(), []
+        work = partial(self._persist, plan, doors, tries)
+        threading.Thread(target=_into, args=(self.ongoing, work), daemon=True).start()
+
+    def _persist(self, plan: RolloutPlan, doors: Doors | None, tries: int) -> None:
+        for number in range(tries):
+            try:
+                return self.roll_out(plan, doors)
+            except Temporary as fault:
+                self.tried.append(fault)
+                if number + 1 == tries:
+                    raise
+            self.doors.clock.sleep(RETRY_SECONDS)
 
     def start_deployer(self, plan: RolloutPlan) -> subprocess.Popen[str]:
         """Start a deployer in a process of its own, which can be killed."""

@@ -33,8 +33,12 @@ class Standard:
         """Nothing is to be done."""
 
 
-def refusal(trial: Trial, expected: frozenset[Reason]) -> str:
+def refusal(trial: Trial, expected: frozenset[Reason], told: str = "") -> str:
     """The sentence with which the rollout that was begun was refused.
+
+    Args:
+        expected: for one of these reasons.
+        told: words that the sentence has to hold, which name the fault.
 
     Raises:
         Unseen: it was not, or for another reason.
@@ -45,6 +49,8 @@ def refusal(trial: Trial, expected: frozenset[Reason]) -> str:
     if fault.reason not in expected:
         wanted = " or ".join(sorted(expected))
         raise Unseen(f"It was taken for {fault.reason}, not for {wanted}: {fault.sentence}")
+    if told not in fault.sentence:
+        raise Unseen(f"The refusal does not say {told!r}: {fault.sentence}")
     return fault.sentence
 
 

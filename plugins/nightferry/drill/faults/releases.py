@@ -36,6 +36,8 @@ class BrokenRelease(Standard):
     change: Callable[[Manifest], None] | None = None
     expects: frozenset[Reason] = NOT_READY
     """With which reason it has to be refused; empty: it has to come into use all the same."""
+    told: str = ""
+    """Words that the refusal has to hold."""
     gates: dict[str, str] = field(default_factory=dict)
     seconds: int | None = None
     stock: bool = False
@@ -58,7 +60,7 @@ class BrokenRelease(Standard):
 
     def see(self, trial: Trial) -> str:
         """The refusal, or the end of the rollout."""
-        return refusal(trial, self.expects) if self.expects else rolled_out(trial)
+        return refusal(trial, self.expects, self.told) if self.expects else rolled_out(trial)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +87,17 @@ RELEASES = (
         name="image missing", quick=True, says="A release is rolled out whose image the registry has not got."
     ),
     BrokenRelease(
-        name="crashes", quick=True, says="A release is rolled out that crashes at its start.", change=_runs(CRASH)
+        name="crashes",
+        quick=True,
+        says="A release is rolled out that crashes at its start.",
+        change=_runs(CRASH),
+        told="this release crashes",
     ),
     BrokenRelease(
         name="never ready",
         says=f"A release is rolled out that never becomes ready within {SOON} s.",
         change=_runs(SLEEP),
+        told=f"not ready within {SOON} s",
         seconds=SOON,
     ),
     BrokenRelease(
@@ -106,6 +113,7 @@ RELEASES = (
         quick=True,
         says="A release is rolled out in whose model one byte is wrong.",
         change=_runs(WRONG_FILE + SERVE),
+        told="sha256",
         stock=True,
     ),
     BrokenRelease(
@@ -128,5 +136,6 @@ RELEASES = (
         name="killed for memory",
         says="A release is rolled out that takes more memory than it may have.",
         change=_eats,
+        told="OOMKilled",
     ),
 )

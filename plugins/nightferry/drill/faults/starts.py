@@ -3,8 +3,11 @@ releases hold no shell."""
 
 from __future__ import annotations
 
-SERVE = "import runpy, sys\nsys.argv = ['serving_app']\nrunpy.run_module('serving_app', run_name='__main__', alter_sys=True)\n"
-
+SERVE = """\
+import runpy, sys
+sys.argv = ['serving_app']
+runpy.run_module('serving_app', run_name='__main__', alter_sys=True)
+"""
 CRASH = "raise SystemExit('drill: this release crashes')\n"
 SLEEP = "import time\nprint('drill: this release is never ready', flush=True)\ntime.sleep(3600)\n"
 EAT = "held = []\nwhile True:\n    held.append(bytearray(b'x' * 8_000_000))\n"
@@ -12,6 +15,7 @@ SLOW_START = "import time\ntime.sleep({seconds})\n" + SERVE
 WRONG_FILE = """\
 import json, os, pathlib, shutil
 own = pathlib.Path('/dev/shm/model')
+shutil.rmtree(own, ignore_errors=True)
 shutil.copytree(os.environ.get('SERVING_MODEL_DIR', '/model'), own)
 named = json.loads((own / 'model.json').read_text())['files']
 largest = max((own / one['name'] for one in named), key=lambda file: file.stat().st_size)

@@ -56,14 +56,16 @@ class Turn:
             Temporary: (trial_busy) another one went on using it for `patience` seconds; (cluster_unavailable)
             Permanent: (cluster_denied)
         """
-        begun = since = self._clock.monotonic()
+        begun = since = looked = self._clock.monotonic()
         seen = ""
         while True:
             found = self._cluster.get("Lease", trial.LEASE)
             now = self._clock.monotonic()
             mark = found["metadata"]["resourceVersion"] if found else ""
-            if mark != seen:
+            # While the cluster did not answer nobody could renew.
+            if mark != seen or now - looked > RENEW_SECONDS:
                 seen, since = mark, now
+            looked = now
             if (found is None or now - since >= LEASE_SECONDS) and self._write(found):
                 return
             if found is not None and now - begun >= max(patience, LEASE_SECONDS) and now - since < LEASE_SECONDS:
