@@ -13,7 +13,14 @@ from nightferry.sandbox.kubernetes.cluster_objects import objects
 
 from tests.dags.bag import parsed
 
-BAG_FILES = {"drift.py": 1, "rehearsal.py": 1, "release.py": 1, "retire.py": 1, "roll_back.py": 1, "service_files.py": 0}
+BAG_FILES = {
+    "drift.py": 1,
+    "rehearsal.py": 1,
+    "release.py": 1,
+    "retire.py": 1,
+    "roll_back.py": 1,
+    "service_files.py": 0,
+}
 
 
 @pytest.fixture

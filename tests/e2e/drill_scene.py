@@ -1,9 +1,7 @@
-"""A drill on a scene: its production is copied into a second namespace of its own."""
+"""A drill on a scene: its production is copied into a namespace of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from nightferry.clients import connect
@@ -26,49 +24,39 @@ from nightferry.steps.rollout.read_plan import read_plan
 from tests.e2e.rollout_scene import SERVICE, RolloutScene
 
 
-class DrillScene:
-    """The trial namespace and record of a scene."""
+def trial_namespace(scene: RolloutScene, what: str) -> KubeCluster:
+    """Another namespace of the scene, removed with it."""
+    from kubernetes import client
 
-    def __init__(self, scene: RolloutScene) -> None:
-        self.scene = scene
-        self.name = f"{scene.name}-trial"
-        self.ledger_name = f"{scene.name}-ledger"
-        self.said: list[str] = []
+    name = f"{scene.name}-{what}"
+    level = {"pod-security.kubernetes.io/enforce": "restricted", names.MANAGED_BY: "nightferry"}
+    client.CoreV1Api(scene._api).create_namespace({"metadata": {"name": name, "labels": level}})
+    return KubeCluster(scene._api, name)
 
-    def begin(self) -> None:
-        from kubernetes import client
 
-        level = {"pod-security.kubernetes.io/enforce": "restricted", names.MANAGED_BY: "nightferry"}
-        client.CoreV1Api(self.scene._api).create_namespace({"metadata": {"name": self.name, "labels": level}})
-
-    @contextmanager
-    def drill(self, folder: Path) -> Iterator[tuple[Drill, Trial]]:
-        """A drill of what the scene's production serves."""
-        scene, clock = self.scene, SystemClock()
-        chain = Chain(scene.ledger, SERVICE)
-        state = state_of(chain)
-        assert state.in_use
-        decision = decision_of(chain, state, state.in_use)
-        assert decision
-        plan = read_plan(release_entries(scene.ledger, state.in_use), "production")
-        storage = connect.storage(scene.settings)
-        models = connect.models(scene.settings, ModelSource(repository=plan.model_repository))
-        environment = scene._environment() | {
-            "NIGHTFERRY_KUBECONFIG": str(scene.settings.home / "kubernetes" / "admin.kubeconfig"),
-            "NIGHTFERRY_LEDGER": self.ledger_name + TRIAL,
-        }
-        trial = Trial(
-            decision,
-            plan,
-            doors=Doors(KubeCluster(scene._api, self.name), scratch_ledger(storage, self.ledger_name), models, clock),
-            machine=NoMachine("the tests leave the sandbox's parts alone", environment),
-            folder=folder,
-            actor="test",
-        )
-        manifest = fetch_golden(plan.model, models, folder / "production")
-        known = known_answers(scene.address(), manifest, golden_questions(manifest, folder / "production")[:5])
-        production = Production(
-            lambda: Callers(scene.address(), manifest, known, ("new", "kept"), pause=0.2),
-            lambda: scene.in_use() != plan.release,
-        )
-        yield Drill(trial, production, self.said.append), trial
+def drill_of(scene: RolloutScene, cluster: KubeCluster, folder: Path) -> tuple[Drill, Trial]:
+    """A drill of what the scene's production serves; it leaves the sandbox's parts alone."""
+    chain = Chain(scene.ledger, SERVICE)
+    state = state_of(chain)
+    decision = decision_of(chain, state, state.in_use)
+    assert state.in_use
+    assert decision
+    plan = read_plan(release_entries(scene.ledger, state.in_use), "production")
+    models = connect.models(scene.settings, ModelSource(repository=plan.model_repository))
+    ledger = f"{scene.name}-ledger"
+    environment = scene._environment() | {
+        "NIGHTFERRY_KUBECONFIG": str(scene.settings.home / "kubernetes" / "admin.kubeconfig"),
+        "NIGHTFERRY_LEDGER": ledger + TRIAL,
+    }
+    record = scratch_ledger(connect.storage(scene.settings), ledger)
+    doors = Doors(cluster, record, models, SystemClock())
+    machine = NoMachine("the tests leave the sandbox's parts alone.", environment)
+    trial = Trial(decision, plan, doors=doors, machine=machine, folder=folder, actor="test")
+    golden = folder / "production"
+    manifest = fetch_golden(plan.model, models, golden)
+    known = known_answers(scene.address(), manifest, golden_questions(manifest, golden)[:5])
+    production = Production(
+        lambda: Callers(scene.address(), manifest, known, ("new", "kept"), pause=0.2),
+        lambda: scene.in_use() != plan.release,
+    )
+    return Drill(trial, production, print), trial

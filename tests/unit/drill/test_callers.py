@@ -85,7 +85,9 @@ def test_one_that_does_not_answer_is_a_failure(service: Service) -> None:
     assert asking.traffic.wrong == 0
 
 
-@pytest.mark.parametrize("address", ["http://192.0.2.1", "http://10.0.0.1:80", "http://no-such-host.invalid", "http://"])
+@pytest.mark.parametrize(
+    "address", ["http://192.0.2.1", "http://10.0.0.1:80", "http://no-such-host.invalid", "http://"]
+)
 def test_nobody_elsewhere_is_asked(address: str) -> None:
     assert not local(address)
     with pytest.raises(ValueError, match="not on this machine"):

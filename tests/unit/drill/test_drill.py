@@ -29,8 +29,6 @@ ONE, TWO = "digits-2026-11-29.9001", "digits-2026-11-29.9002"
 class Sandbox:
     """A machine of which some parts cannot be taken away."""
 
-    environment: dict[str, str] = {}
-
     def refused(self, part: str) -> str:
         return f"{part} is not ours." if part == "registry" else ""
 
