@@ -19,7 +19,9 @@ from nightferry.errors import Permanent
 from nightferry.sandbox.layout import Layout, Owner
 from nightferry.sandbox.machine import privileges
 from nightferry.sandbox.progress import Progress
+from nightferry.sandbox.status import Status
 
+STORAGE = "azurite"
 UP_EXAMPLES = """\
   nightferry up                                   start all parts that do not run, install what is missing
   NIGHTFERRY_KUBECONFIG=aks.yaml nightferry up    use this cluster instead of the one in the sandbox
@@ -113,7 +115,8 @@ def status(arguments: argparse.Namespace) -> int:
     from nightferry.sandbox import status as work
 
     found = work.status(_layout())
-    tried = rehearsals(settings_of.load()) if found.running else []
+    # A storage that is down is asked for long, and is what a person wants to see at once.
+    tried = rehearsals(settings_of.load()) if found.running and _stored(found) else []
     if arguments.json:
         show_json(found.to_json() | {"rehearsals": {name: rehearsal_json(one) for name, one in tried}})
     elif not found.running:
@@ -131,6 +134,10 @@ def status(arguments: argparse.Namespace) -> int:
             print()
             table(("SERVICE", "REHEARSED", "WHAT IT FOUND"), [rehearsal_row(name, one, now) for name, one in tried])
     return OK if found.healthy else NOT_WELL
+
+
+def _stored(found: Status) -> bool:
+    return all(part.healthy for part in found.parts if part.name == STORAGE)
 
 
 def _since(since: str | None, now: dt.datetime) -> str:

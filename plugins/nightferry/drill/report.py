@@ -22,7 +22,7 @@ HEADINGS = (
     "Wrong",
     "Seen after",
     "Back after",
-    "Left, twice",
+    "Left over",
 )
 WORDS = 600
 """Characters of a sentence that go on the record."""

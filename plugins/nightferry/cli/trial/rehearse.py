@@ -14,6 +14,7 @@ from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK, UNAVAILABLE
 from nightferry.cli.lookup import spec_of
 from nightferry.cli.output import seconds, show_json, table
+from nightferry.cli.trial.copy import open_trial_cluster
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.person import me
@@ -21,7 +22,6 @@ from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ModelSource
 from nightferry.errors import Permanent
-from nightferry.manifests.trial import NAMESPACE
 from nightferry.steps.record.ledger import utc
 from nightferry.steps.rollout.prepare_probe import prepare_probe
 from nightferry.steps.trial.rehearse import LAST_RELEASES, rehearse
@@ -50,7 +50,7 @@ def rehearse_(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         entry = rehearse(
             spec.service,
-            cluster=connect.cluster(settings, NAMESPACE, spec.environments[-1].cluster),
+            cluster=open_trial_cluster(settings, spec),
             ledger=connect.ledger_store(settings),
             prepare=lambda plan: prepare_probe(
                 plan,
