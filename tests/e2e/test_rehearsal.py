@@ -48,11 +48,12 @@ def tried(scene: RolloutScene, trial: KubeCluster, folder: Path) -> LedgerEntry:
     )
 
 
-def another_image(scene: RolloutScene) -> str:
-    """The scene's image with another digest."""
-    dockerfile = scene.folder / "another" / "Dockerfile"
+def own_image(scene: RolloutScene) -> str:
+    """The scene's image with a digest that no other scene has, and so none removes."""
+    dockerfile = scene.folder / uuid.uuid4().hex / "Dockerfile"
     dockerfile.parent.mkdir()
-    dockerfile.write_text("ARG GOOD\nFROM ${GOOD} AS another\nENV ANOTHER=1\n", encoding="utf-8")
+    text = f"ARG GOOD\nFROM ${{GOOD}} AS another\nENV ANOTHER={dockerfile.parent.name}\n"
+    dockerfile.write_text(text, encoding="utf-8")
     return scene._build(BuildRequest(dockerfile, "another", {}, {"GOOD": scene.image}))
 
 
@@ -65,14 +66,12 @@ def purge(image: str) -> None:
 def test_good_releases_are_tried_and_one_whose_image_is_gone_is_named(
     scene: RolloutScene, trial: KubeCluster, tmp_path: Path
 ) -> None:
-    first = scene.released(name="production")
-    image = another_image(scene)
-    plan = scene.plan(image=image, name="production")
-    assert scene.run("roll_out", plan).wait() == 0
-    second = plan.release
+    plans = [scene.plan(image=own_image(scene), name="production") for _ in range(2)]
+    assert [scene.run("roll_out", plan).wait() for plan in plans] == [0, 0]
+    first, second = (plan.release for plan in plans)
     assert tried(scene, trial, tmp_path).reason == Reason.REHEARSED
 
-    purge(image)  # the node has it still
+    purge(plans[1].image)  # the node has it still
     found = tried(scene, trial, tmp_path)
     assert found.reason == Reason.REHEARSAL_FAILED
     state = read_state(scene.ledger, SERVICE)

@@ -141,7 +141,7 @@ def production_of(settings: Settings, spec: ServiceSpec, plan: RolloutPlan, fold
     def changed() -> bool:
         return read_state(ledger, spec.service).in_use != plan.release
 
-    found = addresses_of(settings, spec, LAST, every=True)
+    found = addresses_of(with_rights(settings), spec, LAST, every=True)
     address = next((one.url for one in found if one.known and local(one.url)), "")
     if not address:
         return Production(None, changed), ""
