@@ -103,7 +103,7 @@ def test_airflow_refuses_a_bad_parameter(dags: dict[str, Any], name: str, bad: s
 
 def test_deployer_pods_keep_to_pod_security_restricted(dags: dict[str, Any]) -> None:
     pods = deployer_pods(dags)
-    assert len(pods) == 9
+    assert len(pods) == 10
     for task, pod in pods:
         (container,) = pod.spec.containers
         assert container.security_context.allow_privilege_escalation is False

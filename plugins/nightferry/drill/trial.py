@@ -34,6 +34,7 @@ from nightferry.manifests.service import candidate_name
 from nightferry.steps.judging.questions import golden_questions
 from nightferry.steps.judging.reach_release import AskVersion, ask_app, ask_version
 from nightferry.steps.model.model_folder import read_manifest
+from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import append
 from nightferry.steps.rollout.fence import Orders
@@ -103,6 +104,7 @@ class Trial:
         """What its tries before the last met."""
         self.process: subprocess.Popen[str] | None = None
         """A deployer in a process of its own."""
+        self._manifest: ModelManifest | None = None
         self.candidate = ""
         """The release that was decided last."""
 
@@ -262,8 +264,10 @@ class Trial:
 
     def known(self) -> tuple[ModelManifest, list[Known]]:
         """What callers ask, with the answers of the good release. Raises as `known_answers`."""
-        folder = self.folder / self.good
-        manifest = read_manifest(folder)[0]
+        folder = self.folder / "asked"
+        if self._manifest is None:  # that of every release of the trial
+            self._manifest = fetch_golden(self._plan.model, self.doors.models, folder)
+        manifest = self._manifest
         checks = self._plan.app.checks if self._plan.app else ()
         questions = golden_questions(manifest, folder, checks, most=QUESTIONS)[: 2 * QUESTIONS]
         if not questions:
