@@ -33,8 +33,8 @@ from nightferry.errors import Permanent, Temporary
 from nightferry.manifests.service import candidate_name
 from nightferry.steps.judging.questions import golden_questions
 from nightferry.steps.judging.reach_release import AskVersion, ask_app, ask_version
-from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.model.fetch_golden import fetch_golden
+from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import append
 from nightferry.steps.rollout.fence import Orders
