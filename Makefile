@@ -35,6 +35,9 @@ drill: $(READY) ## What takes many minutes: 20,000 sequences of events, thirty s
 	NIGHTFERRY_SEQUENCES=20000 $(PYTEST) -n auto --timeout 3000 tests/unit/steps/test_agreement.py
 	$(NIGHTFERRY) up
 	$(PYTEST) -s -m drill tests
+	$(NIGHTFERRY) sample
+	$(NIGHTFERRY) drill digits --markdown .nightferry/drill.md
+	$(NIGHTFERRY) drill digits --quick --times 3
 
 .PHONY: check
 check: $(READY) ## Lint, types, import contracts, and the tests that need no sandbox, no browser and nothing more installed

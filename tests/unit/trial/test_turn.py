@@ -117,3 +117,28 @@ def test_it_renews_beside_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
         while cluster.objects["Lease", trial.LEASE]["metadata"]["resourceVersion"] == first:
             assert SystemClock().monotonic() < deadline
             SystemClock().sleep(0.01)
+
+
+def test_while_the_cluster_was_away_nobody_could_renew(cluster: MemoryCluster, clock: StillClock) -> None:
+    first = Turn(cluster, "a drill", clock)
+    first.take(0)
+
+    class Away(StillClock):
+        """An API server that answers again after 40 s, and one who renews only then."""
+
+        gone = True
+
+        def sleep(self, seconds: float) -> None:
+            if self.gone:
+                self.gone = False
+                self.advance(40)
+                return
+            super().sleep(seconds)
+            clock.advance(seconds)
+            found = cluster.get("Lease", trial.LEASE)
+            assert found
+            first._write(found)
+
+    with pytest.raises(Temporary):
+        Turn(cluster, "another", Away(clock.time)).take(patience=60)
+    assert first.mine
