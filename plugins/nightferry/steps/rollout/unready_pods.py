@@ -16,7 +16,7 @@ def too_late(cluster: Cluster, release: str, pods: Sequence[PodState], seconds: 
     """The error of pods that were not ready within `seconds`.
 
     It is permanent where the release is at fault or the cluster is full, temporary where its container was never
-    started, where only what the cluster put beside it is not ready, or where its Deployment does not say yet what is so.
+    started, where only what the cluster put beside it is not ready, or where its Deployment says later what is so.
     """
     start = f"The pods of {release} in {cluster.namespace} were not ready within {seconds:g} s"
     pod = _telling([pod for pod in pods if not pod.ready])
