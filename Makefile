@@ -33,10 +33,13 @@ test: check ## Everything: check, then the service's processes, the sandbox, a b
 	exit $$result
 
 .PHONY: drill
-drill: $(READY) ## What takes many minutes: 20,000 sequences of events, thirty services released at once; CI does not run it
+drill: $(READY) ## What takes many minutes: 20,000 sequences of events, thirty services released at once, every fault of `nightferry drill`; CI does not run it
 	NIGHTFERRY_SEQUENCES=20000 $(PYTEST) -n auto --timeout 3000 tests/unit/steps/test_agreement.py
 	$(NIGHTFERRY) up
 	$(PYTEST) -s -m drill tests
+	$(NIGHTFERRY) sample
+	$(NIGHTFERRY) drill digits --markdown .nightferry/drill.md
+	$(NIGHTFERRY) drill digits --quick --times 3
 
 .PHONY: check
 check: $(READY) ## Lint, types, import contracts, and the tests that need no sandbox, no browser and nothing more installed

@@ -1,5 +1,5 @@
 """What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out`, `verify`, `finish`, `roll_back`,
-`look`, `retire`, `probe`.
+`look`, `retire`, `rehearse`, `probe`.
 
 It is told a release and an environment, and reads everything else from the record, as it was decided.
 
@@ -35,15 +35,14 @@ from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
-from nightferry.errors import NightferryError, Permanent
-from nightferry.manifests import names
+from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.manifests import trial
 from nightferry.manifests.service import candidate_name
 from nightferry.masking import mask
 from nightferry.settings import Settings
 from nightferry.steps.judging.figures_of import figures_of
 from nightferry.steps.judging.probe_release import probe_of
-from nightferry.steps.judging.reach_release import REACH_SECONDS, AskVersion, Probe, ask_app, ask_version
-from nightferry.steps.model.fetch_golden import fetch_golden
+from nightferry.steps.judging.reach_release import AskVersion, Probe, ask_app, ask_version
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.rollout.back.finish_release import GRACE, decided_environment, environments_in, finish_release
@@ -52,12 +51,14 @@ from nightferry.steps.rollout.drift.heal import heal
 from nightferry.steps.rollout.fence import Orders
 from nightferry.steps.rollout.gates.ask_users_questions import known
 from nightferry.steps.rollout.gates.compare_releases import Addresses, compare_releases
+from nightferry.steps.rollout.prepare_probe import prepare_probe
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases, services_in
 from nightferry.steps.rollout.roll_out import roll_out
 from nightferry.steps.rollout.strategies.bake import Bake
 from nightferry.steps.rollout.strategies.canary import Judges
 from nightferry.steps.rollout.verify_release import verify_release
+from nightferry.steps.trial.rehearse import rehearse
 
 log = logging.getLogger("nightferry.deployer")
 
@@ -125,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "retire", _retire, text, "namespace")
     command.add_argument("--service", default=[], action="append", help="one more than those that have releases there")
     _reach(command)
+    text = "try whether the last good releases would start and answer, where nobody uses them"
+    _command(commands, "rehearse", _rehearse, text, "service", "night", "actor")
     command = _command(commands, "probe", _probe, "ask a running service everything once")
     command.add_argument("--model", required=True, type=Path, help="folder with model.json and golden examples")
     command.add_argument("--address", default="http://127.0.0.1:8080")
@@ -336,6 +339,26 @@ def _retire_one(service: str, given: argparse.Namespace) -> None:
     retire_releases(connect.cluster(settings_module.load(), given.namespace), service, SystemClock())
 
 
+def _rehearse(given: argparse.Namespace) -> int:
+    settings, clock = settings_module.load(), SystemClock()
+    with tempfile.TemporaryDirectory() as folder:
+        entry = rehearse(
+            given.service,
+            cluster=connect.cluster(settings, trial.NAMESPACE),
+            ledger=connect.ledger_store(settings),
+            prepare=lambda plan: _prober(settings, plan, Path(folder) / plan.release, clock),
+            clock=clock,
+            night=given.night,
+            actor=given.actor,
+        )
+    if entry.reason == Reason.REHEARSAL_UNSEEN:
+        raise Temporary(Reason.REHEARSAL_UNSEEN, entry.sentence)
+    if entry.reason != Reason.REHEARSED:
+        raise Permanent(Reason(entry.reason), entry.sentence)
+    log.info(entry.sentence)
+    return EXIT_DONE
+
+
 def _probe(given: argparse.Namespace) -> int:
     manifest, _ = read_manifest(given.model)
     passport = json.loads(given.passport)
@@ -346,10 +369,8 @@ def _probe(given: argparse.Namespace) -> int:
 
 
 def _prober(settings: Settings, plan: RolloutPlan, folder: Path, clock: Clock) -> Probe:
-    """Fetch the golden examples into `folder`; what asks them."""
     models = connect.models(settings, ModelSource(repository=plan.model_repository))
-    manifest = fetch_golden(plan.model, models, folder)
-    return probe_of(plan.app, manifest, folder, names.passport(plan), clock, REACH_SECONDS)
+    return prepare_probe(plan, models, folder, clock)
 
 
 def _asker(plan: RolloutPlan) -> AskVersion:

@@ -13,7 +13,14 @@ from nightferry.sandbox.kubernetes.cluster_objects import objects
 
 from tests.dags.bag import parsed
 
-BAG_FILES = {"drift.py": 1, "release.py": 1, "retire.py": 1, "roll_back.py": 1, "service_files.py": 0}
+BAG_FILES = {
+    "drift.py": 1,
+    "rehearsal.py": 1,
+    "release.py": 1,
+    "retire.py": 1,
+    "roll_back.py": 1,
+    "service_files.py": 0,
+}
 
 
 @pytest.fixture
@@ -96,7 +103,7 @@ def test_airflow_refuses_a_bad_parameter(dags: dict[str, Any], name: str, bad: s
 
 def test_deployer_pods_keep_to_pod_security_restricted(dags: dict[str, Any]) -> None:
     pods = deployer_pods(dags)
-    assert len(pods) == 9
+    assert len(pods) == 10
     for task, pod in pods:
         (container,) = pod.spec.containers
         assert container.security_context.allow_privilege_escalation is False

@@ -90,7 +90,7 @@ def show(arguments: argparse.Namespace) -> int:
     store = connect.ledger_store(settings)
     entries = release_entries(store, arguments.release)
     state = read_state(store, entries[0].service)
-    view = view_of(entries, state.traffic, state.drifts)
+    view = view_of(entries, state.traffic, state.drifts, state.rehearsal)
     if arguments.page:
         write_page(settings, view, arguments.page)
     if arguments.json:

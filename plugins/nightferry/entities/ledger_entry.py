@@ -32,6 +32,8 @@ class Kind(StrEnum):
     HOLD = "hold"
     IMAGES = "images"
     DRIFT = "drift"
+    REHEARSAL = "rehearsal"
+    DRILL = "drill"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

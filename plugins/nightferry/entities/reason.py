@@ -47,6 +47,11 @@ class Reason(StrEnum):
     DECISION_OUTDATED = "decision_outdated"
     PRUNED = "pruned"
     NOT_PRUNED = "not_pruned"
+    REHEARSED = "rehearsed"
+    REHEARSAL_FAILED = "rehearsal_failed"
+    REHEARSAL_UNSEEN = "rehearsal_unseen"
+    DRILL_PASSED = "drill_passed"
+    DRILL_FAILED = "drill_failed"
 
     # Service file and request
     SERVICE_FILE_INVALID = "service_file_invalid"
@@ -106,6 +111,7 @@ class Reason(StrEnum):
     ROLLOUT_SUPERSEDED = "rollout_superseded"
     ROLLBACK_IMPOSSIBLE = "rollback_impossible"
     GATEWAY_MISSING = "gateway_missing"
+    TRIAL_BUSY = "trial_busy"
     GATE_FLIPS = "gate_flips"
     GATE_P95 = "gate_p95"
     VERIFY_WRONG_RELEASE = "verify_wrong_release"

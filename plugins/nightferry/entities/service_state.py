@@ -17,10 +17,11 @@ from nightferry.entities.hold import Hold, held_after
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.quarantine import Choice, Quarantine, barred_by, bars_of
 from nightferry.entities.reason import Reason
+from nightferry.entities.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.traffic import Traffic
 
-FOLD = 4
+FOLD = 5
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
@@ -68,6 +69,8 @@ class ServiceState(Recorded):
     drifts: dict[str, tuple[OpenDrift, ...]] = Field(default_factory=dict)
     """By environment, the differences between what runs and the record that were found and are not gone, oldest
     first."""
+    rehearsal: Rehearsal | None = None
+    """The newest look at whether the good releases would start and answer."""
 
     @property
     def in_use(self) -> str | None:
@@ -86,6 +89,8 @@ class ServiceState(Recorded):
             changed["images"] = {**self.images, entry.release: str(entry.data["image"])}
         elif entry.kind == Kind.HOLD:
             changed["holds"] = held_after(self.holds, entry)
+        elif entry.kind == Kind.REHEARSAL:
+            changed["rehearsal"] = rehearsed_by(entry)
         changed |= self._barred(entry)
         moved = self._moved(entry)
         if moved:

@@ -9,12 +9,15 @@ from zoneinfo import ZoneInfo
 
 from nightferry.cli.output import local_time, seconds, table
 from nightferry.cli.releasing.diff_view import diff_lines, diffs_of
+from nightferry.cli.trial.rehearsals import rehearsal_json, rehearsal_line
+from nightferry.clients.clock import SystemClock
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
 from nightferry.entities.drift import OpenDrift
 from nightferry.entities.fact_key import step_of
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.rehearsal import Rehearsal
 from nightferry.entities.traffic import Traffic
 
 
@@ -44,6 +47,8 @@ class ReleaseView:
     """Which release each environment's users get now, whatever the release of this view is."""
     drifts: Mapping[str, Sequence[OpenDrift]] = field(default_factory=dict)
     """By environment, how what runs differs from the record, as far as that was found."""
+    rehearsal: Rehearsal | None = None
+    """The service's newest."""
 
     @property
     def service(self) -> str:
@@ -86,6 +91,7 @@ class ReleaseView:
             "traffic": {name: one.to_json() for name, one in self.traffic.items()},
             "prediction_diffs": {name: diff.to_json() for name, diff in self.diffs.items()},
             "drift": {name: [one.to_json() for one in found] for name, found in self.drifts.items()},
+            "rehearsal": rehearsal_json(self.rehearsal),
             "steps": [vars(step) for step in self.steps],
             "entries": [entry.to_json() for entry in self.entries],
         }
@@ -95,9 +101,10 @@ def view_of(
     entries: Sequence[LedgerEntry],
     traffic: Mapping[str, Traffic],
     drifts: Mapping[str, Sequence[OpenDrift]] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> ReleaseView:
-    """Put a release together from its entries, oldest first, its decision among them, and the service's traffic and
-    drift."""
+    """Put a release together from its entries, oldest first, its decision among them, and the service's traffic, drift
+    and newest rehearsal."""
     decision = next(entry for entry in entries if entry.kind == Kind.DECISION)
     closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
     steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE)]
@@ -112,6 +119,7 @@ def view_of(
         entries=tuple(entries),
         traffic=traffic,
         drifts=drifts or {},
+        rehearsal=rehearsal,
     )
 
 
@@ -145,6 +153,8 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")
     for name, now in view.traffic.items():
         print(f"{name:<11}{traffic_line(now)}{drift_line(view.drifts.get(name, ()), zone)}")
+    if tried := rehearsal_line(view.rehearsal, str(decision.release), zone, SystemClock().now()):
+        print(f"{'rehearsed':<11}{tried}")
 
 
 def _lock(candidate: Candidate) -> str:

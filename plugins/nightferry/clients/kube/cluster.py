@@ -30,6 +30,7 @@ KINDS = {
     "Event": ("", "v1", "events"),
     "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
     "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
+    "Lease": ("coordination.k8s.io", "v1", "leases"),
     "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
     "Pod": ("", "v1", "pods"),
     "PodDisruptionBudget": ("policy", "v1", "poddisruptionbudgets"),
