@@ -32,6 +32,7 @@ class Kind(StrEnum):
     HOLD = "hold"
     IMAGES = "images"
     DRIFT = "drift"
+    BLAME = "blame"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nightferry.clients.airflow.api import Airflow, Run, TaskState
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.blame import BLAME
 from nightferry.entities.fact_key import step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
@@ -57,6 +58,7 @@ _STATES = {
     "skipped": "skipped",
     "removed": "skipped",
 }
+_BUSY = {name for name, state in _STATES.items() if state in ("queued", "running", "retrying")}
 _STEP_OF_KIND: dict[str, str] = {Kind.DECISION: "decide", Kind.RELEASE: "record"}
 
 
@@ -134,7 +136,8 @@ def progress_of(
     for entry in entries:
         step = _STEP_OF_KIND.get(entry.kind) or step_of(entry.key)
         found[step] = entry
-    names = ("decide", *expected_steps([environment.name for environment in spec.environments]), "record")
+    blamed = (BLAME,) if BLAME in found or (BLAME in of_airflow and of_airflow[BLAME].state in _BUSY) else ()
+    names = ("decide", *expected_steps([environment.name for environment in spec.environments]), *blamed, "record")
     return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)
 
 

@@ -28,7 +28,7 @@ from nightferry.manifests.deployment import wanted_replicas
 from nightferry.steps.judging.prediction_gates import refuse_failed, summary
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, proof, refuse_faults
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
-from nightferry.steps.rollout.await_ready import await_ready, counted
+from nightferry.steps.rollout.await_ready import CRASHED, Crashed, await_ready, counted
 from nightferry.steps.rollout.check_quota import await_quota
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.follow_route import follow, make_known
@@ -209,7 +209,8 @@ class _Attempt:
             follow(self._cluster, plan.service, plan.environment, self._clock)
         except NightferryError as second:
             log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
-        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | self.report)
+        more = self.report | ({CRASHED: True} if isinstance(fault, Crashed) else {})
+        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | more)
 
 
 def _named(plan: RolloutPlan, fault: BaseException) -> NightferryError:
