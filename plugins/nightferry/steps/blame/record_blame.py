@@ -38,7 +38,7 @@ def record_blame(
         known = release_entries(chain.store, release)
         told = [entry for entry in known if entry.kind == Kind.BLAME]
         same = told[-1:] and Blame.model_validate(told[-1].data)
-        if same and same.subject == blame.subject and (same.settled or not blame.settled):
+        if same and same.subject == blame.subject and (same.settled or same == blame):
             return told[-1]
         number = len(told) + 1
         outcome = "" if blame.settled else FAILED

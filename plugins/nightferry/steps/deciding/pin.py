@@ -151,7 +151,8 @@ def _source(
 
 
 def _passed_over(barred: Quarantine, instead: str) -> str:
-    return f"{barred.words[:1].upper()}{barred.words[1:]} is quarantined (number {barred.number}); {instead}."
+    what, why = f"{barred.words[:1].upper()}{barred.words[1:]}", barred.sentence.rstrip(".")
+    return f"{what} is quarantined (number {barred.number}: {why}); {instead}."
 
 
 def _turned_down(
