@@ -66,7 +66,7 @@ def test_two_that_fail_together_are_not_tried_again_and_the_night_prints_the_com
 
 def test_each_by_itself_leaves_nothing_to_ship(world: BlameWorld) -> None:
     both(world, lambda model, code: model == "two" or code == b"new")
-    assert [one.words for one in quarantines_of(world.ledger, "digits")][0] == "model two"
+    assert quarantines_of(world.ledger, "digits")[0].words == "model two"
     assert world.night().reason == Reason.QUARANTINED
     world.publish("three", created="2026-11-23T12:00:00Z")
     assert (world.night().reason, read_state(world.ledger, "digits").quarantines != ()) == (Reason.NEW_MODEL, True)
