@@ -328,7 +328,7 @@ def _answer(given: argparse.Namespace) -> int:
     asked, checks = read_manifest(given.asked)[0], [Exchange.model_validate(one) for one in json.loads(given.checks)]
     manifest, clock = read_manifest(given.model)[0], SystemClock()
     found = read_answers(given.address, app, manifest, (asked, given.asked), checks, clock, given.ready_seconds)
-    print(found.model_dump_json())
+    print(json.dumps(found.to_json()))
     return EXIT_DONE
 
 

@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+from nightferry.entities.judging.prediction_diff import DIFF
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
+from nightferry.steps.judging.prediction_gates import judged
 
 from tests.dags.world import World
+from tests.fakes.a_diff import GATES, a_diff
 
 WRONG = Fault(kind="golden", sentence="golden/0.png should be 0, got 7.")
 
@@ -93,6 +96,28 @@ def test_wrong_answers_in_staging_are_looked_into_as_well(world: World) -> None:
     assert "did not fail again" in entry.sentence
 
 
+def test_flips_are_looked_into_with_the_golden_examples_of_each_image(world: World) -> None:
+    old, world.docker.faults = world.docker.faults, ()
+    world.edit("image: {", 'gates: {flips: "<= 5%"}\nimage: {')
+    world.faults["staging.roll_out"] = [Permanent(Reason.GATE_FLIPS, "7.5 % differ.")]
+    world.reports["staging.roll_out"] = {DIFF: judged(a_diff(), {"flips": GATES["flips"]}).to_json()}
+    ask, probed = world.docker.attach, []
+
+    def wrong_when_asked_for_answers(container: str, **options: object) -> object:
+        words = world.docker.containers[container]["command"]
+        probed.append(words[0])
+        world.docker.faults = old if words[0] == "answer" else ()
+        return ask(container, **options)
+
+    world.docker.attach = wrong_when_asked_for_answers  # type: ignore[method-assign, assignment]
+
+    world.release()
+
+    (entry,) = blames(world)
+    assert entry.data["guilty"] == "model", entry.sentence
+    assert (probed, entry.data["bars"][0]["limits"]) == (["probe", *["answer"] * 4], {"flips": "<= 5%"})
+
+
 @pytest.mark.parametrize("step", ["build_image", "staging.roll_out"])
 def test_what_is_no_gate_is_blamed_on_nobody(world: World, step: str) -> None:
     world.docker.wrong = lambda passport: False
@@ -113,9 +138,6 @@ def test_a_run_without_a_failure_has_no_blame(world: World) -> None:
 def test_a_task_that_is_killed_leaves_the_end_of_the_release_as_it_was(world: World) -> None:
     class Killed(BaseException):
         """Nothing catches it, as nothing catches SIGKILL."""
-
-    def killed() -> None:
-        raise Killed
 
     before = world.docker.wrong
 

@@ -53,6 +53,8 @@ class World:
         """One character, of which commits are made."""
         self.faults: dict[str, list[BaseException]] = {}
         """Step -> what its next attempts raise, in order."""
+        self.reports: dict[str, dict[str, Any]] = {}
+        """Step -> what the deployer writes down with its failures."""
         self._folder = folder
         for name, value in CONNECTIONS.items():
             patch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(value))
@@ -157,7 +159,7 @@ class World:
             try:
                 self.maybe_fail(name)
             except NightferryError as fault:
-                record_trouble(self.ledger, SystemClock(), plan, task, fault, {})
+                record_trouble(self.ledger, SystemClock(), plan, task, fault, self.reports.get(name, {}))
                 operator.remote_pod = _ended(operator, 2 if isinstance(fault, Permanent) else 3)
                 raise RuntimeError("the pod failed") from None
             record_success(self.ledger, SystemClock(), plan, task, f"{name} is done.", {})

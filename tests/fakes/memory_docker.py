@@ -68,7 +68,9 @@ class MemoryDocker:
         return {"State": {"Running": True, "ExitCode": 0, "Health": {"Status": self.health()}}}
 
     def attach(self, container: str, **options: Any) -> Iterator[bytes]:
-        return iter([json.dumps(self._report(self.containers[container]).to_json()).encode() + b"\n"])
+        prober = self.containers[container]
+        told = self._answers(prober) if "answer" in prober["command"] else self._report(prober).to_json()
+        return iter([json.dumps(told).encode() + b"\n"])
 
     def wait(self, name: str) -> dict[str, int]:
         return {"StatusCode": int(self.inspect_container(name)["State"]["ExitCode"])}
@@ -81,13 +83,21 @@ class MemoryDocker:
         self._find(name)
         del self.containers[name]
 
+    def _answers(self, prober: dict[str, Any]) -> dict[str, Any]:
+        """Of the candidate whose network the prober shares: all sevens where it is wrong, else ones."""
+        candidate = self.containers[prober["host_config"]["network_mode"].partition(":")[2]]
+        label = "7" if self.faults and self.wrong(json.dumps(candidate["environment"])) else "1"
+        return {"answers": [[{"label": label, "tolerance": 0.001}]] * 20, "trouble": ""}
+
     def _report(self, prober: dict[str, Any]) -> ProbeReport:
         words = prober["command"]
+        if "answer" in words:
+            return ProbeReport(faults=(), checked=0, seconds=0.1)
         wrong = self.wrong(words[words.index("--passport") + 1])
         return ProbeReport(faults=self.faults if wrong else (), checked=7, seconds=0.1)
 
     def _probes(self, container: dict[str, Any]) -> bool:
-        return "probe" in (container.get("command") or [])
+        return bool({"probe", "answer"} & {*(container.get("command") or [])})
 
     def _find(self, name: str) -> dict[str, Any]:
         from docker.errors import NotFound

@@ -24,6 +24,9 @@ class Guilty(StrEnum):
     """Each is wrong by itself."""
 
 
+_REST = {Guilty.MODEL: "the code alone", Guilty.CODE: "the model alone"}
+
+
 class Trial(Recorded):
     """One combination of code and model, tried with the same questions."""
 
@@ -61,9 +64,9 @@ class Blame(Recorded):
 
     @property
     def told(self) -> str:
-        """All of it in sentences."""
+        """All of it in sentences; the command is at the end, to be copied."""
         ship = " or ".join(self.commands)
-        return f"{self.sentence} To release what is not: {ship}" if ship else self.sentence
+        return f"{self.sentence} To release {_REST.get(self.guilty or '', 'one alone')}: {ship}" if ship else self.sentence
 
     def about(self) -> dict[str, Any]:
         """For the record."""

@@ -83,7 +83,7 @@ class _Laboratory:
     def image(self, candidate: Candidate) -> ImageRef:
         """Find the image, or build it, for the candidates' repository."""
         about, operator, now = self._about, self._operator, settings.load()
-        if candidate == about.old_candidate and about.old_image:
+        if candidate == about.old_candidate:  # what is in use is never made anew
             return ImageRef.parse(about.old_image)
         registry = RegistryHook(operator.registry_conn_id)
         changes = {"candidate": candidate, "release": f"{about.decision.release}-blame"}
@@ -108,12 +108,10 @@ class _Laboratory:
         checks = [one.to_json() for one in new.app.checks] if new.app else []
         words = ("--asked", ASKED, "--checks", json.dumps(checks))
         asking = Asking("answer", words, self._model(new))
+        with self._operator.asked(self._context, started, SystemClock(), asking) as (_, output, _):
+            told = output.strip().rpartition("\n")[2]
         try:
-            _, output, _ = self._operator.ask(self._context, started, SystemClock(), asking)
-        finally:
-            self._operator.clear(started)
-        try:
-            return Answers.model_validate_json(output.strip().rpartition("\n")[2])
+            return Answers.model_validate_json(told)
         except ValidationError as fault:
             raise Temporary(Reason.DOCKER_UNAVAILABLE, "The prober ended without telling what was answered.") from fault
 

@@ -84,52 +84,55 @@ class CandidateOperator(DockerOperator):
         if self.hook.client_created:
             tests.remove(DockerRunner(self.cli), self._candidate_name)
 
-    def ask(self, context: Any, started: Started, clock: Clock, asking: Asking) -> tuple[int, str, str]:
+    @contextmanager
+    def asked(
+        self, context: Any, started: Started, clock: Clock, asking: Asking
+    ) -> Iterator[tuple[int, str, str]]:
         """Start the candidate, and ask it when it is ready: the prober's exit code and output, and the candidate's last
-        lines. It goes on running.
+        lines. It runs while the block does.
 
         Raises:
             As `start_candidate` and `wait_ready`; Permanent (image_start_failed) it ended meanwhile.
         """
         self._candidate_name, self.container = started.name, None  # type: ignore[assignment]
         self._connect()
-        runner, app, seconds = DockerRunner(self.cli), started.candidate.app, tests.ready_seconds(started.spec)
-        passport = _passport(started)
-        tests.start_candidate(runner, started.image, started.name, started.spec.environments[-1], passport, app)
-        if app is None:
-            tests.wait_ready(runner, started.name, clock, seconds)
-            code, output = self._prober(context, started, passport, asking, [])
-        else:
-            # The prober waits itself until the app is ready: nothing is known of what is in its image.
-            words = ["--app", json.dumps(app.to_json()), "--ready-seconds", str(seconds)]
-            words += ["--address", f"http://127.0.0.1:{app.port}"]
-            watching = DockerRunner(connect_docker(str(self.docker_url)))
-            with ending_with(started.name, watching, lambda: self.container["Id"] if self.container else ""):
-                code, output = self._prober(context, started, passport, asking, words)
-        said = runner.logs(started.name, tests.LOG_LINES)
-        ended = tests.has_ended(runner, started.name)
-        if ended:
-            raise tests.start_failed(f"it {ended}", said)
-        return code, output, said
+        runner, passport = DockerRunner(self.cli), _passport(started)
+        try:
+            environment, app = started.spec.environments[-1], started.candidate.app
+            tests.start_candidate(runner, started.image, started.name, environment, passport, app)
+            code, output = self._when_ready(context, started, clock, passport, asking)
+            said = runner.logs(started.name, tests.LOG_LINES)
+            ended = tests.has_ended(runner, started.name)
+            if ended:
+                raise tests.start_failed(f"it {ended}", said)
+            yield code, output, said
+        finally:
+            tests.remove(runner, started.name)
+            with suppress(NightferryError):  # the next test clears up more
+                runner.keep_only(started.image)
 
     def tested(self, context: Any, started: Started, clock: Clock) -> tests.TestedImage:
-        """Start the candidate, and ask it everything once. Raises as `ask`, `explain_probe` and `check_end`."""
+        """Start the candidate, and ask it everything once. Raises as `asked`, `explain_probe` and `check_end`."""
         app = started.candidate.app
-        try:
-            code, output, said = self.ask(context, started, clock, Asking())
+        with self.asked(context, started, clock, Asking()) as (code, output, said):
             found = tests.explain_probe(started.image, code, output, said, late=Temporary if app else Permanent)
             if app is not None:
                 tests.check_end(DockerRunner(self.cli), started.name, clock)
             return found
-        finally:
-            self.clear(started)
 
-    def clear(self, started: Started) -> None:
-        """Remove the candidate, and the engine's copies of older ones."""
-        runner = DockerRunner(self.cli)
-        tests.remove(runner, started.name)
-        with suppress(NightferryError):  # the next test clears up more
-            runner.keep_only(started.image)
+    def _when_ready(
+        self, context: Any, started: Started, clock: Clock, passport: dict[str, str], asking: Asking
+    ) -> tuple[int, str]:
+        app, seconds = started.candidate.app, tests.ready_seconds(started.spec)
+        if app is None:
+            tests.wait_ready(DockerRunner(self.cli), started.name, clock, seconds)
+            return self._prober(context, started, passport, asking, [])
+        # The prober waits itself until the app is ready: nothing is known of what is in its image.
+        words = ["--app", json.dumps(app.to_json()), "--ready-seconds", str(seconds)]
+        words += ["--address", f"http://127.0.0.1:{app.port}"]
+        watching = DockerRunner(connect_docker(str(self.docker_url)))
+        with ending_with(started.name, watching, lambda: self.container["Id"] if self.container else ""):
+            return self._prober(context, started, passport, asking, words)
 
     def _connect(self) -> None:
         """Connect to the engine of this installation, with the registry's credentials."""

@@ -33,7 +33,7 @@ class Release:
     known: tuple[LedgerEntry, ...]
     old: Decision | None = None
     old_image: str = ""
-    """Its image by digest; empty: not known."""
+    """Its image by digest; empty where there is none."""
 
     @property
     def old_candidate(self) -> Candidate | None:
@@ -72,8 +72,9 @@ def release_to_blame(
         return None
     state = state_of(chain)
     sequence = state.compared.get(decision.in_use or "")
-    old = Decision.model_validate(chain.at(sequence).data) if sequence else None
-    return Release(decision, spec, failed, tuple(known), old, state.images.get(decision.in_use or "", ""))
+    image = state.images.get(decision.in_use or "", "")
+    old = Decision.model_validate(chain.at(sequence).data) if sequence and image else None
+    return Release(decision, spec, failed, tuple(known), old, image)
 
 
 def look_into(about: Release, bench: Bench, ledger: LedgerStore, clock: Clock) -> Blame:

@@ -17,8 +17,8 @@ from nightferry.steps.judging.patient_asking import await_answer
 from nightferry.steps.judging.prediction_gates import MINIMUM
 from nightferry.steps.judging.questions import NoAnswer, Question, Said, Side, golden_questions
 
-MOST = 200
-"""Questions: all answers travel in one line."""
+MOST = 100
+"""Questions: all answers travel in one line of a container's output."""
 
 
 class Row(Frozen):
