@@ -65,8 +65,10 @@ class Blame(Recorded):
     @property
     def told(self) -> str:
         """All of it in sentences; the command is at the end, to be copied."""
-        ship = " or ".join(self.commands)
-        return f"{self.sentence} To release {_REST.get(self.guilty or '', 'one alone')}: {ship}" if ship else self.sentence
+        if not self.commands:
+            return self.sentence
+        rest = _REST.get(self.guilty or "", "one alone")
+        return f"{self.sentence} To release {rest}: {' or '.join(self.commands)}"
 
     def about(self) -> dict[str, Any]:
         """For the record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -236,10 +237,8 @@ def test_killed_anywhere_and_repeated_it_says_the_same_once(
                 raise Killed
 
         world.laboratory.before = world.ledger.before = tick
-        try:
+        with contextlib.suppress(Killed):
             world.blame(decision)
-        except Killed:
-            pass
         ended = left > 0
         world.laboratory.before = world.ledger.before = lambda *_: None
         assert world.blame(decision).guilty == guilty

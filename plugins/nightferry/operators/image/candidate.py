@@ -85,9 +85,7 @@ class CandidateOperator(DockerOperator):
             tests.remove(DockerRunner(self.cli), self._candidate_name)
 
     @contextmanager
-    def asked(
-        self, context: Any, started: Started, clock: Clock, asking: Asking
-    ) -> Iterator[tuple[int, str, str]]:
+    def asked(self, context: Any, started: Started, clock: Clock, asking: Asking) -> Iterator[tuple[int, str, str]]:
         """Start the candidate, and ask it when it is ready: the prober's exit code and output, and the candidate's last
         lines. It runs while the block does.
 
