@@ -24,7 +24,7 @@ class Guilty(StrEnum):
     """Each is wrong by itself."""
 
 
-_REST = {Guilty.MODEL: "the code alone", Guilty.CODE: "the model alone"}
+_REST: dict[str, str] = {Guilty.MODEL: "the code alone", Guilty.CODE: "the model alone"}
 
 
 class Trial(Recorded):
