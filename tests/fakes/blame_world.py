@@ -53,7 +53,9 @@ class MemoryLaboratory:
         self._world = world
         self.broken: Broken = lambda model, code: False
         self.faults: dict[str, NightferryError] = {}
-        """By the words of a combination: `two/old`."""
+        """By the words of a combination: `two/old`; what finding its image raises."""
+        self.started: dict[str, NightferryError] = {}
+        """The same; what starting it raises."""
         self.tried: list[str] = []
         self.before: Callable[[], None] = lambda: None
         self.questions = QUESTIONS
@@ -68,6 +70,8 @@ class MemoryLaboratory:
     def probe(self, candidate: Candidate, image: ImageRef) -> None:
         self.before()
         self._world.clock.advance(10)
+        if self._named(candidate) in self.started:
+            raise self.started[self._named(candidate)]
         if self._is_broken(candidate):
             raise Permanent(Reason.IMAGE_GOLDEN_WRONG, WRONG)
 

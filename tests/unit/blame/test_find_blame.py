@@ -104,6 +104,7 @@ def test_what_does_not_fail_again_is_blamed_on_nobody_and_barred_as_it_is(world:
 
 
 @pytest.mark.parametrize("combination", ["one/old", "two/new", "one/new", "two/old"])
+@pytest.mark.parametrize("when", ["faults", "started"])
 @pytest.mark.parametrize(
     "fault",
     [
@@ -114,18 +115,18 @@ def test_what_does_not_fail_again_is_blamed_on_nobody_and_barred_as_it_is(world:
     ids=lambda fault: str(fault.reason),
 )
 def test_what_could_not_be_tried_blames_nobody_and_is_tried_when_it_is_asked_again(
-    world: BlameWorld, combination: str, fault: Temporary | Permanent
+    world: BlameWorld, combination: str, when: str, fault: Temporary | Permanent
 ) -> None:
     decision = world.both_new()
     world.laboratory.broken = MODEL
-    world.laboratory.faults = {combination: fault}
+    setattr(world.laboratory, when, {combination: fault})
     blame = world.blame(decision)
     assert (blame.guilty, blame.settled) == (None, False)
     assert fault.sentence in blame.sentence
     assert [set(bar.parts.named()) for bar in blame.bars] == [{"model", "tree"}]
     world.blame(decision)
     assert len(world.blames(decision)) == 1, "the same was written twice"
-    world.laboratory.faults = {}
+    setattr(world.laboratory, when, {})
     assert world.blame(decision).guilty == Guilty.MODEL
     (barred,) = read_state(world.ledger, "digits").quarantines
     assert set(barred.parts.named()) == {"model"}, "what was barred for want of proof is still barred"
