@@ -110,7 +110,8 @@ class User(threading.Thread):
         if not 200 <= answer.status < 300:
             self.refused.append(f"{time.strftime('%X')} {self.way} {self.kind}: {answer.status} {body[:80]!r}")
             return None
-        return json.loads(body).get("release")
+        release = json.loads(body).get("release")
+        return str(release) if release else None
 
     def _note(self, release: str | None) -> None:
         now = time.monotonic()

@@ -1,5 +1,5 @@
 """What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out`, `verify`, `finish`, `roll_back`,
-`look`, `retire`, `rehearse`, `probe`.
+`look`, `retire`, `rehearse`, `probe`, `answer`.
 
 It is told a release and an environment, and reads everything else from the record, as it was decided.
 
@@ -30,6 +30,7 @@ from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.clients.service_figures import ServiceFigures
 from nightferry.entities.app.contract import AppContract
+from nightferry.entities.app.exchange import Exchange
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
@@ -40,6 +41,7 @@ from nightferry.manifests import trial
 from nightferry.manifests.service import candidate_name
 from nightferry.masking import mask
 from nightferry.settings import Settings
+from nightferry.steps.judging.answers import read_answers
 from nightferry.steps.judging.figures_of import figures_of
 from nightferry.steps.judging.probe_release import probe_of
 from nightferry.steps.judging.reach_release import AskVersion, Probe, ask_app, ask_version
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given.task, given)
     finally:
-        if given.task is not _probe:  # whose last line is its report
+        if given.task not in (_probe, _answer):  # whose last line is its report
             log.info(LAST_WORD)
 
 
@@ -134,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--ready-seconds", type=float, default=60.0)
     command.add_argument("--app", default="", help="the contract of an app that is not the stock service, as JSON")
     command.add_argument("--passport", default="{}", help="NIGHTFERRY_… variables of the container, as JSON")
+    command = _command(commands, "answer", _answer, "have a running service answer another model's golden examples")
+    command.add_argument("--model", required=True, type=Path, help="folder with its own model.json")
+    command.add_argument("--asked", required=True, type=Path, help="folder with model.json and golden examples")
+    command.add_argument("--checks", default="[]", help="of an app, which are asked too, as JSON")
+    command.add_argument("--address", default="http://127.0.0.1:8080")
+    command.add_argument("--ready-seconds", type=float, default=60.0)
+    command.add_argument("--app", default="", help="the contract of an app that is not the stock service, as JSON")
     return parser
 
 
@@ -366,6 +375,15 @@ def _probe(given: argparse.Namespace) -> int:
     report = probe_of(app, manifest, given.model, passport, SystemClock(), given.ready_seconds)(given.address)
     print(json.dumps(report.to_json()))
     return report.exit_code
+
+
+def _answer(given: argparse.Namespace) -> int:
+    app = AppContract.model_validate_json(given.app) if given.app else None
+    asked, checks = read_manifest(given.asked)[0], [Exchange.model_validate(one) for one in json.loads(given.checks)]
+    manifest, clock = read_manifest(given.model)[0], SystemClock()
+    found = read_answers(given.address, app, manifest, (asked, given.asked), checks, clock, given.ready_seconds)
+    print(json.dumps(found.to_json()))
+    return EXIT_DONE
 
 
 def _prober(settings: Settings, plan: RolloutPlan, folder: Path, clock: Clock) -> Probe:

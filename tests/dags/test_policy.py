@@ -161,11 +161,11 @@ def test_a_released_task_waits_for_all_before_it(dags: dict[str, Any]) -> None:
     assert order == [
         *("decide", "test_source", "fetch_model", "check_model", "build_image", "test_image", "publish_image"),
         *("staging.roll_out", "staging.verify", "production.roll_out", "production.verify"),
-        *("staging.go_back", "record", "watcher"),
+        *("staging.go_back", "blame", "record", "watcher"),
     ]
     rules = {task.task_id: task.trigger_rule.value for task in dag.tasks}
     assert (rules.pop("record"), rules.pop("watcher")) == ("all_done", "one_failed")
-    assert rules.pop("staging.go_back") == "one_failed"
+    assert (rules.pop("staging.go_back"), rules.pop("blame")) == ("one_failed", "one_failed")
     assert set(rules.values()) == {"all_success"}
     assert dag.task_dict["test_source"].upstream_task_ids == {"decide"}
     assert dag.task_dict["publish_image"].upstream_task_ids == {"test_source", "test_image"}

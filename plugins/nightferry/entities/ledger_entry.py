@@ -34,6 +34,7 @@ class Kind(StrEnum):
     DRIFT = "drift"
     REHEARSAL = "rehearsal"
     DRILL = "drill"
+    BLAME = "blame"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

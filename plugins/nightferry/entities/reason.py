@@ -43,6 +43,8 @@ class Reason(StrEnum):
     DRIFTED = "drifted"
     DRIFT_GONE = "drift_gone"
     HEALED = "healed"
+    BLAMED = "blamed"
+    NOT_BLAMED = "not_blamed"
     RESULT_MISSING = "result_missing"
     DECISION_OUTDATED = "decision_outdated"
     PRUNED = "pruned"

@@ -21,7 +21,7 @@ from nightferry.entities.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.traffic import Traffic
 
-FOLD = 5
+FOLD = 6
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
@@ -133,6 +133,8 @@ class ServiceState(Recorded):
             lifted = entry.data.get("lifts") or []
             left = tuple(one for one in self.quarantines if one.number not in lifted)
             return {"quarantines": left + barred_by(entry, bars_of(entry))}
+        if entry.kind == Kind.BLAME:
+            return self._blamed(entry)
         if key is None or entry.release is None or key.outcome:
             return {}
         if entry.reason == Reason.VERIFIED and key.step.startswith(f"{LAST}."):
@@ -145,16 +147,24 @@ class ServiceState(Recorded):
             good = tuple(name for name in self.good if stays or name != entry.release)
             lifted = entry.data.get("lifts") or []
             left = tuple(one for one in self.quarantines if one.number not in lifted)
-            known = {one.parts for one in left}
+            known = {one.parts for one in left if not one.unseen}
             bars = [bar for bar in bars_of(entry) if bar.parts not in known]
             return {"good": good, "quarantines": left + barred_by(entry, bars)}
         return {}
+
+    def _blamed(self, entry: LedgerEntry) -> dict[str, Any]:
+        """What is newest said of a release's failed gate takes the place of what was said before."""
+        left = tuple(one for one in self.quarantines if not (one.unseen and one.release == entry.release))
+        known = {one.parts for one in left}
+        bars = [bar for bar in bars_of(entry) if bar.parts not in known]
+        return {"quarantines": left + barred_by(entry, bars, unseen=bool(entry.data.get("unseen")))}
 
     def _proved(self, entry: LedgerEntry) -> dict[str, Any]:
         """A release was found to be right in the last environment."""
         release = str(entry.release)
         choice = self.choices.get(release, Choice())
-        left = tuple(one for one in self.quarantines if one.number not in choice.lifts)
+        refuted = {one.number for one in self.quarantines if one.unseen and one.release == release}
+        left = tuple(one for one in self.quarantines if one.number not in {*choice.lifts, *refuted})
         return {
             "good": self._good_with(release),
             "quarantines": left + barred_by(entry, choice.bars, chosen=True),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nightferry.clients.airflow.api import Airflow, Run, TaskState
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.blame import BLAME
 from nightferry.entities.fact_key import of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
@@ -60,6 +61,7 @@ _STATES = {
     "removed": "skipped",
 }
 _SHARES = {Reason.CANARY_SHIFTED, Reason.CANARY_PASSED}
+_BUSY = {name for name, state in _STATES.items() if state in ("queued", "running", "retrying")}
 _STEP_OF_KIND: dict[str, str] = {Kind.DECISION: "decide", Kind.RELEASE: "record"}
 
 
@@ -139,7 +141,8 @@ def progress_of(
         if entry.reason in _SHARES:
             step = of_environment(str(entry.data.get("environment")), ROLL_OUT)
         found[step] = entry
-    names = ("decide", *expected_steps([environment.name for environment in spec.environments]), "record")
+    blamed = (BLAME,) if BLAME in found or (BLAME in of_airflow and of_airflow[BLAME].state in _BUSY) else ()
+    names = ("decide", *expected_steps([environment.name for environment in spec.environments]), *blamed, "record")
     return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)
 
 

@@ -11,6 +11,7 @@ from nightferry.cli.output import local_time, seconds, table
 from nightferry.cli.releasing.diff_view import diff_lines, diffs_of
 from nightferry.cli.trial.rehearsals import rehearsal_json, rehearsal_line
 from nightferry.clients.clock import SystemClock
+from nightferry.entities.blame import Blame, Trial
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
 from nightferry.entities.drift import OpenDrift
@@ -72,6 +73,12 @@ class ReleaseView:
         return diffs_of(self.entries)
 
     @property
+    def blame(self) -> Blame | None:
+        """What was found out about its failed gate; None: none failed, or nothing was found yet."""
+        told = [entry for entry in self.entries if entry.kind == Kind.BLAME]
+        return Blame.model_validate(told[-1].data) if told else None
+
+    @property
     def total_seconds(self) -> float | None:
         """From the decision to the end."""
         return self.closing.data.get("total_seconds") if self.closing else None
@@ -90,6 +97,7 @@ class ReleaseView:
             "image": self.image,
             "traffic": {name: one.to_json() for name, one in self.traffic.items()},
             "prediction_diffs": {name: diff.to_json() for name, diff in self.diffs.items()},
+            "blame": self.blame.to_json() if self.blame else None,
             "drift": {name: [one.to_json() for one in found] for name, found in self.drifts.items()},
             "rehearsal": rehearsal_json(self.rehearsal),
             "steps": [vars(step) for step in self.steps],
@@ -148,6 +156,9 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print()
         for line in diff_lines(view.diffs):
             print(line)
+    if view.blame and view.blame.trials:
+        print()
+        table(("CODE", "MODEL", "TRIED"), [(one.code, one.model, _tried(one)) for one in view.blame.trials])
     if view.closing:
         took = f", {seconds(view.total_seconds)} after the decision" if view.total_seconds is not None else ""
         print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")
@@ -155,6 +166,11 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print(f"{name:<11}{traffic_line(now)}{drift_line(view.drifts.get(name, ()), zone)}")
     if tried := rehearsal_line(view.rehearsal, str(decision.release), zone, SystemClock().now()):
         print(f"{'rehearsed':<11}{tried}")
+
+
+def _tried(trial: Trial) -> str:
+    how = {True: "passes", False: "fails", None: "could not be tried"}[trial.passed]
+    return f"{how}: {trial.sentence}" if trial.sentence else how
 
 
 def _lock(candidate: Candidate) -> str:

@@ -153,7 +153,7 @@ def weigh(
         in_use=state.in_use,
         image=word.image,
         spec=spec.to_json(),
-        choice=choice_of(pinned, state) if word.go else None,
+        choice=choice_of(pinned, spec, state) if word.go else None,
     )
     return Weighed(decision, tuple(words))
 

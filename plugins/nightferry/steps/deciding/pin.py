@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.model_repository import ModelRepository
@@ -82,6 +82,7 @@ def pin(
 
     Raises as `decide`.
     """
+    before = replace(before, quarantines=tuple(one for one in before.quarantines if one.stands(spec)))
     model, manifest, waiting, barred = _model(spec, request, models, clock, before)
     pinned, barred_source = _source(spec, request, source, before)
     turned_down = _turned_down(spec, request, models, source, clock, model, pinned)
@@ -99,13 +100,13 @@ def pin(
     return Pinned(candidate, f"{waiting} {app.waiting}".strip(), passed_over, turned_down, named)
 
 
-def choice_of(pinned: Pinned, state: ServiceState) -> Choice | None:
+def choice_of(pinned: Pinned, spec: ServiceSpec, state: ServiceState) -> Choice | None:
     """What users' getting this release does to quarantines: the night is not to undo what a person asked for by name,
     and who asks for what an earlier choice barred has changed it. None where nothing was asked for by name."""
     if not pinned.named:
         return None
-    mine = Parts.of(pinned.candidate, None)
-    lifts = tuple(one.number for one in state.quarantines if one.chosen and one.parts.among(mine))
+    mine = Parts.of(pinned.candidate, spec)
+    lifts = tuple(one.number for one in state.quarantines if (one.chosen or one.unseen) and one.parts.among(mine))
     known = {one.parts for one in state.quarantines if one.number not in lifts}
     bars = tuple(bar for bar in pinned.turned_down if bar.parts not in known)
     return Choice(bars=bars, lifts=lifts) if bars or lifts else None
@@ -149,7 +150,8 @@ def _source(
 
 
 def _passed_over(barred: Quarantine, instead: str) -> str:
-    return f"{barred.words[:1].upper()}{barred.words[1:]} is quarantined (number {barred.number}); {instead}."
+    what, why = f"{barred.words[:1].upper()}{barred.words[1:]}", barred.sentence.rstrip(".")
+    return f"{what} is quarantined (number {barred.number}: {why}); {instead}."
 
 
 def _turned_down(

@@ -29,7 +29,7 @@ from nightferry.steps.judging.prediction_gates import refuse_failed, summary
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, proof, refuse_faults
 from nightferry.steps.record.canary_record import CanaryRecord, since
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
-from nightferry.steps.rollout.await_ready import counted
+from nightferry.steps.rollout.await_ready import CRASHED, Crashed, counted
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.follow_route import follow
 from nightferry.steps.rollout.own_objects import refuse_other_environment
@@ -205,7 +205,8 @@ class _Attempt:
         except NightferryError as second:
             log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
         self._end_leg(ledger, fault)
-        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | self.report)
+        more = self.report | ({CRASHED: True} if isinstance(fault, Crashed) else {})
+        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | more)
 
 
 def _named(plan: RolloutPlan, fault: BaseException) -> NightferryError:
