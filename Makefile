@@ -26,15 +26,20 @@ release: $(READY) ## Set up all there is, release the sample service, show its r
 test: check ## Everything: check, then the service's processes, the sandbox, a browser and public clients
 	$(PYTEST) -m process tests
 	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
-	$(NIGHTFERRY) up --browser && $(PYTEST) -m "(sandbox or browser or clients) and not drill" tests; result=$$?; \
+	$(NIGHTFERRY) up --browser && { \
+	  $(PYTEST) -n 2 --dist loadgroup -m "(sandbox or browser or clients) and not (drill or alone)" tests; beside=$$?; \
+	  $(PYTEST) -m "alone and not drill" tests && [ $$beside = 0 ]; }; result=$$?; \
 	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \
 	exit $$result
 
 .PHONY: drill
-drill: $(READY) ## What takes many minutes: 20,000 sequences of events, thirty services released at once; CI does not run it
+drill: $(READY) ## What takes many minutes: 20,000 sequences of events, thirty services released at once, every fault of `nightferry drill`; CI does not run it
 	NIGHTFERRY_SEQUENCES=20000 $(PYTEST) -n auto --timeout 3000 tests/unit/steps/test_agreement.py
 	$(NIGHTFERRY) up
 	$(PYTEST) -s -m drill tests
+	$(NIGHTFERRY) sample
+	$(NIGHTFERRY) drill digits --markdown .nightferry/drill.md
+	$(NIGHTFERRY) drill digits --quick --times 3
 
 .PHONY: check
 check: $(READY) ## Lint, types, import contracts, and the tests that need no sandbox, no browser and nothing more installed

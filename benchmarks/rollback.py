@@ -85,9 +85,7 @@ def _timed(scene: RolloutScene, target: str, work: Callable[[RolloutScene, str],
 
 
 def _bare(scene: RolloutScene, target: str) -> None:
-    annotations = {names.RELEASE: target}
-    selector = names.selector(SERVICE, target)
-    scene.cluster.patch("Service", SERVICE, {"metadata": {"annotations": annotations}, "spec": {"selector": selector}})
+    scene.point_to(target)
 
 
 def _command(scene: RolloutScene, target: str) -> None:
@@ -96,7 +94,7 @@ def _command(scene: RolloutScene, target: str) -> None:
 
 
 def _cold(scene: RolloutScene, target: str) -> float:
-    scene.cluster.patch("Deployment", names.object_name(target), {"spec": {"replicas": 0}})
+    scene.scale(target, 0)
     while scene.cluster.list("Pod", names.selector(SERVICE, target)):
         time.sleep(0.1)
     return _timed(scene, target, _command)

@@ -22,12 +22,10 @@ from nightferry.steps.services.load_services import load_services
 def places() -> dict[tuple[str, str], list[Looked]]:
     """Every (cluster connection, namespace), and what is looked at there."""
     now = settings.load()
-    found: dict[tuple[str, str], list[Looked]] = {}
-    for spec, _ in load_services(now.services_folders, now.expandable).specs.values():
-        for place in spec.environments:
-            looked = Looked(spec.service, place.name, place.heal)
-            found.setdefault((place.cluster, place.namespace), []).append(looked)
-    return dict(sorted(found.items()))
+    found = load_services(now.services_folders, now.expandable).places()
+    return {
+        place: sorted(Looked(spec.service, one.name, one.heal) for spec, one in there) for place, there in found.items()
+    }
 
 
 with DAG(
@@ -44,7 +42,7 @@ with DAG(
 ):
     for (cluster, namespace), looked in places().items():
         name = f"{cluster}.{namespace}"
-        look = LookOperator(task_id=name, cluster=cluster, namespace=namespace, looked=sorted(looked))
+        look = LookOperator(task_id=name, cluster=cluster, namespace=namespace, looked=looked)
         if any(one.heal for one in looked):
             heal = HealOperator(
                 task_id=f"{name}.heal", look=name, cluster=cluster, serves=namespace, trigger_rule="all_done"

@@ -15,6 +15,7 @@ file's schedule, and whenever somebody triggers it (here, with `nightferry relea
 * `staging.roll_out` starts it beside the release in use, asks it golden requests, switches the Service, and asks the
   service at its own address: if that is not right, the same pod takes the switch back. `staging.verify` looks whether
   that stands, or looks again. `production` likewise; if production goes back, `staging.go_back` takes staging back too.
+* `blame` runs where a gate failed: it says whether the code or the model is guilty, and how to release the other one.
 * `record` closes the release's record, however it went; `watcher` keeps the run red when a step failed.
 
 **A green run with everything skipped** means that `decide` said no: `nightferry history SERVICE` shows why.
@@ -32,10 +33,12 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup, chain, get_
 from nightferry import settings
 from nightferry.clients.airflow.api import BUILDER_POOL
 from nightferry.entities import release_steps as steps
+from nightferry.entities.blame import BLAME
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.operators.decide import DecideOperator
 from nightferry.operators.failures import RETRYING
+from nightferry.operators.image.blame import BlameOperator
 from nightferry.operators.image.build_image import BuildImageOperator
 from nightferry.operators.image.publish_image import PublishImageOperator
 from nightferry.operators.image.test_image import TestImageOperator
@@ -114,6 +117,7 @@ def release_dag(spec: ServiceSpec) -> DAG:
         tests, *image, publish = (_image_task(name, spec) for name in steps.IMAGE_STEPS)
         rollouts = [task for environment in spec.environments for task in _environment(spec, environment)]
         back = [_go_back(spec, environment) for environment in spec.environments[:-1]]
+        blame = _blame(spec)
         record = RecordOperator(task_id="record", spec=spec, trigger_rule="all_done")
         watcher = WatcherOperator(task_id="watcher", trigger_rule="one_failed", retries=0)
 
@@ -121,7 +125,8 @@ def release_dag(spec: ServiceSpec) -> DAG:
         decide >> tests >> publish
         for task in rollouts[-2:]:
             task >> back
-        done = [decide, tests, *image, publish, *rollouts, *back]
+        [tests, *image, *rollouts] >> blame
+        done = [decide, tests, *image, publish, *rollouts, *back, blame]
         done >> record
         [*done, record] >> watcher
     return dag
@@ -148,8 +153,16 @@ def _go_back(spec: ServiceSpec, environment: Environment) -> Any:
     return GoBackOperator(task_id=f"{environment.name}.go_back", trigger_rule="one_failed", **_in(spec, environment))
 
 
+def _blame(spec: ServiceSpec) -> Any:
+    """Whose fault a failed gate is. The release's end waits for it, so it has to end: see ADR 27."""
+    longest = dt.timedelta(minutes=15, seconds=ready_seconds(spec))
+    rule = {"trigger_rule": "one_failed", "retries": 1, "pool": BUILDER_POOL}
+    return BlameOperator(task_id=BLAME, spec=spec, execution_timeout=longest, **rule)
+
+
 def _in(spec: ServiceSpec, environment: Environment) -> dict[str, Any]:
-    limit = dt.timedelta(seconds=environment.ready_seconds, minutes=10)
+    watched = environment.strategy.longest_seconds  # the steps of a canary and the bake
+    limit = dt.timedelta(seconds=environment.ready_seconds + watched, minutes=10)
     return {"spec": spec, "environment": environment, "execution_timeout": limit}
 
 

@@ -20,11 +20,8 @@ from nightferry.steps.services.load_services import load_services
 def places() -> dict[tuple[str, str], list[str]]:
     """Every (cluster connection, namespace), and the services that are released to it."""
     now = settings.load()
-    found: dict[tuple[str, str], list[str]] = {}
-    for spec, _ in load_services(now.services_folders, now.expandable).specs.values():
-        for place in spec.environments:
-            found.setdefault((place.cluster, place.namespace), []).append(spec.service)
-    return dict(sorted(found.items()))
+    found = load_services(now.services_folders, now.expandable).places()
+    return {place: sorted(spec.service for spec, _ in there) for place, there in found.items()}
 
 
 with DAG(
@@ -40,4 +37,4 @@ with DAG(
     tags=["nightferry", "housekeeping"],
 ):
     for (cluster, namespace), services in places().items():
-        RetireOperator(task_id=f"{cluster}.{namespace}", cluster=cluster, serves=namespace, services=sorted(services))
+        RetireOperator(task_id=f"{cluster}.{namespace}", cluster=cluster, serves=namespace, services=services)

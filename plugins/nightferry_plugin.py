@@ -30,6 +30,7 @@ PRELOADED = (
     "nightferry.clients.buildkit.builder",
     "nightferry.clients.registry.oci",
     "nightferry.hooks.buildkit",
+    "nightferry.operators.image.blame",
     "nightferry.operators.image.build_image",
     "nightferry.operators.model.check_model",
     "nightferry.operators.decide",

@@ -15,11 +15,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", rf"error:::{package}(\..*)?$")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side, a file's tests stay together, unless they say otherwise: they share what is costly to make."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Groups that are ignored are not to go unseen: tests that share a service would disturb each other."""
+    ignored = [item.nodeid for item in session.items if "@" not in item.nodeid]
+    if ignored and getattr(session.config.option, "loadgroup", False):
+        raise pytest.UsageError(f"xdist ignores the groups of {len(ignored)} tests, such as {ignored[0]}.")
 
 
 @pytest.hookimpl(tryfirst=True)

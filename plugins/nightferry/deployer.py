@@ -1,5 +1,5 @@
 """What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out`, `verify`, `finish`, `roll_back`,
-`look`, `retire`, `probe`.
+`look`, `retire`, `rehearse`, `probe`, `answer`.
 
 It is told a release and an environment, and reads everything else from the record, as it was decided.
 
@@ -28,36 +28,44 @@ from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock, SystemClock
 from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.service_figures import ServiceFigures
 from nightferry.entities.app.contract import AppContract
+from nightferry.entities.app.exchange import Exchange
 from nightferry.entities.deployer_end import EXIT_DONE, EXIT_PERMANENT, EXIT_TEMPORARY, LAST_WORD
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
-from nightferry.errors import NightferryError, Permanent
-from nightferry.manifests import names
+from nightferry.errors import NightferryError, Permanent, Temporary
+from nightferry.manifests import trial
 from nightferry.manifests.service import candidate_name
 from nightferry.masking import mask
 from nightferry.settings import Settings
+from nightferry.steps.judging.answers import read_answers
+from nightferry.steps.judging.figures_of import figures_of
 from nightferry.steps.judging.probe_release import probe_of
-from nightferry.steps.judging.reach_release import REACH_SECONDS, AskVersion, Probe, ask_app, ask_version
-from nightferry.steps.model.fetch_golden import fetch_golden
+from nightferry.steps.judging.reach_release import AskVersion, Probe, ask_app, ask_version
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.rollout.back.finish_release import GRACE, decided_environment, environments_in, finish_release
 from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 from nightferry.steps.rollout.drift.heal import heal
 from nightferry.steps.rollout.fence import Orders
+from nightferry.steps.rollout.gates.ask_users_questions import known
 from nightferry.steps.rollout.gates.compare_releases import Addresses, compare_releases
 from nightferry.steps.rollout.lease.claim import Claim
 from nightferry.steps.rollout.lease.claims import of_housekeeping, of_person, of_rollout
 from nightferry.steps.rollout.lease.give_way import take_away
 from nightferry.steps.rollout.lease.leased_cluster import Hold, hold
 from nightferry.steps.rollout.lease.meeting import UnderWay
+from nightferry.steps.rollout.prepare_probe import prepare_probe
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.retire_releases import retire_releases, services_in
 from nightferry.steps.rollout.roll_out import roll_out
+from nightferry.steps.rollout.strategies.bake import Bake
+from nightferry.steps.rollout.strategies.canary import Judges
 from nightferry.steps.rollout.verify_release import verify_release
+from nightferry.steps.trial.rehearse import rehearse
 
 log = logging.getLogger("nightferry.deployer")
 
@@ -76,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given.task, given)
     finally:
-        if given.task is not _probe:  # whose last line is its report
+        if given.task not in (_probe, _answer):  # whose last line is its report
             log.info(LAST_WORD)
 
 
@@ -125,12 +133,21 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "retire", _retire, text, "namespace")
     command.add_argument("--service", default=[], action="append", help="one more than those that have releases there")
     _reach(command)
+    text = "try whether the last good releases would start and answer, where nobody uses them"
+    _command(commands, "rehearse", _rehearse, text, "service", "night", "actor")
     command = _command(commands, "probe", _probe, "ask a running service everything once")
     command.add_argument("--model", required=True, type=Path, help="folder with model.json and golden examples")
     command.add_argument("--address", default="http://127.0.0.1:8080")
     command.add_argument("--ready-seconds", type=float, default=60.0)
     command.add_argument("--app", default="", help="the contract of an app that is not the stock service, as JSON")
     command.add_argument("--passport", default="{}", help="NIGHTFERRY_… variables of the container, as JSON")
+    command = _command(commands, "answer", _answer, "have a running service answer another model's golden examples")
+    command.add_argument("--model", required=True, type=Path, help="folder with its own model.json")
+    command.add_argument("--asked", required=True, type=Path, help="folder with model.json and golden examples")
+    command.add_argument("--checks", default="[]", help="of an app, which are asked too, as JSON")
+    command.add_argument("--address", default="http://127.0.0.1:8080")
+    command.add_argument("--ready-seconds", type=float, default=60.0)
+    command.add_argument("--app", default="", help="the contract of an app that is not the stock service, as JSON")
     return parser
 
 
@@ -163,6 +180,7 @@ class _Doors:
         self.ledger = connect.ledger_store(self.settings)
         self.orders = Orders(self.ledger, service)
         self._service, self._reach, self._folder = service, reach, folder
+        self._figures: dict[str, ServiceFigures | None] = {}
 
     def candidate(self) -> str:
         """Where the candidate Service is called."""
@@ -188,6 +206,29 @@ class _Doors:
             clock=self.clock,
         )
 
+    def judging(self, plan: RolloutPlan, probe: Probe, stable: Manifest) -> Judges:
+        """What judges the release while it has users beside the one in use; `prepare` gave its probe."""
+        golden = self._folder / plan.release
+        found = known(
+            plan,
+            stable,
+            partial(_address, self.cluster, self._service, self._reach),
+            probe,
+            cluster=self.cluster,
+            models=connect.models(self.settings, ModelSource(repository=plan.model_repository)),
+            manifest=read_manifest(golden)[0],
+            golden=golden,
+            scratch=self._folder / "users-have",
+            clock=self.clock,
+        )
+        return Judges(found.look, self.figures(plan))
+
+    def figures(self, plan: RolloutPlan) -> ServiceFigures | None:
+        """What reads the figures of the plan's service: one for all that is asked, since it remembers what it saw."""
+        if plan.release not in self._figures:
+            self._figures[plan.release] = figures_of(plan, self.settings, self.cluster)
+        return self._figures[plan.release]
+
     def verify(self, plan: RolloutPlan, probe: Probe) -> None:
         """Look at what users get, and go back if it is not right."""
         verify_release(
@@ -199,6 +240,7 @@ class _Doors:
             ledger=self.ledger,
             orders=self.orders,
             clock=self.clock,
+            bake=Bake(plan, self.figures(plan), self.ledger, self.clock),
         )
 
 
@@ -236,6 +278,7 @@ def _roll_out(given: argparse.Namespace) -> int:
             ledger=doors.ledger,
             orders=doors.orders,
             clock=doors.clock,
+            judging=lambda stable: doors.judging(plan, prepare(), stable),
         )
         doors.verify(plan, prepare())
     return EXIT_DONE
@@ -331,6 +374,26 @@ def _retire_one(service: str, given: argparse.Namespace) -> None:
         retire_releases(held.cluster, service, SystemClock())
 
 
+def _rehearse(given: argparse.Namespace) -> int:
+    settings, clock = settings_module.load(), SystemClock()
+    with tempfile.TemporaryDirectory() as folder:
+        entry = rehearse(
+            given.service,
+            cluster=connect.cluster(settings, trial.NAMESPACE),
+            ledger=connect.ledger_store(settings),
+            prepare=lambda plan: _prober(settings, plan, Path(folder) / plan.release, clock),
+            clock=clock,
+            night=given.night,
+            actor=given.actor,
+        )
+    if entry.reason == Reason.REHEARSAL_UNSEEN:
+        raise Temporary(Reason.REHEARSAL_UNSEEN, entry.sentence)
+    if entry.reason != Reason.REHEARSED:
+        raise Permanent(Reason(entry.reason), entry.sentence)
+    log.info(entry.sentence)
+    return EXIT_DONE
+
+
 def _probe(given: argparse.Namespace) -> int:
     manifest, _ = read_manifest(given.model)
     passport = json.loads(given.passport)
@@ -340,11 +403,18 @@ def _probe(given: argparse.Namespace) -> int:
     return report.exit_code
 
 
+def _answer(given: argparse.Namespace) -> int:
+    app = AppContract.model_validate_json(given.app) if given.app else None
+    asked, checks = read_manifest(given.asked)[0], [Exchange.model_validate(one) for one in json.loads(given.checks)]
+    manifest, clock = read_manifest(given.model)[0], SystemClock()
+    found = read_answers(given.address, app, manifest, (asked, given.asked), checks, clock, given.ready_seconds)
+    print(json.dumps(found.to_json()))
+    return EXIT_DONE
+
+
 def _prober(settings: Settings, plan: RolloutPlan, folder: Path, clock: Clock) -> Probe:
-    """Fetch the golden examples into `folder`; what asks them."""
     models = connect.models(settings, ModelSource(repository=plan.model_repository))
-    manifest = fetch_golden(plan.model, models, folder)
-    return probe_of(plan.app, manifest, folder, names.passport(plan), clock, REACH_SECONDS)
+    return prepare_probe(plan, models, folder, clock)
 
 
 def _asker(plan: RolloutPlan) -> AskVersion:

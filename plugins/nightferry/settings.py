@@ -141,6 +141,16 @@ class Settings(BaseSettings):
         le=65535,
         description="Where the hosts of a gateway are called from this machine: the port of http; 443 means https.",
     )
+    gateway_metrics: str | None = Field(
+        None,
+        pattern=r"^http://[^/?#\s]+/?$",
+        description="Where the gateway's Envoy tells its figures, http://HOST:PORT, for apps that have none.",
+    )
+    prometheus_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="A Prometheus that scrapes the pods: canaries are judged by what it knows, not by the pods' pages.",
+    )
     deployer_image: str | None = Field(None, description="The image of the deployer's pods, by digest.")
     deployer_namespace: str = Field(
         "nightferry",

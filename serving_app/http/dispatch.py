@@ -86,6 +86,11 @@ class Dispatcher:
         """Requests that no thread has taken yet."""
         return self._model.waiting + self._pages.waiting
 
+    @property
+    def places(self) -> int:
+        """How many predictions are computed at once: by the loop, or by the threads."""
+        return self._config.model_workers if self._slow else 1
+
     def request(self, connection: Connection, head: Head, body: bytes) -> None:
         """Take a whole request."""
         if connection.surplus and head.path not in PROBES:
@@ -106,6 +111,7 @@ class Dispatcher:
             call = self._front.read_quickly(quick, body, name)
         if call is not None:
             taken = time.perf_counter() - started
+            self._row.worked(taken)
             if taken > QUICK_SECONDS:
                 self._was_slow(taken, cpu)
             if isinstance(call, Answer):
@@ -150,6 +156,7 @@ class Dispatcher:
         start = time.perf_counter()
         answers = self._front.compute([(call, name) for _, _, name, _, call in waiting])
         now = time.perf_counter()
+        self._row.worked(now - start)
         if now - start > QUICK_SECONDS * len(waiting):
             self._was_slow(now - start, cpu, len(waiting))
         else:
@@ -179,6 +186,8 @@ class Dispatcher:
         work.unfinished -= 1
         if model:
             self._row.waited(job.started - job.arrived)
+            if job.answer is not None:
+                self._row.worked(now - job.started)
             if job.cpu_seconds > QUICK_SECONDS:
                 self._slow = QUICK_AGAIN
             elif self._slow and job.answer is not None:

@@ -103,6 +103,7 @@ class Loop:
         now = self._clock()
         self._row.beat(now)
         self._row.queue(self._dispatcher.waiting)
+        self._row.room(self._dispatcher.places)
         self._answering.tick()
         for room in self._rooms.values():
             room.tick(now)

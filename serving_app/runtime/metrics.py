@@ -9,17 +9,26 @@ from __future__ import annotations
 import bisect
 import mmap
 import threading
+import time
 from collections.abc import Iterator
 
 from serving_app.runtime import usage as processes
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+DECADE = (100, 112, 125, 140, 160, 180, 200, 224, 250, 280, 315, 355, 400, 450, 500, 560, 630, 710, 800, 900)
+PREDICTION_SECONDS = (
+    *(step * tens / 100_000 for tens in (1, 10, 100, 1000) for step in DECADE),
+    *(step / 10 for step in DECADE[:11]),
+)
+"""1 ms to 31.5 s, twenty bounds a decade (Renard's R20): of two releases it is seen that one is slower by half."""
+STARTED = "process_start_time_seconds"
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 ROUTES = (
     *("/", "/score", "/version", "/metrics", "/recorded", "/livez", "/readyz", "/openapi.json", "/try"),
     *("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/v2/models/infer", "other"),
 )
+PREDICTIONS = frozenset(("/score", "/v2/models/infer"))
 STATUSES: tuple[str, ...] = ("200", "204", "304", "400", "404", "405", "408", "411", "413", "414", "415", "417", "422")
 STATUSES += ("431", "500", "503", "other")
 REFUSED = ("queue", "late", "memory", "connections", "left", "unsent")
@@ -29,6 +38,7 @@ GAUGES = {
     "serving_requests_in_flight": "Requests being answered",
     "serving_queue_requests": "Requests that wait for a thread",
     "serving_connections": "Open connections",
+    "serving_room": "Requests that can be worked at at once",
 }
 EVENTS = {
     "serving_model_cut_total": "Inferences that took too long and were cut",
@@ -49,17 +59,19 @@ _ROUTE_INDEX = {route: i for i, route in enumerate(ROUTES)}
 _STATUS_INDEX = {status: i for i, status in enumerate(STATUSES)}
 _REFUSED_INDEX = {reason: i for i, reason in enumerate(REFUSED)}
 
-# A row's cells: counters by route and status, histograms by route, three more histograms, gauges, events.
+# A row's cells: counters by route and status, histograms by route, four more histograms, gauges, events, seconds.
 _REQUESTS = 0
 _LATENCY = _REQUESTS + len(ROUTES) * len(STATUSES)
 _LATENCY_CELLS = len(SECONDS) + 2  # one bucket per bound, one above, the sum
 _MODEL = _LATENCY + len(ROUTES) * _LATENCY_CELLS
 _WAIT = _MODEL + _LATENCY_CELLS
-_ROWS = _WAIT + _LATENCY_CELLS
+_PREDICTION = _WAIT + _LATENCY_CELLS
+_ROWS = _PREDICTION + len(PREDICTION_SECONDS) + 2
 _REFUSALS = _ROWS + len(ROWS) + 2
 _GAUGES = _REFUSALS + len(REFUSED)
 _EVENTS = _GAUGES + len(GAUGES)
-_PID = _EVENTS + len(EVENTS)
+_BUSY = _EVENTS + len(EVENTS)
+_PID = _BUSY + 1
 _BEAT = _PID + 1
 _CPU = _BEAT + 1
 _CELLS = _CPU + 1
@@ -73,6 +85,7 @@ class Metrics:
         cells = memoryview(self._memory).cast("d")
         self._told = cells[workers * _CELLS :]
         """CPU time as last told: between a worker's end and its count it is nowhere, and a counter must not fall."""
+        self._started = time.time()
         self.rows = [Row(cells[i * _CELLS : (i + 1) * _CELLS]) for i in range(workers)]
 
     @property
@@ -86,6 +99,8 @@ class Metrics:
         pids = [int(row.cells[_PID]) for row in self.rows if row.cells[_PID]]
         used = self._told[0] = max(self._told[0], total[_CPU] + processes.cpu_seconds(pids))
         lines = [*_requests(total), *_histograms(total), *_numbers(total), *processes.lines(pids, used)]
+        # Whoever reads counts that are smaller than before sees by it that they began anew.
+        lines += [*_about(STARTED, "gauge", "When the service began, Unix time"), f"{STARTED} {self._started}"]
         return ("\n".join(lines) + "\n").encode()
 
 
@@ -102,6 +117,8 @@ class Row:
         with self._lock:
             self.cells[_REQUESTS + at * len(STATUSES) + _STATUS_INDEX.get(status, len(STATUSES) - 1)] += 1
             self._observe(_LATENCY + at * _LATENCY_CELLS, SECONDS, seconds)
+            if status == "200" and route in PREDICTIONS:
+                self._observe(_PREDICTION, PREDICTION_SECONDS, seconds)
 
     def inference(self, rows: int, seconds: float) -> None:
         """Count one inference."""
@@ -113,6 +130,11 @@ class Row:
         """Count the time that a request stood in the queue."""
         with self._lock:
             self._observe(_WAIT, SECONDS, seconds)
+
+    def worked(self, seconds: float) -> None:
+        """Count the time that somebody worked at predictions."""
+        with self._lock:
+            self.cells[_BUSY] += seconds
 
     def refused(self, reason: str) -> None:
         """Count a 503, by why (REFUSED)."""
@@ -136,6 +158,10 @@ class Row:
     def connected(self, connections: int) -> None:
         """Say how many are connected."""
         self.cells[_GAUGES + 2] = connections
+
+    def room(self, places: int) -> None:
+        """Say how many requests can be worked at at once."""
+        self.cells[_GAUGES + 3] = places
 
     @property
     def connections(self) -> int:
@@ -194,6 +220,12 @@ def _histograms(total: list[float]) -> Iterator[str]:
     for name, about, at, bounds in (
         ("serving_model_seconds", "Time in the model", _MODEL, SECONDS),
         ("serving_queue_seconds", "Time in the queue", _WAIT, SECONDS),
+        (
+            "serving_prediction_seconds",
+            "Time in the service, of predictions that were answered",
+            _PREDICTION,
+            PREDICTION_SECONDS,
+        ),
         ("serving_batch_rows", "Rows of one inference", _ROWS, ROWS),
     ):
         yield from _about(name, "histogram", about)
@@ -217,6 +249,8 @@ def _numbers(total: list[float]) -> Iterator[str]:
     for i, (name, about) in enumerate(EVENTS.items()):
         yield from _about(name, "counter", about)
         yield f"{name} {total[_EVENTS + i]}"
+    yield from _about("serving_busy_seconds_total", "counter", "Time spent on predictions, of all who work at them")
+    yield f"serving_busy_seconds_total {total[_BUSY]}"
 
 
 def _about(name: str, kind: str, about: str) -> Iterator[str]:

@@ -34,6 +34,8 @@ COMMANDS = (
 NOTHING = b"<?xml version='1.0'?><EnumerationResults><Blobs/><NextMarker/></EnumerationResults>"
 """A container without blobs: https://learn.microsoft.com/rest/api/storageservices/list-blobs"""
 
+NO_BLOB = b"<?xml version='1.0'?><Error><Code>BlobNotFound</Code><Message>None such.</Message></Error>"
+
 
 @dataclass(frozen=True)
 class Laptop:
@@ -112,11 +114,13 @@ def model(tmp_path: Path) -> Path:
 
 class _Nothing(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        listing = "comp=list" in self.path
+        body = NOTHING if listing else NO_BLOB
+        self.send_response(200 if listing else 404)
         self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(NOTHING)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(NOTHING)
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None: ...
 

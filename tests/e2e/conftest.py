@@ -1,4 +1,7 @@
-"""Whole releases on the sandbox, of a service of the tests' own."""
+"""Whole releases on the sandbox, of a service of the tests' own.
+
+Modules whose releases Airflow runs are one group, `releases`: two of them at once would only take each other's time.
+"""
 
 from __future__ import annotations
 

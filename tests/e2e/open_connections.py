@@ -15,12 +15,18 @@ KINDS = ("new", "new", "open", "open")
 
 
 class Callers:
-    """Four users at once, until told to stop; every request counts, and every failure is kept."""
+    """Four users at once, until told to stop; every request counts, and every failure is kept.
 
-    def __init__(self, address: str, kinds: Sequence[str] = KINDS) -> None:
-        self._host = urlsplit(address).netloc
+    Args:
+        address: where they connect to: `http://127.0.0.1:8880`.
+        kinds: one user each.
+        host: the name that they ask for there, if that is another one.
+    """
+
+    def __init__(self, address: str, kinds: Sequence[str] = KINDS, host: str = "") -> None:
+        place = urlsplit(address).netloc
         self._stop = threading.Event()
-        self._users = [_User(self._host, kind, self._stop) for kind in kinds]
+        self._users = [_User(place, host or place, kind, self._stop) for kind in kinds]
 
     def __enter__(self) -> Callers:
         for user in self._users:
@@ -46,6 +52,13 @@ class Callers:
         """Whether this release is what every user was answered by last."""
         return all(user.releases[-1:] == [release] for user in self._users)
 
+    def await_all(self, release: str, seconds: float) -> None:
+        """All are answered by this release in time."""
+        deadline = time.monotonic() + seconds
+        while not self.all_saw(release):
+            assert time.monotonic() < deadline, [user.releases[-1:] for user in self._users]
+            time.sleep(0.02)
+
     def begin_of(self, release: str) -> float:
         """When the first user was answered by a release."""
         return min(user.seen[release][0] for user in self._users if release in user.seen)
@@ -60,17 +73,17 @@ class Callers:
 
 
 class _User(threading.Thread):
-    def __init__(self, host: str, kind: str, stop: threading.Event) -> None:
+    def __init__(self, place: str, host: str, kind: str, stop: threading.Event) -> None:
         super().__init__(daemon=True)
         self.kind, self.asked = kind, 0
         self.failures: list[str] = []
         self.releases: list[str] = []
         self.seen: dict[str, tuple[float, float]] = {}
         """When each release answered for the first and for the last time."""
-        self._host, self._stopping = host, stop
+        self._place, self._host, self._stopping = place, host, stop
 
     def run(self) -> None:
-        connection = http.client.HTTPConnection(self._host, timeout=10)
+        connection = http.client.HTTPConnection(self._place, timeout=10)
         while not self._stopping.is_set():
             self.asked += 1
             try:
@@ -87,7 +100,8 @@ class _User(threading.Thread):
 
     def _ask(self, connection: http.client.HTTPConnection) -> Any:
         # http.client opens a connection anew when the server closed it with `Connection: close`, and only then.
-        connection.request("GET", "/version", headers={"Connection": "close"} if self.kind == "new" else {})
+        headers = {"Host": self._host} | ({"Connection": "close"} if self.kind == "new" else {})
+        connection.request("GET", "/version", headers=headers)
         answer = connection.getresponse()
         body = answer.read()
         if answer.status != 200:

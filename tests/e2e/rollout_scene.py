@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,6 +44,7 @@ from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.services.service_address import service_address
 
+from tests.e2e.own_names import abandoned, own_name
 from tests.e2e.refusing_storage import refusing_storage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ class RolloutScene:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = settings_of.load()
-        self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
+        self.name = own_name(PREFIX)
         self._images: list[str] = []
         self.running: list[subprocess.Popen[str]] = []
         """Commands that were started and are not awaited yet."""
@@ -87,19 +87,23 @@ class RolloutScene:
         self._make_namespace()
 
     def remove(self) -> None:
-        """Remove everything."""
+        """Remove everything, and what scenes of ended processes left."""
         import requests
         from kubernetes import client
 
         core = client.CoreV1Api(self._api)
         for namespace in core.list_namespace().items:
-            if namespace.metadata.name.startswith(PREFIX) and namespace.status.phase == "Active":
+            if self._to_remove(namespace.metadata.name) and namespace.status.phase == "Active":
                 core.delete_namespace(namespace.metadata.name)
         for container in self._storage.list_containers(name_starts_with=PREFIX):
-            self._storage.delete_container(container.name)
+            if self._to_remove(container.name):
+                self._storage.delete_container(container.name)
         for image in self._images:
             host, name, digest = image.replace("@", "/").rsplit("/", 2)
             requests.delete(f"http://{host}/v2/{name}/manifests/{digest}", timeout=10)
+
+    def _to_remove(self, name: str) -> bool:
+        return name.startswith(self.name) or abandoned(name, PREFIX)
 
     # The deployer
 
@@ -364,14 +368,32 @@ class RolloutScene:
             with suppress(NightferryError):  # a cluster may know no routes
                 self.cluster.delete("HTTPRoute", SERVICE)
 
-    def kill_pods(self) -> int:
-        """End every pod at once, without its preStop hook, its drain and its grace period; how many there were."""
+    def kill_pods(self, release: str | None = None) -> int:
+        """End every pod, or those of a release, at once, without preStop hook, drain and grace; how many there were."""
         from kubernetes import client
 
         core = client.CoreV1Api(self._api)
-        found = core.list_namespaced_pod(self.name).items
-        core.delete_collection_namespaced_pod(self.name, grace_period_seconds=0)
+        wanted = names.selector(SERVICE, release) if release else {}
+        chosen = ",".join(f"{label}={value}" for label, value in wanted.items())
+        found = core.list_namespaced_pod(self.name, label_selector=chosen).items
+        core.delete_collection_namespaced_pod(self.name, label_selector=chosen, grace_period_seconds=0)
         return len(found)
+
+    def scale(self, release: str, replicas: int) -> None:
+        """Change how many pods a release wants."""
+        self.cluster.patch("Deployment", names.object_name(release), {"spec": {"replicas": replicas}})
+
+    def point_to(self, release: str) -> None:
+        """Send all users to a release by bare patches of the Service and, where there is one, the route."""
+        selector = names.selector(SERVICE, release)
+        notes = {"metadata": {"annotations": {names.RELEASE: release}}}
+        self.cluster.patch("Service", SERVICE, notes | {"spec": {"selector": selector}})
+        found = self.cluster.get("HTTPRoute", SERVICE)
+        if found is not None:
+            (rule,) = found["spec"]["rules"]
+            (backend, *_) = rule["backendRefs"]
+            only = {**rule, "backendRefs": [{**backend, "name": names.object_name(release), "weight": 1}]}
+            self.cluster.patch("HTTPRoute", SERVICE, {"spec": {"rules": [only]}})
 
     @contextmanager
     def quota(self, hard: dict[str, str]) -> Iterator[None]:
@@ -429,7 +451,7 @@ class RolloutScene:
         return self._build(BuildRequest(dockerfile, target, {}, {"GOOD": self.image}))
 
     def _build(self, request: BuildRequest, name: str = "faulty") -> str:
-        tag = f"{self.settings.require('REGISTRY')}/rollout-test:{request.target}-{name}"
+        tag = f"{self.settings.require('REGISTRY')}/{self.name}:{request.target}-{name}"
         request = BuildRequest(request.dockerfile, request.target, request.contexts, request.arguments, push=(tag,))
         image = str(connect.builder(self.settings).build(request, self.folder / f"{request.target}.log"))
         self._images.append(image)

@@ -15,7 +15,7 @@ from nightferry.entities.reason import Reason
 
 from tests.e2e.app_stage import AppStage, Ended, side_by_side
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900), pytest.mark.xdist_group("releases")]
 APP = """\
 import os, pickle
 from pathlib import Path

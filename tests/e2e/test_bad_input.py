@@ -10,7 +10,7 @@ from nightferry.entities.reason import Reason
 from tests.e2e.given_when_then import Given, Then, When
 from tests.e2e.stage import Stage
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("releases")]
 
 
 @pytest.fixture

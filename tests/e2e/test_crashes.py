@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.given_when_then import Given, Then, When
 from tests.e2e.stage import Stage
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.alone]
 SLOW = "    assert TOP_K == 3"
 SLOWER = "    import time\n\n    time.sleep(6)\n    assert TOP_K == 3"
 

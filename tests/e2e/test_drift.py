@@ -32,7 +32,7 @@ ENVIRONMENT = {
 def release(scene: RolloutScene) -> str:
     """What production serves, with all that a service file may ask for, some time after the switch."""
     scene.keep_secret("drift-secret", TOKEN="x")
-    release = scene.released(**ENVIRONMENT)
+    release = scene.released(**ENVIRONMENT, traffic=scene.traffic_by_gateway)
     until(scene, lambda row: not row["under_way"])
     return release
 
@@ -81,11 +81,21 @@ def edit(scene: RolloutScene, release: str, what: str) -> None:
         "selector": ("Service", SERVICE, {"spec": {"selector": {names.VERSION: "digits-2026-11-21.1"}}}),
         "port 80": ("Service", SERVICE, {"spec": {"ports": [{"port": 80, "targetPort": "status"}]}}),
     }
-    scene.edit(*changes[what])
+    if what == "users":
+        scene.cluster.patch("HTTPRoute", SERVICE, {"spec": {"rules": [{**rule_of(scene), "backendRefs": []}]}})
+    else:
+        scene.edit(*changes[what])
+
+
+def rule_of(scene: RolloutScene) -> Any:
+    """That of the route."""
+    route = scene.cluster.get("HTTPRoute", SERVICE)
+    assert route
+    return route["spec"]["rules"][0]
 
 
 EDITS = (
-    *("image", "replicas", "variable SERVING_MAX_PIXELS", "selector"),
+    *("image", "replicas", "variable SERVING_MAX_PIXELS", "selector", "users"),
     *(pytest.param(what, marks=pytest.mark.drill) for what in ("variable EXTRA", "limit of memory", "args", "port 80")),
 )
 

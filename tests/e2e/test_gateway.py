@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +22,7 @@ from nightferry.manifests.route import release_service, route
 from nightferry.sandbox import status
 from nightferry.sandbox.layout import ADDRESS, Layout, Owner
 
+from tests.e2e.own_names import abandoned, own_name
 from tests.fakes.rollout_world import plan
 
 pytestmark = pytest.mark.sandbox
@@ -72,7 +72,7 @@ class Scene:
         self.settings = settings_of.load()
         self.layout = Layout(root=self.settings.root, home=self.settings.home, owner=Owner.current())
         self.port = self.settings.gateway_port
-        self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
+        self.name = own_name(PREFIX)
         self.host = f"{self.name}.nightferry.test"
         self.local = f"{self.name}.localhost"
         self._api = config.new_client_from_config(str(self.layout.kubeconfig("admin")), persist_config=False)
@@ -87,7 +87,7 @@ class Scene:
     def begin(self) -> None:
         """Make everything, after removing what a killed session left."""
         for namespace in self.core.list_namespace().items:
-            if namespace.metadata.name.startswith(PREFIX):
+            if abandoned(namespace.metadata.name, PREFIX):
                 self.core.delete_namespace(namespace.metadata.name)
         labels = {"pod-security.kubernetes.io/enforce": "restricted", names.MANAGED_BY: "nightferry"}
         self.core.create_namespace({"metadata": {"name": self.name, "labels": labels}})
@@ -258,6 +258,7 @@ def test_a_route_of_another_namespace_is_not_taken(scene: Scene) -> None:
         scene.core.delete_namespace(stranger)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["contour", "envoy"])
 def test_a_killed_gateway_comes_back_with_its_shares(scene: Scene, name: str) -> None:
     def part() -> status.PartStatus:

@@ -10,7 +10,7 @@ from nightferry.clients import connect
 from tests.e2e.given_when_then import Given, Then
 from tests.e2e.stage import SERVICE, Stage
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("releases")]
 
 
 @pytest.fixture

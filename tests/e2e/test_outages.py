@@ -11,7 +11,7 @@ from nightferry.entities.reason import Reason
 from tests.e2e.given_when_then import Given, Then, When
 from tests.e2e.stage import DAG, SERVICE, Stage
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.alone]
 
 
 @pytest.mark.parametrize(

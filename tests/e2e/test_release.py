@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.given_when_then import Given, Then, When
 from tests.e2e.stage import ROOT, SERVICE, Stage
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("releases")]
 
 
 def test_a_newer_model_comes_into_use_and_no_request_fails(given: Given, when: When, then: Then) -> None:

@@ -25,7 +25,7 @@ from nightferry.sandbox.airflow import database
 from nightferry.sandbox.layout import BRIDGE, Layout, Owner
 from nightferry.sandbox.machine import leftovers, privileges
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.alone]
 
 NAMESPACE = "staging"
 NAME = "sandbox-test"

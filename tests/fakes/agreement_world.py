@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
+from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import Permanent
+from nightferry.steps.blame.laboratory import Bench
+from nightferry.steps.blame.look_into import look_into, release_to_blame
 from nightferry.steps.deciding.decide import Weighed, weigh
 from nightferry.steps.deciding.pin import Pinned
+from nightferry.steps.judging.answers import Answers
 from nightferry.steps.record.close_release import close_left_open
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append
-from nightferry.steps.record.record import record_step
+from nightferry.steps.record.record import record_failure, record_step
 from nightferry.steps.rollout.fence import Orders
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.roll_out import roll_out
 
 from tests.fakes.rollout_world import World, image, model
+
+
+class _Laboratory:
+    def __init__(self, broken: Callable[[Candidate], bool]) -> None:
+        self._broken = broken
+
+    def image(self, candidate: Candidate) -> ImageRef:
+        return ImageRef.parse(image("candidate"))
+
+    def probe(self, candidate: Candidate, started: ImageRef) -> None:
+        if self._broken(candidate):
+            raise Permanent(Reason.IMAGE_GOLDEN_WRONG, "wrong")
+
+    def answers(self, candidate: Candidate, started: ImageRef) -> Answers:
+        raise AssertionError("no gate compares answers here")
 
 
 class AgreementWorld(World):
@@ -97,6 +119,17 @@ class AgreementWorld(World):
             clock=self.clock,
         )
         self.look(plan)
+
+    def fail_gate(self, release: str, broken: Callable[[Candidate], bool]) -> None:
+        """The image's test fails, and the task `blame` looks whose fault it is."""
+        decided = next(one for one in release_entries(self.ledger, release) if one.kind == Kind.DECISION)
+        decision = Decision.model_validate(decided.data)
+        fault = Permanent(Reason.IMAGE_GOLDEN_WRONG, "0.png should give 0, got 3.")
+        record_failure(self.ledger, self.clock, decision, "test_image", fault)
+        failures = [("test_image", Reason.IMAGE_GOLDEN_WRONG, fault.sentence)]
+        about = release_to_blame(decision, self.service, failures, self.ledger)
+        assert about is not None
+        look_into(about, Bench(_Laboratory(broken), self.clock, 600), self.ledger, self.clock)
 
     def verify_again(self, release: str) -> None:
         """What the pod of a cleared verification does."""

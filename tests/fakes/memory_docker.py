@@ -19,6 +19,8 @@ class MemoryDocker:
 
     def __init__(self) -> None:
         self.faults: tuple[Fault, ...] = ()
+        self.wrong: Callable[[str], bool] = lambda passport: True
+        """Whether a prober that is told this passport reports the faults."""
         self.exit_code: int | None = None
         self.refusing = False
         self.containers: dict[str, dict[str, Any]] = {}
@@ -60,13 +62,15 @@ class MemoryDocker:
     def inspect_container(self, name: str) -> dict[str, Any]:
         found = self._find(name)
         if self._probes(found):
-            return {"State": {"Running": False, "ExitCode": self._report().exit_code}}
+            return {"State": {"Running": False, "ExitCode": self._report(found).exit_code}}
         if self.exit_code is not None:
             return {"State": {"Running": False, "ExitCode": self.exit_code}}
         return {"State": {"Running": True, "ExitCode": 0, "Health": {"Status": self.health()}}}
 
     def attach(self, container: str, **options: Any) -> Iterator[bytes]:
-        return iter([json.dumps(self._report().to_json()).encode() + b"\n"])
+        prober = self.containers[container]
+        told = self._answers(prober) if "answer" in prober["command"] else self._report(prober).to_json()
+        return iter([json.dumps(told).encode() + b"\n"])
 
     def wait(self, name: str) -> dict[str, int]:
         return {"StatusCode": int(self.inspect_container(name)["State"]["ExitCode"])}
@@ -79,11 +83,21 @@ class MemoryDocker:
         self._find(name)
         del self.containers[name]
 
-    def _report(self) -> ProbeReport:
-        return ProbeReport(faults=self.faults, checked=7, seconds=0.1)
+    def _answers(self, prober: dict[str, Any]) -> dict[str, Any]:
+        """Of the candidate whose network the prober shares: all sevens where it is wrong, else ones."""
+        candidate = self.containers[prober["host_config"]["network_mode"].partition(":")[2]]
+        label = "7" if self.faults and self.wrong(json.dumps(candidate["environment"])) else "1"
+        return {"answers": [[{"label": label, "tolerance": 0.001}]] * 20, "trouble": ""}
+
+    def _report(self, prober: dict[str, Any]) -> ProbeReport:
+        words = prober["command"]
+        if "answer" in words:
+            return ProbeReport(faults=(), checked=0, seconds=0.1)
+        wrong = self.wrong(words[words.index("--passport") + 1])
+        return ProbeReport(faults=self.faults if wrong else (), checked=7, seconds=0.1)
 
     def _probes(self, container: dict[str, Any]) -> bool:
-        return "probe" in (container.get("command") or [])
+        return bool({"probe", "answer"} & {*(container.get("command") or [])})
 
     def _find(self, name: str) -> dict[str, Any]:
         from docker.errors import NotFound

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from nightferry.entities.service_spec import Environment, Gate
 from nightferry.entities.traffic import Traffic
 from nightferry.manifests import names
 from nightferry.steps.judging.probe_service import PASSPORT
+from nightferry.steps.judging.reach_release import refuse_faults
 from nightferry.steps.record.ledger import Chain, append
 from nightferry.steps.record.record import record_step
 from nightferry.steps.record.state import read_state
@@ -30,9 +31,12 @@ from nightferry.steps.rollout.lease.claim import Claim
 from nightferry.steps.rollout.lease.claims import of_housekeeping, of_person, of_rollout
 from nightferry.steps.rollout.lease.leased_cluster import LeasedCluster, hold
 from nightferry.steps.rollout.roll_out import Compare, RolledOut, roll_out
+from nightferry.steps.rollout.strategies.bake import Bake
+from nightferry.steps.rollout.strategies.canary import Judges
 from nightferry.steps.rollout.verify_release import Verified, verify_release
 
 from tests.fakes.memory_cluster import MemoryCluster
+from tests.fakes.memory_figures import MemoryFigures
 from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock
 
@@ -103,6 +107,10 @@ class World:
         self.gates: dict[str, Gate] = {}
         """Of that comparison."""
         self.unprepared: Exception | None = None
+        self.figures: MemoryFigures | None = MemoryFigures(self.clock)
+        """What users met; None: nobody counts that."""
+        self.looked: Callable[[], None] = lambda: None
+        """Called at each look at a release that has a share of the users."""
         self.spec: dict[str, Any] | None = SPEC
         """What decisions pin."""
         self.leased = False
@@ -171,6 +179,7 @@ class World:
             ledger=self.ledger,
             orders=Orders(self.ledger, "digits"),
             clock=self.clock,
+            judging=lambda stable: Judges(self.look_at, self.figures),
         )
 
     @contextmanager
@@ -181,6 +190,12 @@ class World:
             return
         with hold(lambda guard: guard(self.cluster), claim, self.clock, at_once=at_once, beating=False) as held:
             yield held.cluster
+
+    def look_at(self, addresses: Sequence[str]) -> None:
+        """Ask each pod of a release that has a share of the users."""
+        self.looked()
+        for address in addresses:
+            refuse_faults(address, self._probe(address))
 
     def verify(self, release: str = "digits-2026-11-21.1", **environment: Any) -> Verified:
         """The look at what users get, and going back."""
@@ -199,6 +214,7 @@ class World:
             ledger=self.ledger,
             orders=Orders(self.ledger, "digits"),
             clock=self.clock,
+            bake=Bake(plan, self.figures, self.ledger, self.clock),
         )
 
     def finish(self, environment: str = "staging") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,6 +38,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) ->
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.01)
+
+
+def metric(service: Service, name: str) -> float:
+    """Return one number of /metrics."""
+    match = re.search(rf"^{re.escape(name)} (\S+)$", service.get("/metrics")[1].decode(), re.MULTILINE)
+    assert match, name
+    return float(match[1])
 
 
 class Service:

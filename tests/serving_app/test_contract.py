@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -164,6 +165,18 @@ def test_metrics_count_requests_rows_and_errors(client: FlaskClient) -> None:
     assert 'serving_requests_total{route="other",status="404"} 1.0' in lines
     assert "serving_batch_rows_sum 2.0" in lines
     assert "serving_requests_in_flight 1.0" in lines
+
+
+def test_the_time_of_predictions_is_told_finely(client: FlaskClient) -> None:
+    client.post("/score", json=score_body(picture(0)))
+    client.post("/score", json={})
+    client.get("/livez")
+    lines = client.get("/metrics").text.splitlines()
+    assert 'serving_prediction_seconds_bucket{le="+Inf"} 1.0' in lines
+    told = [line.partition('le="')[2].partition('"')[0] for line in lines if line.startswith("serving_prediction_s")]
+    bounds = [float(bound) for bound in told if bound]
+    assert bounds[0] == 0.001
+    assert max(high / low for low, high in itertools.pairwise(bounds[:-1])) < 1.15
 
 
 def test_request_ids_go_in_and_out(client: FlaskClient) -> None:

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.serving_app.models import picture, score_body, write_shades
-from tests.serving_app.running import Service, wait_until
+from tests.serving_app.running import Service, metric, wait_until
 from tests.serving_process.overload import ONE, SECONDS, SLOW, overloaded
 
 Serve = Callable[..., Service]
-
-
-def metric(service: Service, name: str) -> float:
-    """Return one number of /metrics."""
-    match = re.search(rf"^{re.escape(name)} (\S+)$", service.get("/metrics")[1].decode(), re.MULTILINE)
-    assert match, name
-    return float(match[1])
 
 
 def middle(values: list[float]) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving_app.models import picture, score_body, write_shades
-from tests.serving_app.running import ROOT, Service, wait_until
+from tests.serving_app.running import ROOT, Service, metric, wait_until
 
 Serve = Callable[..., Service]
 
@@ -160,6 +160,16 @@ def test_metrics_add_up_over_workers(serve: Serve, picture_dir: Path) -> None:
         assert service.post("/score", score_body(picture(255)))[0] == 200
     text = service.get("/metrics")[1].decode()
     assert 'serving_requests_total{route="/score",status="200"} 40.0' in text.splitlines()
+    assert 'serving_prediction_seconds_bucket{le="+Inf"} 40.0' in text.splitlines()
+
+
+def test_how_busy_it_is_can_be_computed(serve: Serve, picture_dir: Path) -> None:
+    service = serve(picture_dir, SERVING_WORKERS="2", SERVING_MODEL_WORKERS="1").wait_ready()
+    for _ in range(40):
+        assert service.post("/score", score_body(picture(255)))[0] == 200
+    wait_until(lambda: metric(service, "serving_room") == 2)
+    took = metric(service, "serving_prediction_seconds_sum")
+    assert 0 < metric(service, "serving_busy_seconds_total") < 2 * took + 1
 
 
 def test_it_leaves_nothing_behind(serve: Serve, picture_dir: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _kinds(annotation: object) -> list[type]:
 def test_the_runbook_explains_every_key_of_the_service_file_and_no_other():
     """What can be written in a service file can be looked up."""
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").partition("## Adding a service")[2]
-    explained = re.findall(r"^\| `([a-z_.\[\]]+)`", text.partition("## Logs")[0], flags=re.MULTILINE)
+    explained = re.findall(r"^\| `([a-z0-9_.\[\]]+)`", text.partition("## Logs")[0], flags=re.MULTILINE)
 
     assert sorted(explained) == sorted(keys_of(ServiceSpec))
 

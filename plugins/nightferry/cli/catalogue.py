@@ -26,6 +26,12 @@ MODULES = {
     "nightferry.cli.control.drift": {
         "drift": "look whether what runs is what the record says",
     },
+    "nightferry.cli.trial.rehearse": {
+        "rehearse": "try whether the last good releases would start and answer",
+    },
+    "nightferry.cli.trial.drill": {
+        "drill": "break things on purpose on a copy of a service, and see that nobody notices",
+    },
     "nightferry.cli.record": {
         "history": "list decisions and what came of them",
         "show": "show one release: steps, times, image, model, source",

@@ -80,6 +80,7 @@ def history_(arguments: argparse.Namespace) -> int:
 def _cells(line: HistoryLine) -> tuple[str, ...]:
     outcome = line.outcome or ("not ended" if line.release else "-")
     serves = [f"{name} (drift)" if name in line.drifts else name for name in line.serves]
+    serves += [f"{name} (canary at {share} %)" for name, share in line.shares.items()]
     return line.release or "-", line.decided, outcome, ", ".join(serves) or "-", line.sentence
 
 
@@ -89,7 +90,7 @@ def show(arguments: argparse.Namespace) -> int:
     store = connect.ledger_store(settings)
     entries = release_entries(store, arguments.release)
     state = read_state(store, entries[0].service)
-    view = view_of(entries, state.traffic, state.drifts)
+    view = view_of(entries, state.traffic, state.drifts, state.rehearsal)
     if arguments.page:
         write_page(settings, view, arguments.page)
     if arguments.json:

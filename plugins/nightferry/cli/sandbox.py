@@ -13,12 +13,15 @@ from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.lookup import require_checkout
 from nightferry.cli.output import show_json, size, table
+from nightferry.cli.trial.rehearsals import age, rehearsal_json, rehearsal_row, rehearsals
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.sandbox.layout import Layout, Owner
 from nightferry.sandbox.machine import privileges
 from nightferry.sandbox.progress import Progress
+from nightferry.sandbox.status import Status
 
+STORAGE = "azurite"
 UP_EXAMPLES = """\
   nightferry up                                   start all parts that do not run, install what is missing
   NIGHTFERRY_KUBECONFIG=aks.yaml nightferry up    use this cluster instead of the one in the sandbox
@@ -112,30 +115,33 @@ def status(arguments: argparse.Namespace) -> int:
     from nightferry.sandbox import status as work
 
     found = work.status(_layout())
+    # A storage that is down is asked for long, and is what a person wants to see at once.
+    tried = rehearsals(settings_of.load()) if found.running and _stored(found) else []
     if arguments.json:
-        show_json(found.to_json())
+        show_json(found.to_json() | {"rehearsals": {name: rehearsal_json(one) for name, one in tried}})
     elif not found.running:
         print("The sandbox does not run; start it: nightferry up")
     else:
         now = dt.datetime.now(dt.UTC)
         rows = [
-            (part.name, part.state, _ago(part.since, now), str(part.pid or ""), size(part.memory), part.address)
+            (part.name, part.state, _since(part.since, now), str(part.pid or ""), size(part.memory), part.address)
             for part in found.parts
         ]
         table(("PART", "STATE", "SINCE", "PID", "MEMORY", "ADDRESS"), rows)
         total = sum(part.memory for part in found.parts)
         print(f"\nMemory: {size(total)}, and {size(found.containers_memory)} in containers.")
+        if tried:
+            print()
+            table(("SERVICE", "REHEARSED", "WHAT IT FOUND"), [rehearsal_row(name, one, now) for name, one in tried])
     return OK if found.healthy else NOT_WELL
 
 
-def _ago(since: str | None, now: dt.datetime) -> str:
-    if since is None:
-        return ""
-    passed = int((now - dt.datetime.fromisoformat(since)).total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if passed >= length:
-            return f"{passed // length} {unit}"
-    return f"{max(passed, 0)} s"
+def _stored(found: Status) -> bool:
+    return all(part.healthy for part in found.parts if part.name == STORAGE)
+
+
+def _since(since: str | None, now: dt.datetime) -> str:
+    return age(since, now) if since else ""
 
 
 def logs(arguments: argparse.Namespace) -> int:

@@ -51,10 +51,18 @@ class Answer:
 
 
 class ServiceClient:
-    """Talks to one address. A proxy of the environment is not asked: the service is in the cluster or beside us."""
+    """Talks to one address. A proxy of the environment is not asked: the service is in the cluster or beside us.
 
-    def __init__(self, address: str) -> None:
+    Args:
+        address: `http://…`.
+        most_bytes: of one answer; a longer one is none.
+        most_seconds: in which one answer has to come, and the wait for its beginning.
+    """
+
+    def __init__(self, address: str, most_bytes: int = MOST_BYTES, most_seconds: float = MOST_SECONDS) -> None:
         self.address = address.rstrip("/")
+        self._most_bytes, self._most_seconds = most_bytes, most_seconds
+        self._timeout = (min(TIMEOUT[0], most_seconds), min(TIMEOUT[1], most_seconds))
         self._opened: requests.Session | None = None
 
     def get(self, path: str) -> Answer:
@@ -94,16 +102,27 @@ class ServiceClient:
                 url,
                 data=body,
                 headers=named,
-                timeout=TIMEOUT,
+                timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                return Answer(answer.status_code, _content(answer).decode("utf-8", "replace"))
+                return Answer(answer.status_code, self._content(answer).decode("utf-8", "replace"))
         except requests.Timeout as error:
             raise Unanswered("no answer in time") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             late = isinstance(error, urllib3.exceptions.TimeoutError)
             raise Unanswered("no answer in time" if late else "the connection was refused or broken") from error
+
+    def _content(self, answer: requests.Response) -> bytes:
+        content = bytearray()
+        end = time.monotonic() + self._most_seconds
+        for piece in _pieces(answer):
+            content += piece
+            if len(content) > self._most_bytes:
+                raise Unanswered(f"the answer is longer than {self._most_bytes // 1024**2} MiB")
+            if time.monotonic() > end:
+                raise Unanswered(f"the answer did not end within {self._most_seconds:g} s")
+        return bytes(content)
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
@@ -115,15 +134,3 @@ def _pieces(answer: requests.Response) -> Iterator[bytes]:
         return
     while piece := read1(PIECE, decode_content=True):
         yield piece
-
-
-def _content(answer: requests.Response) -> bytes:
-    content = bytearray()
-    end = time.monotonic() + MOST_SECONDS
-    for piece in _pieces(answer):
-        content += piece
-        if len(content) > MOST_BYTES:
-            raise Unanswered(f"the answer is longer than {MOST_BYTES // 1024**2} MiB")
-        if time.monotonic() > end:
-            raise Unanswered(f"the answer did not end within {MOST_SECONDS:g} s")
-    return bytes(content)

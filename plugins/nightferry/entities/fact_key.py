@@ -13,6 +13,10 @@ ROLLBACK, ROLLED_BACK, RESTORED = "rollback", "rolled_back", "restored"
 """The order to send an environment's users to an earlier release, and that this was done: `production.rollback/12`,
 where 12 is the order by which they had got to the release that is left."""
 
+CANARY, CANARY_PASSED, CANARY_ENDED = "canary", "canary_passed", "canary_ended"
+"""A share of an environment's users was given to a release, was judged right, and was taken back without a verdict:
+`production.canary/2` is the second such share of that release."""
+
 
 @dataclass(frozen=True)
 class FactKey:

@@ -32,6 +32,9 @@ class Kind(StrEnum):
     HOLD = "hold"
     IMAGES = "images"
     DRIFT = "drift"
+    REHEARSAL = "rehearsal"
+    DRILL = "drill"
+    BLAME = "blame"
     TRIGGER = "trigger"
 
 

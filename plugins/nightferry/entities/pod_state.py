@@ -15,6 +15,8 @@ CONTAINER = "service"
 """The container that a release is about."""
 _STARTS_AGAIN = 2
 """A container that ended this often by itself will not come up by waiting."""
+_SIGNALLED = (137, 143)
+"""Exit codes of what was killed, or asked to end: by a probe, a node that goes, or for memory."""
 _HOPELESS = {
     "CrashLoopBackOff": "crashes",
     "ImagePullBackOff": "cannot pull its image",
@@ -128,6 +130,12 @@ class PodState:
         if self.ended and self.restarts >= _STARTS_AGAIN:
             return "crashes"
         return ""
+
+    @property
+    def crashes(self) -> bool:
+        """Whether the service ends by itself, again and again; what a signal ended may have been the node's doing."""
+        code = self.ended.removeprefix("exit code ")
+        return self.hopeless == "crashes" and code.isdigit() and int(code) not in _SIGNALLED
 
     @property
     def may_pass(self) -> bool:

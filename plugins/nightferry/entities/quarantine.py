@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import Field
+
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.frozen import Recorded
 from nightferry.entities.ledger_entry import LedgerEntry
@@ -63,6 +65,8 @@ class Bar(Recorded):
     parts: Parts
     words: str
     """What is barred, for people: `model v2`, `model v2 with source 1a2b3c4d`."""
+    limits: dict[str, str] = Field(default_factory=dict)
+    """The gates that its figures did not meet; it is barred only while the service file has them so."""
 
 
 class Choice(Recorded):
@@ -84,6 +88,14 @@ class Quarantine(Bar):
     """Why, for people."""
     chosen: bool = False
     """A person released something older by hand: the night leaves this alone, and who asks for it by name gets it."""
+    unseen: bool = False
+    """A gate kept it from users: the night does not try it again, and who asks for it by name has it tried again."""
+    release: str | None = None
+    """The release that it was barred for."""
+
+    def stands(self, spec: ServiceSpec) -> bool:
+        """Whether it counts: a gate that was changed since may be met."""
+        return all(name in spec.gates and str(spec.gates[name]) == limit for name, limit in self.limits.items())
 
 
 def difference(left: Candidate, left_spec: ServiceSpec | None, back: Candidate, back_spec: ServiceSpec | None) -> Parts:
@@ -102,10 +114,11 @@ def words_for(parts: Parts, candidate: Candidate) -> str:
     return " with ".join(said[name] for name in parts.named())
 
 
-def barred_by(entry: LedgerEntry, bars: Iterable[Bar], *, chosen: bool = False) -> tuple[Quarantine, ...]:
-    """The quarantines that an entry begins."""
+def barred_by(entry: LedgerEntry, bars: Iterable[Bar], **how: bool) -> tuple[Quarantine, ...]:
+    """The quarantines that an entry begins; `how`: chosen, unseen."""
     facts = {"number": entry.sequence, "since": entry.time, "actor": entry.actor, "sentence": entry.sentence}
-    return tuple(Quarantine(**facts, chosen=chosen, parts=bar.parts, words=bar.words) for bar in bars)
+    whose = {"release": entry.release} | how
+    return tuple(Quarantine(**facts, **whose, parts=bar.parts, words=bar.words, limits=bar.limits) for bar in bars)
 
 
 def bars_of(entry: LedgerEntry) -> tuple[Bar, ...]:

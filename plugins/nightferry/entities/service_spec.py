@@ -25,6 +25,7 @@ from pydantic import (
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.service_file.gateway import Gateway, parse_traffic
 from nightferry.entities.service_file.pod_needs import Egress, Placement
+from nightferry.entities.service_file.strategy import Strategy
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 _GATE = re.compile(r"^(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([%x]?)$")
@@ -177,7 +178,8 @@ class Environment(Frozen):
     cluster: str = CLUSTER
     """The Airflow connection of the cluster."""
     replicas: int = Field(default=1, ge=1, le=1000)
-    strategy: Literal["blue_green"] = "blue_green"
+    strategy: Strategy = Strategy()
+    """How users come to a new release."""
     traffic: Gateway | None = None
     """The gateway that users come through; None: they call the Service."""
     resources: Resources = Resources()

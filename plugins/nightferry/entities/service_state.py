@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from nightferry.entities.canary import canary_after
 from nightferry.entities.drift import OpenDrift, drifts_after, forget_drifts
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
@@ -16,10 +17,11 @@ from nightferry.entities.hold import Hold, held_after
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.quarantine import Choice, Quarantine, barred_by, bars_of
 from nightferry.entities.reason import Reason
+from nightferry.entities.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.traffic import Traffic
 
-FOLD = 3
+FOLD = 6
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
@@ -67,6 +69,8 @@ class ServiceState(Recorded):
     drifts: dict[str, tuple[OpenDrift, ...]] = Field(default_factory=dict)
     """By environment, the differences between what runs and the record that were found and are not gone, oldest
     first."""
+    rehearsal: Rehearsal | None = None
+    """The newest look at whether the good releases would start and answer."""
 
     @property
     def in_use(self) -> str | None:
@@ -85,6 +89,8 @@ class ServiceState(Recorded):
             changed["images"] = {**self.images, entry.release: str(entry.data["image"])}
         elif entry.kind == Kind.HOLD:
             changed["holds"] = held_after(self.holds, entry)
+        elif entry.kind == Kind.REHEARSAL:
+            changed["rehearsal"] = rehearsed_by(entry)
         changed |= self._barred(entry)
         moved = self._moved(entry)
         if moved:
@@ -127,6 +133,8 @@ class ServiceState(Recorded):
             lifted = entry.data.get("lifts") or []
             left = tuple(one for one in self.quarantines if one.number not in lifted)
             return {"quarantines": left + barred_by(entry, bars_of(entry))}
+        if entry.kind == Kind.BLAME:
+            return self._blamed(entry)
         if key is None or entry.release is None or key.outcome:
             return {}
         if entry.reason == Reason.VERIFIED and key.step.startswith(f"{LAST}."):
@@ -139,16 +147,24 @@ class ServiceState(Recorded):
             good = tuple(name for name in self.good if stays or name != entry.release)
             lifted = entry.data.get("lifts") or []
             left = tuple(one for one in self.quarantines if one.number not in lifted)
-            known = {one.parts for one in left}
+            known = {one.parts for one in left if not one.unseen}
             bars = [bar for bar in bars_of(entry) if bar.parts not in known]
             return {"good": good, "quarantines": left + barred_by(entry, bars)}
         return {}
+
+    def _blamed(self, entry: LedgerEntry) -> dict[str, Any]:
+        """What is newest said of a release's failed gate takes the place of what was said before."""
+        left = tuple(one for one in self.quarantines if not (one.unseen and one.release == entry.release))
+        known = {one.parts for one in left}
+        bars = [bar for bar in bars_of(entry) if bar.parts not in known]
+        return {"quarantines": left + barred_by(entry, bars, unseen=bool(entry.data.get("unseen")))}
 
     def _proved(self, entry: LedgerEntry) -> dict[str, Any]:
         """A release was found to be right in the last environment."""
         release = str(entry.release)
         choice = self.choices.get(release, Choice())
-        left = tuple(one for one in self.quarantines if one.number not in choice.lifts)
+        refuted = {one.number for one in self.quarantines if one.unseen and one.release == release}
+        left = tuple(one for one in self.quarantines if one.number not in {*choice.lifts, *refuted})
         return {
             "good": self._good_with(release),
             "quarantines": left + barred_by(entry, choice.bars, chosen=True),
@@ -161,7 +177,8 @@ class ServiceState(Recorded):
     def _kept(self, decided: dict[str, int]) -> dict[str, int]:
         """Of so many releases: those that traffic speaks of, and the newest."""
         places = self.traffic.values()
-        needed = {*self.good, *(name for one in places for name in (one.release, one.previous, one.going_to) if name)}
+        told = [(one.release, one.previous, one.going_to, one.canary and one.canary.release) for one in places]
+        needed = {*self.good, *(name for one in told for name in one if name)}
         newest = list(decided)[-_KEPT:]
         return {name: sequence for name, sequence in decided.items() if name in needed or name in newest}
 
@@ -171,6 +188,9 @@ class ServiceState(Recorded):
         if key is None or not isinstance(where, str) or not entry.release:
             return {}
         now = self.traffic.get(where, Traffic())
+        canary = canary_after(now.canary, entry, where)
+        if canary != now.canary:
+            return {where: now.model_copy(update={"canary": canary})}
         if key.step == of_environment(where, WITHDRAWAL) and now.release == entry.release:
             return {where: now.model_copy(update={"withdrawing": entry.sequence, "trouble": ""})}
         if key.step == of_environment(where, ROLLBACK) and now.release == entry.release:
@@ -194,6 +214,8 @@ class ServiceState(Recorded):
     def _withdrawn(self, entry: LedgerEntry, where: str, now: Traffic, *, failed: bool) -> dict[str, Traffic]:
         if failed:
             return {where: now.model_copy(update={"trouble": entry.sentence})}
+        if now.canary and now.canary.release == entry.release:
+            return {where: now.model_copy(update={"canary": None})}
         if now.release != entry.release:
             return {}  # a newer one was rolled out meanwhile
         back = entry.data.get("to") or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightferry.entities.canary import Canary
 from nightferry.entities.frozen import Recorded
 
 
@@ -23,5 +24,8 @@ class Traffic(Recorded):
     """The sequence of the order to take this release out of use, while that is not done."""
     going_to: str | None = None
     """Where a rollback goes that is not done; None: it is a withdrawal, which goes to `previous`."""
+    canary: Canary | None = None
+    """What another share of the users gets, or got last and may get again; None where no canary was begun beside this
+    release."""
     trouble: str = ""
     """Why taking it out of use failed, when it did."""

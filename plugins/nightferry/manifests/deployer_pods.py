@@ -15,7 +15,7 @@ ALLOWED = "nightferry-deployer"
 SECRET = "nightferry-storage"  # noqa: S105 (its name)
 SECRET_FOLDER = "/var/run/secrets/nightferry/storage"  # noqa: S105
 SECRET_KEY = "connection-string"  # noqa: S105
-PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE")
+PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE", "GATEWAY_METRICS", "PROMETHEUS_URL")
 """Settings that the deployer needs too."""
 
 

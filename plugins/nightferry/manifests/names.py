@@ -39,6 +39,9 @@ ROLLBACK = "nightferry.dev/rollback"
 is 0 in it: then nothing that is not a rollback moves the Service, until that is on the record."""
 ROUTED = "nightferry.dev/routed"
 """On the Service: "true" where a route follows it, since the service file named a gateway."""
+CANARY = "nightferry.dev/canary"
+"""On the route: the release that gets a share of the users beside the one in use, its share in percent, and the
+sequence of the decision that ordered it, as JSON. The Service does not know of it: it stays at the one in use."""
 SWITCHING = "nightferry.dev/switching"
 """On a Deployment: the Service is about to be pointed to it, so nobody else may remove it."""
 SERVED = "nightferry.dev/served"
@@ -100,13 +103,10 @@ def ports(plan: RolloutPlan) -> dict[str, int]:
 
 def scraping(plan: RolloutPlan) -> dict[str, str]:
     """The annotations of pods that Prometheus' usual configuration for pods reads."""
-    if plan.app:
+    port, path = (plan.app.port, plan.app.metrics) if plan.app else (STATUS_PORT, "/metrics")
+    if not path:
         return {}
-    return {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": str(STATUS_PORT),
-        "prometheus.io/path": "/metrics",
-    }
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/path": path}
 
 
 def passport(plan: RolloutPlan) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nightferry.sandbox import secrets_files
 from nightferry.sandbox.airflow import parts as airflow_parts
+from nightferry.sandbox.kubernetes import gateway
 from nightferry.sandbox.layout import Layout
 from nightferry.sandbox.stores import engine
 from nightferry.sandbox.stores import parts as store_parts
@@ -63,5 +64,5 @@ def sandbox_settings(settings: Settings, layout: Layout, choices: Choices, ports
         ours["BUILDKIT"] = f"unix://{layout.buildkit_socket}"
     if choices.cluster:
         ours |= {"KUBECONFIG": str(layout.kubeconfig("airflow")), "SERVICE_TYPE": "NodePort"}
-        ours["GATEWAY_PORT"] = str(ports["gateway"])
+        ours |= {"GATEWAY_PORT": str(ports["gateway"]), "GATEWAY_METRICS": gateway.metrics(ports)}
     return {**{f"{PREFIX}{name}": value for name, value in ours.items()}, **given(settings)}

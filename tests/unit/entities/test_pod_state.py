@@ -149,3 +149,17 @@ def test_a_pod_that_the_cluster_ended() -> None:
 
 def test_what_a_pod_asks_of_a_node() -> None:
     assert PodState.read(several()).requests == "cpu 10m + 100m, memory 256Mi"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "crashes"),
+    [(1, "Error", True), (139, "Error", True), (137, "Error", False), (143, "Error", False), (137, "OOMKilled", False)],
+)
+def test_only_what_the_service_did_itself_is_its_crash(code: int, reason: str, crashes: bool) -> None:
+    ended = {"terminated": {"exitCode": code, "reason": reason}}
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    assert PodState.read(pod({"state": state, "lastState": ended, "restartCount": 3})).crashes is crashes
+
+
+def test_a_pull_that_fails_is_no_crash() -> None:
+    assert not PodState.read(pod({"state": {"waiting": {"reason": "ImagePullBackOff"}}, "restartCount": 0})).crashes

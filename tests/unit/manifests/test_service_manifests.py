@@ -282,3 +282,20 @@ def test_two_releases_share_no_pods() -> None:
 
 def test_long_names_fit() -> None:
     assert len(names.object_name("a" * 40 + "-2026-11-21.999")) <= 63
+
+
+@pytest.mark.parametrize(
+    ("app", "annotations"),
+    [
+        (None, {"prometheus.io/scrape": "true", "prometheus.io/port": "8081", "prometheus.io/path": "/metrics"}),
+        (AppContract(), {}),
+        (
+            AppContract(port=9000, metrics="/numbers"),
+            {"prometheus.io/scrape": "true", "prometheus.io/port": "9000", "prometheus.io/path": "/numbers"},
+        ),
+    ],
+)
+def test_what_counts_says_where_to_scrapers(app: AppContract | None, annotations: dict[str, str]) -> None:
+    made = deployment(plan().model_copy(update={"app": app}))
+    found = made["spec"]["template"]["metadata"]["annotations"]
+    assert {name: value for name, value in found.items() if name.startswith("prometheus.io/")} == annotations

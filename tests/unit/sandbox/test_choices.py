@@ -70,6 +70,7 @@ def test_the_settings_say_where_our_parts_are(layout: Layout) -> None:
     assert made["NIGHTFERRY_STORAGE_URL"] == "http://10.244.0.1:10000/nightferry"
     assert made["NIGHTFERRY_SERVICE_TYPE"] == "NodePort"
     assert made["NIGHTFERRY_GATEWAY_PORT"] == "8880"
+    assert made["NIGHTFERRY_GATEWAY_METRICS"] == "http://10.244.0.1:8002"
     assert Path(made["NIGHTFERRY_AIRFLOW_PASSWORD_FILE"]).read_text()
     text = Path(made["NIGHTFERRY_STORAGE_CONNECTION_FILE"]).read_text()
     assert "BlobEndpoint=http://10.244.0.1:10000/nightferry" in text
@@ -80,6 +81,7 @@ def test_a_users_part_has_no_secret_or_default_of_ours(layout: Layout) -> None:
     assert "NIGHTFERRY_STORAGE_CONNECTION_FILE" not in made
     assert "NIGHTFERRY_SERVICE_TYPE" not in made
     assert "NIGHTFERRY_GATEWAY_PORT" not in made
+    assert "NIGHTFERRY_GATEWAY_METRICS" not in made
     assert made["NIGHTFERRY_KUBECONFIG"] == "/aks"
     held = secrets_files.connections(made)
     assert held["nightferry_storage"] == {"conn_type": "wasb", "host": "https://a.blob.core.windows.net"}

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from nightferry.manifests import deployer_pods
+from nightferry.manifests import deployer_pods, trial
 from nightferry.sandbox.kubernetes import cluster_objects
 from nightferry.sandbox.kubernetes.cluster_objects import MANIFESTS, moved, objects
 from nightferry.sandbox.supervise.kube_api import object_path
@@ -36,10 +36,13 @@ def rules(kind: str, role: str) -> list[dict[str, Any]]:
     return next(thing["rules"] for thing in of_kind(kind) if thing["metadata"]["name"] == role)
 
 
+PLACES = [*ENVIRONMENTS, "nightferry-trial"]
+"""Where releases are brought up: namespaces in the order of the files that make them."""
 ROLES = [
     ("ClusterRole", "nightferry-deployer"),
     ("ClusterRole", "nightferry-airflow"),
     ("Role", "nightferry-airflow-deployers"),
+    ("Role", "nightferry-trial"),
 ]
 
 
@@ -51,7 +54,7 @@ def test_staging_and_production_differ_in_their_name_alone() -> None:
 def test_every_namespace_is_under_restricted_pod_security() -> None:
     for namespace in of_kind("Namespace"):
         assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-    assert [one["metadata"]["name"] for one in of_kind("Namespace")] == ["nightferry", *ENVIRONMENTS]
+    assert [one["metadata"]["name"] for one in of_kind("Namespace")] == ["nightferry", *PLACES]
 
 
 def test_the_deployer_has_rights_in_the_environments_and_none_where_it_runs() -> None:
@@ -63,7 +66,7 @@ def test_the_deployer_has_rights_in_the_environments_and_none_where_it_runs() ->
         for subject in one["subjects"]
         if (subject.get("namespace"), subject["name"]) in accounts
     }
-    assert bound == set(ENVIRONMENTS)
+    assert bound == set(PLACES)
     assert {thing["roleRef"]["name"] for thing in of_kind("ClusterRoleBinding")} == {
         "nightferry-contour",
         "nightferry-coredns",
@@ -76,6 +79,13 @@ def test_a_deployer_may_hold_leases_and_airflow_may_not() -> None:
 
     assert verbs("nightferry-deployer") == {"get", "create", "patch", "delete"}
     assert verbs("nightferry-airflow") == set()
+
+
+def test_what_is_tried_is_bounded_and_kept_to_itself() -> None:
+    there = {one["kind"]: one for one in objects() if one["metadata"].get("namespace") == trial.NAMESPACE}
+    assert there["ResourceQuota"]["spec"]["hard"].keys() == {"pods", "requests.cpu", "requests.memory"}
+    policy = there["NetworkPolicy"]["spec"]
+    assert policy == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
 @pytest.mark.parametrize(("kind", "role"), ROLES)
@@ -118,6 +128,7 @@ def test_airflow_is_bound_to_its_role_for_deployers_where_they_run_alone() -> No
     assert bound == {
         ("nightferry", "nightferry-airflow-deployers"),
         ("staging", "nightferry-airflow"),
+        ("nightferry-trial", "nightferry-airflow"),
         ("production", "nightferry-airflow"),
     }
 

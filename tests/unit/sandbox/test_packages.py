@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from nightferry.sandbox.machine import packages
+from nightferry.sandbox.progress import Progress
 
 ASKED = """echo "$*" >> "$ROOT/calls"
 if [ -e "$ROOT/policy" ]; then "$ROOT/policy" docker start; echo "policy $?" >> "$ROOT/calls"; fi"""
@@ -86,6 +90,48 @@ def test_what_a_person_wrote_about_databases_stays(machine: dict[str, str], tmp_
 def test_other_packages_leave_databases_alone(machine: dict[str, str], tmp_path: Path) -> None:
     assert install(machine, tmp_path / "policy").wait(10) == 0
     assert not (tmp_path / "postgresql-common").exists()
+
+
+def test_it_waits_for_whoever_installs_at_this_moment(machine: dict[str, str], tmp_path: Path) -> None:
+    locked = "dpkg frontend lock was locked by another process with pid 1"
+    once = f'[ -e "$ROOT/free" ] || {{ touch "$ROOT/free"; echo "dpkg: error: {locked}" >&2; exit 2; }}'
+    program(tmp_path / "bin" / "dpkg", once)
+    assert install(machine, tmp_path / "policy").wait(10) == 0
+    assert "install -y --no-install-recommends docker.io" in (tmp_path / "calls").read_text()
+
+
+def test_a_broken_dpkg_is_an_error_at_once(machine: dict[str, str], tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "dpkg", 'echo "dpkg: error processing package docker.io" >&2; exit 1')
+    assert install(machine, tmp_path / "policy").wait(10) == 2
+    assert not (tmp_path / "calls").exists()
+
+
+def test_two_steps_install_one_after_the_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The second would overwrite the first one's policy, and take it away while the first still needs it."""
+    inside, most = 0, 0
+    met = threading.Barrier(2)
+
+    def run(*_: object) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        with suppress(threading.BrokenBarrierError):
+            met.wait(0.3)  # as long as it takes two that do not wait to meet here
+        inside -= 1
+
+    monkeypatch.setattr(packages, "run_logged", run)
+    monkeypatch.setattr(packages, "as_root", list)
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(packages, "missing", list)
+    progress = Progress(io.StringIO())
+    steps = [
+        threading.Thread(target=packages.ensure, args=(progress, tmp_path, [name])) for name in ("docker.io", "nginx")
+    ]
+    for step in steps:
+        step.start()
+    for step in steps:
+        step.join(10)
+    assert most == 1
 
 
 def test_a_failed_install_is_an_error_and_leaves_no_policy(machine: dict[str, str], tmp_path: Path) -> None:

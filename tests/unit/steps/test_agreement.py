@@ -1,9 +1,9 @@
 """Traffic, record and the next decision never disagree, whatever happens in whatever order.
 
-Random sequences of events: nights and requests, models and service files that change, releases that are wrong, storage
-and clusters that do not answer, people who roll back, deployers that are killed at any call, verifications cleared
-weeks later, clocks that jump and zones that move. After each event the house is put in order as the retiring run does
-it, and then:
+Random sequences of events: nights and requests, models and service files that change, releases that are wrong or that
+a gate keeps from users, storage and clusters that do not answer, people who roll back, deployers that are killed at any
+call, verifications cleared weeks later, clocks that jump and zones that move. After each event the house is put in
+order as the retiring run does it, and then:
 
 * the Service points to the release that the record says users get;
 * what the record says is in use was verified, and answers rightly;
@@ -81,6 +81,7 @@ class Story:
             self.cluster_down,
             self.rolled_back,
             self.rolled_back,
+            self.gate_failed,
             self.clock_jumps,
             self.zone_moves,
         )
@@ -184,6 +185,23 @@ class Story:
                 self.world.roll_back(to)
             self.world.live()
 
+    def gate_failed(self) -> None:
+        """A gate keeps a release from users, for any of its parts; its failed step may be cleared, and go through."""
+        if self.chance.random() < 0.7:
+            self.new_model()
+        if self.chance.random() < 0.3:
+            self.new_settings()
+        release = self.world.decide_next(force=self.chance.random() < 0.2)
+        if release is None:
+            return
+        broken = [name for name in ("new", "old") if self.chance.random() < 0.6]
+        newest = f"m{self.world.model}"
+        self.world.fail_gate(release, lambda one: ("new" if one.model.version == newest else "old") in broken)
+        if self.chance.random() < 0.3:
+            with suppress(NightferryError):
+                self.world.release(release)
+        self.close(release)
+
     def clock_jumps(self) -> None:
         self.world.clock.advance(self.chance.choice((-7200, 7200, 86400)))
 
@@ -230,6 +248,7 @@ class Story:
         state = read_state(world.ledger, "digits")
         if state.in_use:
             assert served == state.in_use
+            assert not [one for one in state.quarantines if one.unseen and one.release == served], "proved, and barred"
         endings = [entry for entry in Chain(world.ledger, "digits") if entry.kind == Kind.RELEASE]
         newest: dict[str, str] = {}
         for entry in endings:

@@ -45,7 +45,9 @@ def test_an_older_state_of_the_deployment_does_not_count() -> None:
     cluster.get("Deployment", name)
     cluster.settle = lambda: None  # type: ignore[method-assign]
     cluster.objects[("Deployment", name)]["metadata"]["generation"] = 9
-    assert failure(cluster, clock, seconds=5).reason == Reason.ROLLOUT_NOT_READY
+    fault = failure(cluster, clock, seconds=5)
+    assert fault.reason == Reason.ROLLOUT_NOT_READY
+    assert isinstance(fault, Temporary)  # its pods are ready: nothing is wrong with the release
 
 
 def test_the_last_words_of_a_crash_are_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
-from nightferry.errors import Permanent, Temporary
+from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names
 
 from tests.fakes.memory_cluster import Behaviour
@@ -414,3 +414,12 @@ def _assert_one_rollout(world: World, before: str | None) -> None:
 
 def test_plans_differ_by_release() -> None:
     assert plan(FIRST).image != plan(SECOND).image
+
+
+def test_a_crash_is_on_record_as_one_and_what_cannot_be_pulled_is_not() -> None:
+    for behaviour, crashed in ((Behaviour(crash="boom"), True), (Behaviour(waiting="ImagePullBackOff"), False)):
+        world = World()
+        world.cluster.behaviours[image(FIRST)] = behaviour
+        with pytest.raises(NightferryError):
+            world.roll_out(FIRST)
+        assert (world.entries()[-1].data.get("crashed") is True) is crashed

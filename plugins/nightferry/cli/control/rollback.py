@@ -22,6 +22,7 @@ from nightferry.errors import Permanent
 from nightferry.settings import Settings
 from nightferry.steps.rollout.back.earlier_releases import earlier
 from nightferry.steps.rollout.back.roll_back import RolledBack, Wish, roll_back
+from nightferry.steps.rollout.follow_route import carried_share
 from nightferry.steps.rollout.lease.claims import of_person
 from nightferry.steps.rollout.lease.give_way import take_away
 from nightferry.steps.rollout.lease.leased_cluster import hold
@@ -103,7 +104,8 @@ def _dry_run(settings: Settings, spec: ServiceSpec, places: list[Environment], t
         cluster = connect.cluster(settings, environment.namespace, environment.cluster)
         stable = cluster.get("Service", spec.service)
         found = earlier(cluster, spec.service, stable) if stable else []
-        goes = to or (found[0] if found else None)
+        share = carried_share(cluster, spec.service) if stable else None
+        goes = to or (in_use(stable) if share else found[0] if found else None)
         rows.append({"environment": environment.name, "serves": in_use(stable), "goes_to": goes, "could_go_to": found})
     if as_json:
         show_json(rows)
@@ -120,6 +122,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def _sentence(ended: RolledBack) -> str:
     if not ended.left:
         said = f"{ended.environment} serves {ended.to} already."
+    elif ended.share < 100:
+        said = (
+            f"{ended.environment} serves {ended.to} alone again: {ended.left}, a canary that {ended.share} % of the "
+            f"users got, gets nobody ({ended.seconds:g} s)."
+        )
     else:
         said = f"{ended.environment} serves {ended.to} again instead of {ended.left} ({ended.seconds:g} s)."
     if not ended.recorded:

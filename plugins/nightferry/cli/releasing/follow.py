@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from nightferry.clients.airflow.api import Airflow, Run, TaskState
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.fact_key import step_of
+from nightferry.entities.blame import BLAME
+from nightferry.entities.fact_key import of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
-from nightferry.entities.release_steps import expected_steps
+from nightferry.entities.release_steps import ROLL_OUT, expected_steps
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.traffic import Traffic
 from nightferry.errors import Permanent, Temporary
@@ -41,6 +42,8 @@ class StepProgress:
     seconds: float | None
     found: str
     """The newest sentence that the record has about the step."""
+    goes_on: bool = False
+    """Whether that tells how far the step is: which share of the users it gave to the release."""
 
 
 _STATES = {
@@ -57,6 +60,8 @@ _STATES = {
     "skipped": "skipped",
     "removed": "skipped",
 }
+_SHARES = {Reason.CANARY_SHIFTED, Reason.CANARY_PASSED}
+_BUSY = {name for name, state in _STATES.items() if state in ("queued", "running", "retrying")}
 _STEP_OF_KIND: dict[str, str] = {Kind.DECISION: "decide", Kind.RELEASE: "record"}
 
 
@@ -133,8 +138,11 @@ def progress_of(
     found: dict[str, LedgerEntry] = {}
     for entry in entries:
         step = _STEP_OF_KIND.get(entry.kind) or step_of(entry.key)
+        if entry.reason in _SHARES:
+            step = of_environment(str(entry.data.get("environment")), ROLL_OUT)
         found[step] = entry
-    names = ("decide", *expected_steps([environment.name for environment in spec.environments]), "record")
+    blamed = (BLAME,) if BLAME in found or (BLAME in of_airflow and of_airflow[BLAME].state in _BUSY) else ()
+    names = ("decide", *expected_steps([environment.name for environment in spec.environments]), *blamed, "record")
     return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)
 
 
@@ -145,7 +153,8 @@ def _progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> S
     # After a crash Airflow knows only its last try, which found everything done.
     recorded = found.data.get("seconds") if found and found.kind != Kind.RELEASE else None
     took = [value for value in (task.seconds if task else None, recorded) if value is not None]
-    return StepProgress(name, state, max(took, default=None), found.sentence if found else "")
+    goes_on = found is not None and found.reason in _SHARES
+    return StepProgress(name, state, max(took, default=None), found.sentence if found else "", goes_on)
 
 
 class Follower:

@@ -52,7 +52,7 @@ def _follow(follower: Follower, clock: Clock, update: Callable[[Follower], None]
 
 
 class Lines:
-    """One line when a step ends, and when something unusual begins."""
+    """One line when a step ends, when a share of the users moves, and when something unusual begins."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -65,8 +65,9 @@ class Lines:
             print(f"↻ {follower.trouble} Waiting for it.", file=self._out, flush=True)
         self._trouble = follower.trouble
         for step in follower.steps:
-            event = (step.step, step.found if step.state == "retrying" else step.state)
-            if step.state in (*ENDED, "retrying") and event not in self._said:
+            told = step.state == "retrying" or (step.state == "running" and step.goes_on)
+            event = (step.step, step.found if told else step.state)
+            if (told or step.state in ENDED) and event not in self._said:
                 self._said.add(event)
                 print(line(step), file=self._out, flush=True)
 

@@ -9,12 +9,16 @@ from zoneinfo import ZoneInfo
 
 from nightferry.cli.output import local_time, seconds, table
 from nightferry.cli.releasing.diff_view import diff_lines, diffs_of
+from nightferry.cli.trial.rehearsals import rehearsal_json, rehearsal_line
+from nightferry.clients.clock import SystemClock
+from nightferry.entities.blame import Blame, Trial
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
 from nightferry.entities.drift import OpenDrift
 from nightferry.entities.fact_key import step_of
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.rehearsal import Rehearsal
 from nightferry.entities.traffic import Traffic
 
 
@@ -44,6 +48,8 @@ class ReleaseView:
     """Which release each environment's users get now, whatever the release of this view is."""
     drifts: Mapping[str, Sequence[OpenDrift]] = field(default_factory=dict)
     """By environment, how what runs differs from the record, as far as that was found."""
+    rehearsal: Rehearsal | None = None
+    """The service's newest."""
 
     @property
     def service(self) -> str:
@@ -67,6 +73,12 @@ class ReleaseView:
         return diffs_of(self.entries)
 
     @property
+    def blame(self) -> Blame | None:
+        """What was found out about its failed gate; None: none failed, or nothing was found yet."""
+        told = [entry for entry in self.entries if entry.kind == Kind.BLAME]
+        return Blame.model_validate(told[-1].data) if told else None
+
+    @property
     def total_seconds(self) -> float | None:
         """From the decision to the end."""
         return self.closing.data.get("total_seconds") if self.closing else None
@@ -85,7 +97,9 @@ class ReleaseView:
             "image": self.image,
             "traffic": {name: one.to_json() for name, one in self.traffic.items()},
             "prediction_diffs": {name: diff.to_json() for name, diff in self.diffs.items()},
+            "blame": self.blame.to_json() if self.blame else None,
             "drift": {name: [one.to_json() for one in found] for name, found in self.drifts.items()},
+            "rehearsal": rehearsal_json(self.rehearsal),
             "steps": [vars(step) for step in self.steps],
             "entries": [entry.to_json() for entry in self.entries],
         }
@@ -95,9 +109,10 @@ def view_of(
     entries: Sequence[LedgerEntry],
     traffic: Mapping[str, Traffic],
     drifts: Mapping[str, Sequence[OpenDrift]] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> ReleaseView:
-    """Put a release together from its entries, oldest first, its decision among them, and the service's traffic and
-    drift."""
+    """Put a release together from its entries, oldest first, its decision among them, and the service's traffic, drift
+    and newest rehearsal."""
     decision = next(entry for entry in entries if entry.kind == Kind.DECISION)
     closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
     steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE)]
@@ -112,6 +127,7 @@ def view_of(
         entries=tuple(entries),
         traffic=traffic,
         drifts=drifts or {},
+        rehearsal=rehearsal,
     )
 
 
@@ -140,11 +156,21 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print()
         for line in diff_lines(view.diffs):
             print(line)
+    if view.blame and view.blame.trials:
+        print()
+        table(("CODE", "MODEL", "TRIED"), [(one.code, one.model, _tried(one)) for one in view.blame.trials])
     if view.closing:
         took = f", {seconds(view.total_seconds)} after the decision" if view.total_seconds is not None else ""
         print(f"\n{local_time(view.closing.time, zone)}{took}: {view.closing.sentence}")
     for name, now in view.traffic.items():
         print(f"{name:<11}{traffic_line(now)}{drift_line(view.drifts.get(name, ()), zone)}")
+    if tried := rehearsal_line(view.rehearsal, str(decision.release), zone, SystemClock().now()):
+        print(f"{'rehearsed':<11}{tried}")
+
+
+def _tried(trial: Trial) -> str:
+    how = {True: "passes", False: "fails", None: "could not be tried"}[trial.passed]
+    return f"{how}: {trial.sentence}" if trial.sentence else how
 
 
 def _lock(candidate: Candidate) -> str:
@@ -168,4 +194,5 @@ def traffic_line(now: Traffic) -> str:
         return f"still serves {now.release}, which is to be taken out of use; that failed: {now.trouble}"
     if now.withdrawing is not None:
         return f"still serves {now.release}, which is being taken out of use"
-    return f"serves {now.release} now" + ("" if now.verified else ", which is not verified yet")
+    share = f"; {now.canary.words}" if now.canary and now.canary.stands else ""
+    return f"serves {now.release} now" + ("" if now.verified else ", which is not verified yet") + share

@@ -80,6 +80,9 @@ class AzureLedger:
 
         try:
             return bytes(self._notes.download_blob(name, retry_total=0).readall())
+        except ValueError:  # the answer is none of a storage account
+            log.debug("The note %s cannot be read.", name)
+            return None
         except AzureError as fault:
             log.debug("The note %s cannot be read: %s", name, error_code(fault) or type(fault).__name__)
             return None

@@ -39,6 +39,8 @@ class AppContract(Recorded):
     live: str | None = None
     version: str | None = None
     """Says the release in its answer; None: the image's digest proves who answers."""
+    metrics: str | None = None
+    """Where it tells what it counts of its requests, in Prometheus' text format; None: nowhere."""
     scratch: str = "64Mi"
     """Room in /tmp."""
     checks: tuple[Exchange, ...] = ()

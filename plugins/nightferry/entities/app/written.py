@@ -76,6 +76,7 @@ class Written(Frozen):
     ready: _PATH | None = None
     live: _PATH | None = None
     version: _PATH | None = None
+    metrics: _PATH | None = None
     scratch: str = "64Mi"
     checks: tuple[Exchange, ...] = Field(default=(), max_length=MOST_CHECKS)
     test: Words | None = None

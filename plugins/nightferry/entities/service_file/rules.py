@@ -20,6 +20,7 @@ from nightferry.entities.service_file.image_repository import ImageRepository
 from nightferry.entities.service_file.pod_needs import egress_faults, is_network, placement_faults, secrets_faults
 from nightferry.entities.service_file.quantity import cpu, memory
 from nightferry.entities.service_file.settings import settings_faults
+from nightferry.entities.service_file.strategy import strategy_faults, together_faults
 from nightferry.entities.service_spec import Environment, ModelSource, Resources, Schedule, ServiceSpec, Source
 from nightferry.masking import secrets_in
 
@@ -59,6 +60,7 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
         for key, what in (*_environment(spec.service, environment), *settings_faults(environment, stock=spec.is_stock)):
             yield f"environments.{number}.{key}", what
     yield from _shared_hosts(spec.environments)
+    yield from together_faults(spec.environments)
 
 
 def _checked(key: str, check: Callable[[_T], object], value: _T) -> Iterator[Fault]:
@@ -124,6 +126,7 @@ def _environment(service: str, environment: Environment) -> Iterator[Fault]:
         yield from _source_ranges(environment.source_ranges, environment.service_type)
     if environment.traffic:
         yield from gateway_faults(environment.traffic)
+    yield from strategy_faults(environment)
     yield from secrets_faults(environment.secrets)
     yield from egress_faults(environment.egress)
     yield from placement_faults(environment.placement)

@@ -18,9 +18,8 @@ from nightferry.sandbox.machine import packages
 from nightferry.sandbox.progress import Progress, run_logged
 
 DEBIAN_13 = "trixie"
-PUBLIC_MIRROR = "http://deb.debian.org"
-"""Debian's own, for machines whose apt knows none of Debian; every package list is signed."""
-
+REACH_SECONDS = 10
+"""How long a package archive may be silent."""
 OLD_PYTHON = {"jammy": "python3.11"}
 """Distributions whose own python3 is older than 3.11, and the package that is not."""
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*")
@@ -60,15 +59,8 @@ def own_codename() -> str:
 
 def sources(codename: str) -> list[str]:
     """Where a distribution's packages are, as lines for apt: this machine's own from the mirrors that apt is set up to
-    use here, another Debian from the same ones, and where apt knows none of Debian from its public one."""
-    listed = _listed(codename)
-    if not listed and codename == DEBIAN_13:
-        listed += [f"deb {PUBLIC_MIRROR}/debian/ {codename}{part} main" for part in ("", "-updates")]
-        listed.append(f"deb {PUBLIC_MIRROR}/debian-security/ {codename}-security main")
-    return listed
-
-
-def _listed(codename: str) -> list[str]:
+    use here, another Debian from the same ones. None where apt knows none of Debian: then mmdebstrap takes its own
+    default, Debian's public archive, whose package lists are signed."""
     own = own_codename()
     form = "$(ORIGIN)|$(RELEASE)|$(REPO_URI)|$(COMPONENT)"
     listed = _output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
@@ -83,12 +75,16 @@ def _listed(codename: str) -> list[str]:
 
 def _bootstrap(codename: str, log: Path, folder: Path) -> None:
     listed = folder / "sources.list"
-    listed.write_text("\n".join([*sources(codename), ""]), encoding="utf-8")
+    lines = sources(codename)
+    listed.write_text("\n".join([*lines, ""]), encoding="utf-8")
     # /var/tmp: /tmp may be a small disk in memory, and apt's own user cannot enter a home.
     settings = [f"SOURCE_DATE_EPOCH={EPOCH}", "TMPDIR=/var/tmp"]
-    command: list[str | Path] = ["env", *settings, "mmdebstrap", *_recipe(codename), *_keyring(codename)]
+    command: list[str | Path] = ["env", *settings, "mmdebstrap", *_recipe(codename)]
     options = [f"--aptopt={option}" for option in _proxies()]
-    whole = [*command, *options, codename, folder / "base.tar", listed]
+    if not lines:  # nobody asked whether that archive answers, and apt need not know Debian's keys
+        silence = [f'Acquire::{scheme}::Timeout "{REACH_SECONDS}";' for scheme in ("http", "https")]
+        options += [*(f"--aptopt={option}" for option in silence), f"--keyring={packages.DEBIAN_KEYS}"]
+    whole = [*command, *options, codename, folder / "base.tar", *([listed] if lines else [])]
     run_logged(packages.as_root(whole), log, timeout=900, name="mmdebstrap")
     listed.unlink()
 
@@ -107,11 +103,6 @@ def _recipe(codename: str) -> list[str]:
     words += [f"--customize-hook={compiled}"]
     # Written while installing, different each time or only of use on a machine that is kept up to date.
     return [*words, '--customize-hook=rm -rf "$1"/var/cache/* "$1"/var/log/* "$1"/var/lib/apt/lists/*']
-
-
-def _keyring(codename: str) -> list[str]:
-    """Debian's own keys, where apt has no source of Debian and so need not know them."""
-    return [] if _listed(codename) else [f"--keyring={packages.DEBIAN_KEYS}"]
 
 
 def _proxies() -> list[str]:

@@ -29,6 +29,11 @@ def address(ports: Mapping[str, int]) -> str:
     return f"http://{ADDRESS}:{ports['gateway']}"
 
 
+def metrics(ports: Mapping[str, int]) -> str:
+    """Where Envoy tells its figures."""
+    return f"http://{ADDRESS}:{ports['envoy-stats']}"
+
+
 def contour(layout: Layout, ports: Mapping[str, int], program: Path) -> Part:
     """What tells Envoy of the cluster's routes."""
     file = layout.folder("gateway", owned=True) / "contour.json"
@@ -45,7 +50,8 @@ def contour(layout: Layout, ports: Mapping[str, int], program: Path) -> Part:
         "health-port": ports["contour"],
         "debug-http-address": LOOPBACK,
         "debug-http-port": ports["contour-debug"],
-        "stats-address": LOOPBACK,
+        # On the bridge, where deployers' pods come from; it answers to /stats and /ready, and changes nothing.
+        "stats-address": ADDRESS,
         "stats-port": ports["envoy-stats"],
         "envoy-service-http-address": ADDRESS,
         "envoy-service-https-address": ADDRESS,

@@ -11,6 +11,7 @@ import platform
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -82,7 +83,14 @@ case " $* " in *" postgresql "*)
     mkdir -p "$(dirname "$clusters")"
     grep -qs '^[[:space:]]*create_main_cluster' "$clusters" || echo 'create_main_cluster = false' >> "$clusters"
 esac
-dpkg --configure -a
+# Unlike apt-get, dpkg does not wait for whoever installs at this moment.
+tries=0
+until said=$(LC_ALL=C dpkg --configure -a 2>&1); do
+    tries=$((tries + 1))
+    case $said in *" locked by another process"*) ;; *) tries=151 ;; esac
+    [ $tries -le 150 ] || { echo "$said"; exit 2; }
+    sleep 2
+done
 apt-get -q -o DPkg::Lock::Timeout=300 update || echo "some package lists could not be fetched; going on"
 apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
 if [ -d /run/systemd/system ]; then
@@ -90,6 +98,10 @@ if [ -d /run/systemd/system ]; then
     [ -z "$units" ] || systemctl disable $units
 fi
 """
+
+
+_INSTALLING = threading.Lock()
+"""Held by the step that installs: another would take its policy file away."""
 
 
 def which(program: str) -> str | None:
@@ -155,7 +167,11 @@ def ensure(progress: Progress, logs: Path, names: Iterable[str]) -> None:
     Raises:
         StepFailed: they are missing and cannot be installed here.
     """
-    absent = missing(names)
+    with _INSTALLING:
+        _install(progress, logs, missing(names))
+
+
+def _install(progress: Progress, logs: Path, absent: Sequence[str]) -> None:
     if not absent:
         return
     by_hand = f"install {' '.join(absent)} yourself and try again"

@@ -51,7 +51,7 @@ PORTS = (
     Port("contour-xds", 8001),
     Port("contour", 8000),
     Port("contour-debug", 6060),
-    Port("envoy-stats", 8002),
+    Port("envoy-stats", 8002, ADDRESS),
     Port("envoy-admin", 9001),
     # Above 8000: Contour has Envoy listen 8000 higher than a Gateway says.
     Port("gateway", 8880, ADDRESS, also=LOOPBACK),

@@ -21,7 +21,7 @@ from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.deciding.pin import Pinned, Platform, before_of, choice_of, pin
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
-from nightferry.steps.record.state import read_state, state_of
+from nightferry.steps.record.state import decision_at, read_state, state_of
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def weigh(
 ) -> Weighed:
     """Ask every rule; nothing is written. Raises as `state_of`."""
     state = state_of(chain)
-    before = _decision(chain, state.compared.get(state.in_use or ""))
+    before = decision_at(chain, state.compared.get(state.in_use or ""))
     everywhere = read_state(chain.store, EVERYTHING)
     question = Question(
         spec=spec,
@@ -133,7 +133,7 @@ def weigh(
         state=state,
         before=before,
         image=state.images.get(state.in_use or ""),
-        last=_decision(chain, state.last_decision or None),
+        last=decision_at(chain, state.last_decision or None),
         now=clock.now(),
         slot=slot,
         holds=(*state.holds, *everywhere.holds),
@@ -157,17 +157,13 @@ def weigh(
         in_use=state.in_use,
         image=word.image,
         spec=spec.to_json(),
-        choice=choice_of(pinned, state) if word.go else None,
+        choice=choice_of(pinned, spec, state) if word.go else None,
     )
     return Weighed(decision, tuple(words))
 
 
 def _first(words: Sequence[tuple[str, Word | None]]) -> Word:
     return next(word for _, word in words if word)  # `unchanged`, the last one, always has one
-
-
-def _decision(chain: ledgers.Chain, sequence: int | None) -> Decision | None:
-    return Decision.model_validate(chain.at(sequence).data) if sequence else None
 
 
 def _made(chain: ledgers.Chain, key: str, since: dt.datetime | None) -> LedgerEntry | None:

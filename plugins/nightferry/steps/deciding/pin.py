@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.candidate import Candidate, PinnedSource
-from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.model_version import ModelManifest, PinnedModel
 from nightferry.entities.quarantine import Bar, Choice, Parts, Quarantine, bars_model, bars_tree
 from nightferry.entities.reason import Reason
@@ -20,7 +20,7 @@ from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.deciding.newest_model import newest_model
 from nightferry.steps.deciding.refuse_files import refuse_files
 from nightferry.steps.record.ledger import Chain
-from nightferry.steps.record.state import state_of
+from nightferry.steps.record.state import decision_at, state_of
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Pinned:
 def before_of(chain: Chain) -> Before:
     """What the record says. Raises as `state_of`."""
     state = state_of(chain)
-    sequence = state.compared.get(state.in_use or "")
-    decision = Decision.model_validate(chain.at(sequence).data) if sequence else None
+    decision = decision_at(chain, state.compared.get(state.in_use or ""))
     return Before(state.quarantines, decision.candidate if decision else None)
 
 
@@ -83,6 +82,7 @@ def pin(
 
     Raises as `decide`.
     """
+    before = replace(before, quarantines=tuple(one for one in before.quarantines if one.stands(spec)))
     model, manifest, waiting, barred = _model(spec, request, models, clock, before)
     pinned, barred_source = _source(spec, request, source, before)
     turned_down = _turned_down(spec, request, models, source, clock, model, pinned)
@@ -100,13 +100,13 @@ def pin(
     return Pinned(candidate, f"{waiting} {app.waiting}".strip(), passed_over, turned_down, named)
 
 
-def choice_of(pinned: Pinned, state: ServiceState) -> Choice | None:
+def choice_of(pinned: Pinned, spec: ServiceSpec, state: ServiceState) -> Choice | None:
     """What users' getting this release does to quarantines: the night is not to undo what a person asked for by name,
     and who asks for what an earlier choice barred has changed it. None where nothing was asked for by name."""
     if not pinned.named:
         return None
-    mine = Parts.of(pinned.candidate, None)
-    lifts = tuple(one.number for one in state.quarantines if one.chosen and one.parts.among(mine))
+    mine = Parts.of(pinned.candidate, spec)
+    lifts = tuple(one.number for one in state.quarantines if (one.chosen or one.unseen) and one.parts.among(mine))
     known = {one.parts for one in state.quarantines if one.number not in lifts}
     bars = tuple(bar for bar in pinned.turned_down if bar.parts not in known)
     return Choice(bars=bars, lifts=lifts) if bars or lifts else None
@@ -150,7 +150,8 @@ def _source(
 
 
 def _passed_over(barred: Quarantine, instead: str) -> str:
-    return f"{barred.words[:1].upper()}{barred.words[1:]} is quarantined (number {barred.number}); {instead}."
+    what, why = f"{barred.words[:1].upper()}{barred.words[1:]}", barred.sentence.rstrip(".")
+    return f"{what} is quarantined (number {barred.number}: {why}); {instead}."
 
 
 def _turned_down(

@@ -37,13 +37,13 @@ def find_service_drift(plan: RolloutPlan, found: Manifest | None) -> list[Drift]
     drifts = list(_selector(where, wanted["spec"]["selector"], found))
     drifts += _each(where, "annotation", wanted["metadata"]["annotations"], names.annotations_of(found))
     drifts += _each(where, "label", wanted["metadata"]["labels"], found["metadata"].get("labels") or {})
-    drifts += _differs(where, "type", wanted["spec"]["type"], spec.get("type"))
+    drifts += differs(where, "type", wanted["spec"]["type"], spec.get("type"))
     for port in wanted["spec"]["ports"]:
         same = [one for one in spec.get("ports") or [] if port.items() <= one.items()]
         if not same:
-            drifts += _differs(where, f"port {port['port']}", _words(port), _words(spec.get("ports") or []))
+            drifts += differs(where, f"port {port['port']}", words(port), words(spec.get("ports") or []))
     ranges = wanted["spec"].get("loadBalancerSourceRanges", [])
-    drifts += _differs(where, "source ranges", _words(ranges), _words(spec.get("loadBalancerSourceRanges") or []))
+    drifts += differs(where, "source ranges", words(ranges), words(spec.get("loadBalancerSourceRanges") or []))
     return drifts
 
 
@@ -60,13 +60,13 @@ def find_deployment_drift(plan: RolloutPlan, found: Manifest | None) -> list[Dri
     theirs = next((one for one in pod.get("containers") or [] if one.get("name") == CONTAINER), None)
     for one in [*(pod.get("containers") or []), *(pod.get("initContainers") or [])]:
         if one.get("name") != CONTAINER:
-            drifts += _differs(where, f"container {one.get('name')}", NOTHING, str(one.get("image")))
+            drifts += differs(where, f"container {one.get('name')}", NOTHING, str(one.get("image")))
     if theirs is None:
         return [*drifts, Drift(what=f"container {CONTAINER}", where=where, expected=plan.image, found=MISSING)]
-    drifts += _differs(where, "image", plan.image, theirs.get("image"))
+    drifts += differs(where, "image", plan.image, theirs.get("image"))
     drifts += _variables(where, ours, theirs)
     for part in ("command", "args"):
-        drifts += _differs(where, part, _words(ours.get(part)), _words(theirs.get(part)))
+        drifts += differs(where, part, words(ours.get(part)), words(theirs.get(part)))
     drifts += _resources(where, ours["resources"], theirs.get("resources") or {})
     return drifts
 
@@ -129,12 +129,12 @@ def _replicas(where: str, plan: RolloutPlan, found: Manifest) -> Iterator[Drift]
 
 
 def _selector(where: str, wanted: Mapping[str, str], found: Manifest) -> Iterable[Drift]:
-    return _differs(where, "selector", _words(wanted), _words((found.get("spec") or {}).get("selector") or {}))
+    return differs(where, "selector", words(wanted), words((found.get("spec") or {}).get("selector") or {}))
 
 
 def _each(where: str, kind: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Drift]:
     for name, value in wanted.items():
-        yield from _differs(where, f"{kind} {name}", value, found.get(name))
+        yield from differs(where, f"{kind} {name}", value, found.get(name))
 
 
 def _variables(where: str, ours: Manifest, theirs: Manifest) -> Iterator[Drift]:
@@ -153,8 +153,8 @@ def _variables(where: str, ours: Manifest, theirs: Manifest) -> Iterator[Drift]:
                 expected=_shown(name, wanted[name]),
                 found=_shown(name, found[name]),
             )
-    sources = [_words(sorted(map(_words, one.get("envFrom") or []))) for one in (ours, theirs)]
-    yield from _differs(where, "sources of variables", *sources)
+    sources = [words(sorted(map(words, one.get("envFrom") or []))) for one in (ours, theirs)]
+    yield from differs(where, "sources of variables", *sources)
 
 
 def _value(variable: Manifest) -> object:
@@ -163,7 +163,7 @@ def _value(variable: Manifest) -> object:
 
 
 def _reference(variable: Manifest) -> str:
-    return _words(variable["valueFrom"]) if variable.get("valueFrom") else ""
+    return words(variable["valueFrom"]) if variable.get("valueFrom") else ""
 
 
 def _shown(name: str, variable: Manifest) -> str:
@@ -191,14 +191,15 @@ def _amount(quantity: object) -> Fraction | str:
         return str(quantity)
 
 
-def _differs(where: str, what: str, wanted: str, found: str | None) -> list[Drift]:
+def differs(where: str, what: str, wanted: str, found: str | None) -> list[Drift]:
+    """The difference of one value, if it is one; told masked and not too long."""
     if wanted == found:
         return []
     told = NOTHING if found is None else _short(found)
     return [Drift(what=what, where=where, expected=_short(wanted) or NOTHING, found=told or NOTHING)]
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
     """A value of JSON in one line, always the same; empty for none."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False) if value else ""
 

@@ -81,7 +81,8 @@ def quarantine(ledger: LedgerStore, clock: Clock, service: str, bar: Bar, *, why
     """Bar parts of a release together. What is barred already is not barred again. Raises as `append_with`."""
 
     def make(chain: ledgers.Chain) -> LedgerEntry | dict[str, object]:
-        barred = next((one for one in state_of(chain).quarantines if one.parts == bar.parts and not one.chosen), None)
+        found = (one for one in state_of(chain).quarantines if not (one.chosen or one.unseen))
+        barred = next((one for one in found if one.parts == bar.parts), None)
         if barred:
             return chain.at(barred.number)
         return {

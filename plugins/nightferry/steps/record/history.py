@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nightferry.clients.ledger_store import LedgerStore
@@ -40,6 +40,8 @@ class HistoryLine:
     """The environments whose users get this release now."""
     drifts: tuple[str, ...] = ()
     """Those of them where what runs differs from the record, as far as that was found."""
+    shares: dict[str, int] = field(default_factory=dict)
+    """The environments where a canary gives this release a share of the users now, and how many percent."""
 
 
 def history(store: LedgerStore, service: str) -> Iterator[HistoryLine]:
@@ -105,5 +107,10 @@ def _line(decision: LedgerEntry, closing: LedgerEntry | None, state: ServiceStat
         source=candidate.get("source", {}).get("commit"),
         ended=closing.time if closing else None,
         serves=serves,
+        shares={
+            name: now.canary.share
+            for name, now in named
+            if now.canary and now.canary.stands and now.canary.release == decision.release
+        },
         drifts=tuple(name for name in serves if state.drifts.get(name)),
     )

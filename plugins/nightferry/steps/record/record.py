@@ -145,8 +145,14 @@ def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[
         return Reason.RELEASED, f"{decision.release} is in use: model {model}, source {commit}."
     failures = [entry for entry in entries if _failed(entry) and step_of(entry.key) in missing]
     if failures:
-        return failures[-1].reason, f"{step_of(failures[-1].key)} failed: {failures[-1].sentence}"
+        return failures[-1].reason, f"{step_of(failures[-1].key)} failed: {failures[-1].sentence}{_blamed(entries)}"
     return Reason.INTERRUPTED, f"The release ended before {missing[0]} was done; start it again."
+
+
+def _blamed(entries: Sequence[LedgerEntry]) -> str:
+    """Whose fault it was, as far as that was found out."""
+    told = [entry.sentence for entry in entries if entry.kind == Kind.BLAME]
+    return f" {told[-1]}" if told else ""
 
 
 def _withdrawn(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, ROLLED_BACK, FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.quarantine import Bar, Parts, Quarantine, difference, words_for
@@ -14,7 +13,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_state import LAST, ServiceState
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.ledger import Chain
-from nightferry.steps.record.state import state_of
+from nightferry.steps.record.state import decision_of, state_of
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def record_rolled_back(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, 
 def bars_between(chain: Chain, left: str, back: str) -> list[Bar]:
     """What a release has and the one before has not; nothing where the record does not know both."""
     state = state_of(chain)
-    gone, came = _decision(chain, state.decided.get(left)), _decision(chain, state.decided.get(back))
+    gone, came = decision_of(chain, state, left), decision_of(chain, state, back)
     if gone is None or came is None:
         return []
     parts = difference(gone.candidate, gone.service_spec, came.candidate, came.service_spec)
@@ -124,7 +123,7 @@ def _barring(chain: Chain, facts: RollbackFacts) -> tuple[list[Bar], list[Quaran
         return [], []
     if not _undone(state, facts):
         return bars_between(chain, facts.left, facts.to), []
-    came = _decision(chain, state.decided.get(facts.to))
+    came = decision_of(chain, state, facts.to)
     mine = Parts.of(came.candidate, came.service_spec) if came else Parts()
     return [], [one for one in state.quarantines if one.parts.among(mine)]
 
@@ -132,10 +131,6 @@ def _barring(chain: Chain, facts: RollbackFacts) -> tuple[list[Bar], list[Quaran
 def _undone(state: ServiceState, facts: RollbackFacts) -> bool:
     """Whether it goes to a newer release: somebody takes a rollback back, and what is left was not found wrong."""
     return state.decided.get(facts.to, 0) > state.decided.get(facts.left, 0)
-
-
-def _decision(chain: Chain, sequence: int | None) -> Decision | None:
-    return Decision.model_validate(chain.at(sequence).data) if sequence else None
 
 
 def _where(facts: RollbackFacts, step: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from itertools import islice, takewhile
 from typing import Any
 
@@ -21,7 +22,12 @@ from nightferry.steps.record.state import read_state
 ROLL_OUT = ("roll_out", Kind.ROLLOUT, Reason.ROLLED_OUT)
 VERIFY = ("verify", Kind.VERIFICATION, Reason.VERIFIED)
 WITHDRAW = (WITHDRAWN, Kind.WITHDRAWAL, Reason.WITHDRAWN)
-WRONG_ANSWERS = {Reason.VERIFY_GOLDEN_WRONG, Reason.IMAGE_CONTRACT_BROKEN}
+WRONG = {
+    Reason.VERIFY_GOLDEN_WRONG,
+    Reason.IMAGE_CONTRACT_BROKEN,
+    Reason.FIGURES_WRONG,
+    Reason.ROLLOUT_NOT_READY,  # of a release that has users: its pods crash
+}
 """What bars a release's parts from the next ones. What is unreachable, full or refused says nothing about them."""
 Task = tuple[str, Kind, Reason]
 log = logging.getLogger(__name__)
@@ -45,18 +51,24 @@ def record_seen(ledger: LedgerStore, clock: Clock, plan: RolloutPlan, previous: 
 
 
 def record_order(
-    ledger: LedgerStore, clock: Clock, plan: RolloutPlan, why: NightferryError, back: str = ""
+    ledger: LedgerStore,
+    clock: Clock,
+    plan: RolloutPlan,
+    why: NightferryError,
+    back: str = "",
+    met: Mapping[str, Any] | None = None,
 ) -> LedgerEntry:
     """Write the order to take the release out of use, once, before any traffic is moved: it is the fence.
 
-    Wrong answers bar what the release has and `back`, the one before, has not.
+    Wrong answers and figures, and crashes, bar what the release has and `back`, the one before, has not. `met` says how
+    many of the users met the release.
     """
     where = plan.environment.name
-    bars = bars_between(Chain(ledger, plan.service), plan.release, back) if why.reason in WRONG_ANSWERS else []
+    bars = bars_between(Chain(ledger, plan.service), plan.release, back) if why.reason in WRONG else []
     barred = f" Barred from release: {', '.join(bar.words for bar in bars)}." if bars else ""
     sentence = f"{plan.release} is to be taken out of use in {where}: {why.sentence}{barred}"
     key = FactKey(plan.release, _name(plan, WITHDRAWAL))
-    data = {"bars": [bar.to_json() for bar in bars]} if bars else {}
+    data = ({"bars": [bar.to_json() for bar in bars]} if bars else {}) | dict(met or {})
     return _append(ledger, clock, plan, Kind.WITHDRAWAL, key, why.reason, sentence, data)
 
 

@@ -44,7 +44,11 @@ def read_state(store: LedgerStore, service: str) -> ServiceState:
 
 def decision_of(chain: Chain, state: ServiceState, release: str | None) -> Decision | None:
     """The decision that a release was made by; None where the state does not know it."""
-    sequence = state.decided.get(release or "")
+    return decision_at(chain, state.decided.get(release or ""))
+
+
+def decision_at(chain: Chain, sequence: int | None) -> Decision | None:
+    """The decision that an entry holds; None for no entry."""
     return Decision.model_validate(chain.at(sequence).data) if sequence else None
 
 

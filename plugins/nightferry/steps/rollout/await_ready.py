@@ -16,6 +16,8 @@ from nightferry.steps.rollout.check_quota import check_quota
 from nightferry.steps.rollout.unready_pods import details, no_node, too_late
 
 POLL_SECONDS = 0.5
+CRASHED = "crashed"
+"""The member of a rollout's failure that says that the service itself ended, again and again."""
 log = logging.getLogger(__name__)
 
 
@@ -112,7 +114,7 @@ def _progress(
 def _give_up_early(cluster: Cluster, deployment: Manifest, pods: Sequence[PodState]) -> None:
     for pod in pods:
         if pod.hopeless and not pod.deleting:
-            kind = Temporary if pod.may_pass else Permanent
+            kind = Crashed if pod.crashes else Temporary if pod.may_pass else Permanent
             raise kind(Reason.ROLLOUT_NOT_READY, f"Pod {pod.name} {pod.hopeless}{details(cluster, pod)}")
     for condition in (deployment.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
@@ -121,6 +123,10 @@ def _give_up_early(cluster: Cluster, deployment: Manifest, pods: Sequence[PodSta
             if isinstance(fault, QuotaExceeded):
                 check_quota(cluster, deployment)  # it knows whether waiting helps
             raise fault
+
+
+class Crashed(Permanent):
+    """The service ended by itself, again and again."""
 
 
 def counted(pods: int) -> str:

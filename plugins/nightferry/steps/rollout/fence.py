@@ -6,6 +6,7 @@ sequence of the entry that moved it last. Dates do not count: a service whose ti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nightferry.clients.cluster import Manifest
@@ -38,6 +39,12 @@ class Orders:
         """The sequence of the newest entry; 0 for an empty record."""
         head = Chain(self.ledger, self.service).head
         return head.sequence if head else 0
+
+
+def order_on(found: Manifest | None) -> int:
+    """The order that an object carries; 0 for one without."""
+    written = names.annotations_of(found).get(names.ORDER, "") if found else ""
+    return int(written) if written.isdigit() else 0
 
 
 def order_of(found: Manifest, orders: Orders) -> int:
@@ -94,7 +101,7 @@ def refuse_superseded(found: Manifest | None, release: str, order: int, orders: 
             f"{release} was taken out of use in {where}, which serves {current or 'nothing'}; nothing was changed. "
             "Release again to try once more.",
         )
-    if notes.get(names.ROLLBACK) and not _rollback_order(notes):
+    if unwritten_rollback(notes):
         raise Permanent(
             Reason.ROLLOUT_SUPERSEDED,
             f"{where} was rolled back to {current} by a person while the record could not be written to; nothing was "
@@ -108,9 +115,9 @@ def refuse_superseded(found: Manifest | None, release: str, order: int, orders: 
         )
 
 
-def _rollback_order(notes: dict[str, str]) -> bool:
-    """Whether the record has the rollback that the Service carries."""
-    return '"order": 0' not in notes[names.ROLLBACK]
+def unwritten_rollback(notes: Mapping[str, str]) -> bool:
+    """Whether the Service carries a rollback that the record does not have yet."""
+    return '"order": 0' in notes.get(names.ROLLBACK, "")
 
 
 def _what(found: Manifest) -> str:

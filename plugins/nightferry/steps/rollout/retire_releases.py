@@ -11,6 +11,7 @@ from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.release_id import ReleaseId
 from nightferry.manifests import names
+from nightferry.steps.rollout.fence import order_on
 from nightferry.steps.rollout.settle_releases import deployments_of
 from nightferry.steps.rollout.switch_service import in_use
 
@@ -82,12 +83,6 @@ def _left_over(release: str, deployment: Manifest, stable: Manifest) -> bool:
         return theirs < ours
     current = in_use(stable)  # made by an earlier version, whose releases follow their dates
     return bool(current) and ReleaseId.parse(current) > ReleaseId.parse(release)
-
-
-def order_on(found: Manifest | None) -> int:
-    """The order that an object carries; 0 for one without."""
-    written = names.annotations_of(found).get(names.ORDER, "") if found else ""
-    return int(written) if written.isdigit() else 0
 
 
 def _cold(deployment: Manifest, clock: Clock) -> bool:

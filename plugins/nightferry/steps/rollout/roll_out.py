@@ -1,4 +1,5 @@
-"""Roll out: a Deployment of the release beside the one in use, asked through its candidate Service, then the switch.
+"""Roll out: the release beside the one in use, asked through its candidate Service, then the users: all at once, or by
+the shares of a canary first.
 
 `verify_release` follows in the same process: whoever moves the traffic answers for it, fetches everything that it needs
 to judge beforehand, and goes back by itself when what it sees is wrong.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from nightferry.clients.clock import Clock
@@ -20,24 +22,26 @@ from nightferry.entities.frozen import Frozen
 from nightferry.entities.judging.prediction_diff import DIFF, PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_file.strategy import CANARY
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.manifests import names, policies
-from nightferry.manifests import service as services
-from nightferry.manifests.deployment import deployment as deployment_of
-from nightferry.manifests.deployment import wanted_replicas
+from nightferry.manifests import names
 from nightferry.steps.judging.prediction_gates import refuse_failed, summary
 from nightferry.steps.judging.reach_release import Address, AskVersion, Probe, await_release, proof, refuse_faults
+from nightferry.steps.record.canary_record import CanaryRecord, since
 from nightferry.steps.record.rollout_record import ROLL_OUT, record_success, record_trouble
-from nightferry.steps.rollout.await_ready import await_ready, counted
-from nightferry.steps.rollout.check_quota import await_quota
+from nightferry.steps.rollout.await_ready import CRASHED, Crashed, counted
 from nightferry.steps.rollout.fence import Orders, refuse_superseded
-from nightferry.steps.rollout.follow_route import follow, make_known
-from nightferry.steps.rollout.own_objects import apply_own, refuse_alien, refuse_other_environment
-from nightferry.steps.rollout.remove_release import remove_release
-from nightferry.steps.rollout.settle_releases import mark_served, mark_switching, settle
-from nightferry.steps.rollout.switch_service import in_use, switch_forward
+from nightferry.steps.rollout.follow_route import follow
+from nightferry.steps.rollout.own_objects import refuse_other_environment
+from nightferry.steps.rollout.settle_releases import settle
+from nightferry.steps.rollout.strategies.canary import Judges, bring_by_shares, refuse_unjudged
+from nightferry.steps.rollout.strategies.kubernetes import KubernetesTarget
+from nightferry.steps.rollout.strategies.take_back import take_back
+from nightferry.steps.rollout.switch_service import in_use
 
 log = logging.getLogger(__name__)
+Judging = Callable[[Manifest], Judges]
+"""What judges a release that has users, beside the one that this Service points to."""
 Compare = Callable[[Manifest], PredictionDiff]
 """Compares the candidate with the release that this Service points to, and says what the gates came to."""
 
@@ -63,6 +67,7 @@ def roll_out(
     ledger: LedgerStore,
     orders: Orders,
     clock: Clock,
+    judging: Judging | None = None,
 ) -> RolledOut:
     """Bring the plan's release into use in its environment; `verify_release` is to follow in the same process.
 
@@ -76,10 +81,12 @@ def roll_out(
         ledger: where the rollout is recorded.
         orders: what the record knows of orders.
         clock: for waits and times.
+        judging: prepares what judges the steps of a canary; None: there is nothing, and a canary is refused.
 
     Raises:
         Permanent: (rollout_superseded, rollout_not_ready, rollout_refused, verify_golden_wrong, verify_wrong_release,
-            image_contract_broken, gate_flips, gate_p95, ledger_behind, cluster_denied, storage_denied)
+            image_contract_broken, gate_flips, gate_p95, figures_wrong, no_figures, withdrawn, ledger_behind,
+            cluster_denied, storage_denied)
         Temporary: (cluster_unavailable, verify_unreachable, rollout_not_ready, storage_unavailable)
     """
     start = clock.monotonic()
@@ -90,10 +97,12 @@ def roll_out(
         if in_use(stable) != plan.release:
             refuse_superseded(stable, plan.release, plan.order, orders)
             probe = prepare()  # without golden examples nothing is to be touched
-            attempt.bring_up(in_use(stable))
+            judges = attempt.judges(stable, judging, ledger)
+            attempt.target.bring_up()
             attempt.check(candidate(), probe, ask)
             attempt.judge(stable, compare)
-        previous = attempt.switch()
+            attempt.share(judges, ledger)
+        previous = attempt.target.give_all()
     except BaseException as fault:
         attempt.undo(ledger, fault)
         raise
@@ -116,57 +125,12 @@ class _Attempt:
     """One attempt at a rollout, up to the switch."""
 
     def __init__(self, plan: RolloutPlan, cluster: Cluster, orders: Orders, clock: Clock) -> None:
-        self._plan, self._cluster, self._orders, self._clock = plan, cluster, orders, clock
-        self._mark = ""
+        self._plan, self._cluster, self._clock = plan, cluster, clock
+        self.target = KubernetesTarget(plan, cluster, orders, clock)
         self.report: dict[str, Any] = {}
         """How the answers differ from those of the one in use, for the record, whatever becomes of the attempt."""
         self.said = ""
         """The same in a sentence."""
-
-    def bring_up(self, current: str) -> None:
-        """Make the release's objects where they are not there yet, and wait for its pods."""
-        plan, cluster = self._plan, self._cluster
-        wanted = self._replicas(current)
-        await_quota(cluster, deployment_of(plan, wanted), clock=self._clock)
-        apply_own(cluster, plan.service, policies.network_policy(plan.service))
-        made = self._deployment(wanted)
-        apply_own(cluster, plan.service, policies.disruption_budget(made))
-        if plan.environment.egress:
-            apply_own(cluster, plan.service, policies.egress(made, plan.environment.egress))
-        apply_own(cluster, plan.service, services.candidate(plan.service, names.identity(plan)))
-        pods = await_ready(
-            cluster, plan.service, plan.release, seconds=plan.environment.ready_seconds, clock=self._clock
-        )
-        make_known(cluster, plan.service, plan.environment, plan.release, self._clock)
-        log.info("%s is ready in %s with %s.", plan.release, cluster.namespace, counted(len(pods)))
-
-    def _deployment(self, wanted: int) -> Manifest:
-        plan, cluster = self._plan, self._cluster
-        name = names.object_name(plan.release)
-        found = cluster.get("Deployment", name)
-        if found is None:
-            log.info("Making Deployment %s in %s from %s.", name, cluster.namespace, plan.image)
-            return cluster.apply(deployment_of(plan, wanted))
-        refuse_alien(found, plan.service)
-        if names.annotations_of(found).get(names.IMAGE) != plan.image:
-            raise Permanent(
-                Reason.ROLLOUT_REFUSED,
-                f"Deployment {name} in {cluster.namespace} exists with another image than {plan.image}; "
-                "a release has one image: find out who made it.",
-            )
-        if found["spec"].get("replicas", 1) < wanted:  # scaled to zero since, or the one in use has grown
-            return cluster.patch("Deployment", name, {"spec": {"replicas": wanted}}) or found
-        return found
-
-    def _replicas(self, current: str) -> int:
-        """How many pods the release starts with: where load decides, as many as the one in use has grown to."""
-        environment = self._plan.environment
-        wanted = wanted_replicas(environment)
-        if not environment.autoscale or not current:
-            return wanted
-        found = self._cluster.get("Deployment", names.object_name(current))
-        has = int(found["spec"].get("replicas", 1)) if found else 0
-        return max(wanted, min(has, environment.autoscale.maximum))
 
     def check(self, address: str, probe: Probe, ask: AskVersion) -> None:
         """Ask the new pods, which nobody uses yet, through their candidate Service."""
@@ -190,26 +154,59 @@ class _Attempt:
         refuse_failed(diff)
         log.info(self.said)
 
-    def switch(self) -> str:
-        """Point the Service to the release; the one before."""
-        plan, cluster = self._plan, self._cluster
-        current = in_use(cluster.get("Service", plan.service))
-        if current != plan.release:
-            if current:
-                mark_served(cluster, current, self._clock)
-            self._mark = mark_switching(cluster, plan.release, self._clock)
-        return switch_forward(cluster, plan, self._orders, self._clock)
+    def judges(self, stable: Manifest | None, judging: Judging | None, ledger: LedgerStore) -> Judges | None:
+        """What judges the steps of a canary, before anything is made; None where there is no canary: users of a first
+        release have nothing else."""
+        if self._plan.environment.strategy.kind != CANARY or not in_use(stable) or stable is None:
+            return None
+        self._refuse_judged(ledger)
+        judges = judging(stable) if judging else None
+        refuse_unjudged(self._plan, judges)
+        return judges
+
+    def share(self, judges: Judges | None, ledger: LedgerStore) -> None:
+        """Give users to the release by shares, each judged."""
+        if judges is None:
+            return
+        record = CanaryRecord(ledger, self._clock, self._plan)
+        legs = bring_by_shares(self._plan, target=self.target, judges=judges, record=record, clock=self._clock)
+        if legs:
+            shares = ", then ".join(f"{leg.share} %" for leg in legs)
+            self.said = " ".join(filter(None, [self.said, f"It was right with {shares} of the users before."]))
+
+    def _end_leg(self, ledger: LedgerStore, fault: BaseException) -> None:
+        """A share that an earlier deployer gave is taken back by now: say so, where no step said it."""
+        if self._plan.environment.strategy.kind != CANARY:
+            return
+        record = CanaryRecord(ledger, self._clock, self._plan)
+        with suppress(NightferryError):  # whoever retires releases ends what nobody watches over
+            leg = record.newest()
+            if leg and leg.stands:
+                seconds = since(leg, self._clock)
+                record.ended(leg, _named(self._plan, fault), seconds, None, leg.seconds - seconds)
+
+    def _refuse_judged(self, ledger: LedgerStore) -> None:
+        """Refuse a release that was taken back from a share of the users, and finish that where it was not done."""
+        record = CanaryRecord(ledger, self._clock, self._plan)
+        order = record.refuse_withdrawn()
+        if order is not None:  # whoever judged it was killed
+            why = Permanent(order.reason, order.sentence)
+            take_back(self._plan, why, order.data, target=self.target, ledger=ledger, clock=self._clock)
+            record.refuse_withdrawn()
 
     def undo(self, ledger: LedgerStore, fault: BaseException) -> None:
         """Take away what this release made, unless users are sent to it, and record why."""
         plan = self._plan
         removed = False
         try:
-            removed = remove_release(self._cluster, plan.service, plan.release, self._clock, mark=self._mark)
+            self.target.take_back()  # users first
+            removed = self.target.remove()
             follow(self._cluster, plan.service, plan.environment, self._clock)
         except NightferryError as second:
             log.warning("What %s made in %s could not be removed: %s", plan.release, plan.environment.name, second)
-        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | self.report)
+        self._end_leg(ledger, fault)
+        more = self.report | ({CRASHED: True} if isinstance(fault, Crashed) else {})
+        record_trouble(ledger, self._clock, plan, ROLL_OUT, _named(plan, fault), {"removed": removed} | more)
 
 
 def _named(plan: RolloutPlan, fault: BaseException) -> NightferryError:

@@ -72,7 +72,8 @@ def settle(cluster: Cluster, service: str, environment: Environment, release: st
     notes = names.annotations_of(stable) if stable else {}
     before = (notes.get(names.PREVIOUS), notes.get(names.WITHDRAWN))
     now = clock.now()
-    until = utc(now + dt.timedelta(minutes=environment.warm_minutes))
+    warm = environment.warm_minutes + environment.strategy.bake_minutes  # while it is watched, nothing is let go
+    until = utc(now + dt.timedelta(minutes=warm))
     for other, deployment in deployments_of(cluster, service).items():
         notes = names.annotations_of(deployment)
         if other == release or names.SERVED not in notes:

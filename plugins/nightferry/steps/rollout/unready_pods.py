@@ -16,10 +16,15 @@ def too_late(cluster: Cluster, release: str, pods: Sequence[PodState], seconds: 
     """The error of pods that were not ready within `seconds`.
 
     It is permanent where the release is at fault or the cluster is full, temporary where its container was never
-    started, or where only what the cluster put beside it is not ready.
+    started, where only what the cluster put beside it is not ready, or where its Deployment says later what is so.
     """
     start = f"The pods of {release} in {cluster.namespace} were not ready within {seconds:g} s"
     pod = _telling([pod for pod in pods if not pod.ready])
+    if pod is None and pods:  # its controller is behind, as after an API server that was away
+        return Temporary(
+            Reason.ROLLOUT_NOT_READY,
+            f"{start} by what their Deployment says, although {len(pods)} are; the cluster's controllers are behind.",
+        )
     if pod is None:
         return Permanent(Reason.ROLLOUT_NOT_READY, f"{start}: the cluster made {len(pods)} of them; see its events.")
     if pod.unschedulable:

@@ -7,8 +7,9 @@ it stays where it is, unverified, and is looked at again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from nightferry.clients.clock import Clock
@@ -44,9 +45,13 @@ VERDICTS = {
     Reason.VERIFY_WRONG_RELEASE,
     Reason.VERIFY_GOLDEN_WRONG,
     Reason.IMAGE_CONTRACT_BROKEN,
+    Reason.FIGURES_WRONG,
+    Reason.NO_FIGURES,
     Reason.WITHDRAWN,  # going back may not be done yet
 }
 """What was seen of the release, and is wrong with it."""
+Baking = Callable[[Callable[[], object]], str]
+"""Watches a release that all users get, with what looks at it once; says what was found."""
 log = logging.getLogger(__name__)
 
 
@@ -70,6 +75,7 @@ def verify_release(
     ledger: LedgerStore,
     orders: Orders,
     clock: Clock,
+    bake: Baking | None = None,
 ) -> Verified:
     """Check what users of the environment get; if that is wrong, the release before is put into use again.
 
@@ -82,15 +88,21 @@ def verify_release(
         ledger: where the verification is recorded.
         orders: what the record knows of orders.
         clock: for waits and times.
+        bake: watches it for the time that the service file wants, before it is called verified.
 
     Raises:
-        Permanent: (verify_wrong_release, verify_golden_wrong, verify_unreachable, image_contract_broken: it was taken
-            out of use, as far as that could be done; withdrawn: it was before; rollout_superseded, cluster_denied)
+        Permanent: (verify_wrong_release, verify_golden_wrong, verify_unreachable, image_contract_broken,
+            figures_wrong, no_figures: it was taken out of use, as far as that could be done; withdrawn: it was before;
+            rollout_superseded, cluster_denied)
         Temporary: (verify_unreachable, cluster_unavailable, storage_unavailable) it could not be looked at.
     """
     start = clock.monotonic()
     try:
-        pods, checked = _check(plan, cluster, address, probe, ask, orders, clock)
+        look = partial(_check, plan, cluster, address, probe, ask, orders, clock)
+        pods, checked = look()
+        baked = bake(look) if bake else ""
+        if baked:
+            pods, checked = look()
     except NightferryError as fault:
         raise _judged(plan, cluster, ask, ledger, clock, fault) from fault
     # What an interrupted rollout left undone.
@@ -103,6 +115,7 @@ def verify_release(
     done = Verified(release=plan.release, pods=tuple(pod.name for pod in pods), checked=checked, seconds=seconds)
     answering = f"{plan.environment.name} answers as {plan.release} from {counted(len(pods))}"
     sentence = f"{answering}; {checked} checks are right."
+    sentence = f"{sentence} {baked}".rstrip()
     record_success(ledger, clock, plan, VERIFY, sentence, done.to_json())
     log.info(sentence)
     return done

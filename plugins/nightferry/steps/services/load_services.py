@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file import rules
-from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.masking import mask
 from nightferry.steps.services.claims import Claims, ServiceFile
@@ -39,6 +39,14 @@ class LoadedServices:
     specs: dict[str, tuple[ServiceSpec, Path]] = field(default_factory=dict)
     """By the service's name, in the files' order."""
     problems: list[ServiceProblem] = field(default_factory=list)
+
+    def places(self) -> dict[tuple[str, str], list[tuple[ServiceSpec, Environment]]]:
+        """What is released to each (cluster connection, namespace), in order."""
+        found: dict[tuple[str, str], list[tuple[ServiceSpec, Environment]]] = {}
+        for spec, _ in self.specs.values():
+            for place in spec.environments:
+                found.setdefault((place.cluster, place.namespace), []).append((spec, place))
+        return dict(sorted(found.items()))
 
 
 def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]) -> LoadedServices:

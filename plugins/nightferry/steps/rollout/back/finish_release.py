@@ -23,6 +23,7 @@ from nightferry.entities.service_spec import Environment
 from nightferry.entities.service_state import LAST, ServiceState
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
+from nightferry.steps.record.canary_record import CanaryRecord, abandoned, canary_in, since
 from nightferry.steps.record.close_release import close_again
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
@@ -31,8 +32,10 @@ from nightferry.steps.record.state import decision_of, read_state, state_of
 from nightferry.steps.rollout.back.go_back import go_back
 from nightferry.steps.rollout.back.roll_back import Wish, complete_rollback, roll_back
 from nightferry.steps.rollout.fence import Orders, order_of
-from nightferry.steps.rollout.follow_route import follow
+from nightferry.steps.rollout.follow_route import carried_share, follow
 from nightferry.steps.rollout.read_plan import pinned_spec, read_plan
+from nightferry.steps.rollout.strategies.kubernetes import KubernetesTarget
+from nightferry.steps.rollout.strategies.take_back import take_back
 from nightferry.steps.rollout.switch_service import in_use
 
 GRACE = dt.timedelta(minutes=5)
@@ -63,10 +66,11 @@ class _Place:
         plan = self.plan(release)
         complete_rollback(self.service, plan.environment, cluster=self.cluster, ledger=self.ledger, clock=self.clock)
 
-    def roll_back(self, release: str, order: LedgerEntry) -> None:
-        """Finish a rollback that was ordered, or let this environment follow one of the last environment."""
+    def roll_back(self, release: str, order: LedgerEntry, ends: str = "") -> None:
+        """Finish a rollback that was ordered, or let this environment follow one of the last environment; or end the
+        canary of the release `ends`."""
         environment, said = self.plan(release).environment, order.data
-        wish = Wish(self.service, environment, str(said.get("to", "")), str(said.get("why", "")), order.actor)
+        wish = Wish(self.service, environment, str(said.get("to", "")), str(said.get("why", "")), order.actor, ends)
         roll_back(wish, cluster=self.cluster, ledger=self.ledger, clock=self.clock)
 
 
@@ -104,6 +108,7 @@ def finish_release(
         return
     order_of(stable, Orders(ledger, service))  # a record that is behind completes nothing
     _complete_record(place, names.annotations_of(stable), current)
+    _finish_canary(place)
     if current and names.ROUTED in names.annotations_of(stable):
         follow(cluster, service, place.plan(current).environment, clock)
     state = place.state()
@@ -120,12 +125,47 @@ def finish_release(
         take()
         log.info(go_back(place.plan(traffic.release), why, cluster=cluster, ledger=ledger, clock=clock))
         close_again(place.ledger, place.clock, traffic.release)
-    elif not traffic.verified and clock.now() - dt.datetime.fromisoformat(traffic.since) >= grace:
+    elif not traffic.verified and clock.now() - dt.datetime.fromisoformat(traffic.since) >= grace + _bake(place, state):
         take()
         try:
             verify(place.plan(traffic.release))
         finally:
             close_again(place.ledger, place.clock, traffic.release)
+
+
+def _finish_canary(place: _Place) -> None:
+    """End the canary that nobody watches over any more, and the one that was ordered to end: the record decides.
+
+    One that the route carries and the record does not know, or knows as ended, is ended too: what is begun is written
+    before it gets users.
+    """
+    share = carried_share(place.cluster, place.service)
+    canary = canary_in(place.state(), place.environment)
+    if canary is None or (share and share.release != canary.release):
+        if share:
+            _target(place, place.plan(share.release)).take_back()
+        return
+    plan = place.plan(canary.release)
+    target, record = _target(place, plan), CanaryRecord(place.ledger, place.clock, plan)
+    if canary.withdrawing is not None:
+        place.take()
+        entries = release_entries(place.ledger, canary.release)
+        order = next(entry for entry in entries if entry.sequence == canary.withdrawing)
+        if order.kind == Kind.ROLLBACK:
+            place.roll_back(canary.release, order, ends=canary.release)
+        else:
+            why = Permanent(order.reason, order.sentence)
+            take_back(plan, why, order.data, target=target, ledger=place.ledger, clock=place.clock)
+    elif abandoned(canary, place.clock):
+        target.take_back()
+        why = Permanent(Reason.INTERRUPTED, "nobody watched over it any more; its deployer was ended.")
+        record.ended(canary, why, since(canary, place.clock), None, canary.seconds)
+    elif share and not canary.stands:
+        target.take_back()
+
+
+def _target(place: _Place, plan: RolloutPlan) -> KubernetesTarget:
+    return KubernetesTarget(plan, place.cluster, Orders(place.ledger, place.service), place.clock)
 
 
 def environments_in(ledger: LedgerStore, service: str, namespace: str) -> list[str]:
@@ -155,6 +195,12 @@ def decided_environment(ledger: LedgerStore, service: str, environment: str) -> 
     if decision is None:
         raise Permanent(Reason.ROLLBACK_IMPOSSIBLE, f"By the record, {environment} of {service} serves no release.")
     return pinned_spec(decision).environment(environment)
+
+
+def _bake(place: _Place, state: ServiceState) -> dt.timedelta:
+    """How long the pod that switched watches over the release."""
+    environment = place.plan(str(state.traffic[place.environment].release)).environment
+    return dt.timedelta(seconds=environment.strategy.bake_seconds)
 
 
 def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None:

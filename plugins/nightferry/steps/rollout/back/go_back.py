@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from contextlib import suppress
+from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, Manifest
@@ -92,10 +93,21 @@ def _order(plan: RolloutPlan, why: NightferryError, stable: Manifest, ledger: Le
     try:
         if in_use(stable) == plan.release:  # whoever switched may have been killed before writing it
             record_seen(ledger, clock, plan, names.annotations_of(stable).get(names.PREVIOUS, ""))
-        return record_order(ledger, clock, plan, why, names.annotations_of(stable).get(names.PREVIOUS, "")).sequence
+        previous = names.annotations_of(stable).get(names.PREVIOUS, "")
+        return record_order(ledger, clock, plan, why, previous, _met(plan, stable, clock)).sequence
     except NightferryError as silent:
         log.warning("The ledger does not have this order yet: %s", silent.sentence)
         return None
+
+
+def _met(plan: RolloutPlan, stable: Manifest, clock: Clock) -> dict[str, Any]:
+    """How many users met the release: all of them, since it was switched to."""
+    try:
+        since = dt.datetime.fromisoformat(names.annotations_of(stable).get(names.SWITCHED, ""))
+        seconds = max(0.0, (clock.now() - since).total_seconds())
+    except (ValueError, TypeError):  # changed by hand
+        return {}
+    return {"share": "100%", "seconds": round(seconds, 1)} if in_use(stable) == plan.release else {}
 
 
 def _move(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.ledger_entry import LedgerEntry
@@ -30,13 +30,14 @@ from nightferry.steps.record.rollout_record import record_seen
 from nightferry.steps.rollout.back.earlier_releases import bring_back, choose, refuse_unfit, refuse_withdrawn
 from nightferry.steps.rollout.back.go_back import as_it_was, wake
 from nightferry.steps.rollout.back.in_time import in_time
-from nightferry.steps.rollout.follow_route import follow
+from nightferry.steps.rollout.fence import order_on
+from nightferry.steps.rollout.follow_route import carried_share, follow
 from nightferry.steps.rollout.own_objects import refuse_other_environment
 from nightferry.steps.rollout.read_plan import read_plan
-from nightferry.steps.rollout.retire_releases import order_on
 from nightferry.steps.rollout.settle_releases import annotate, settle
 from nightferry.steps.rollout.switch_service import change_notes, in_use, switch_back, utc
 
+_TRIES = 10
 BEFORE_SECONDS = 3.0
 """How long the record may take, each time that it is asked before the users get the other release."""
 AFTER_SECONDS = 60.0
@@ -55,6 +56,8 @@ class Wish:
     """None: the release before."""
     why: str
     actor: str
+    ends: str = ""
+    """The release whose canary is to end, where that is known; else it is looked for in the route."""
 
 
 class RolledBack(Frozen):
@@ -64,6 +67,8 @@ class RolledBack(Frozen):
     left: str
     """The release that users got before; empty where they had got `to` already."""
     to: str
+    share: int = 100
+    """How many percent of the users got it."""
     recorded: bool
     """Whether the record has it; what the record does not have, the Service carries."""
     seconds: float
@@ -71,6 +76,9 @@ class RolledBack(Frozen):
 
 def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock) -> RolledBack:
     """Send the users of an environment to an earlier release. Done again it finds what was done.
+
+    While a canary gets a share of the users, the release in use is the earlier one: the canary ends, and the others
+    stay where they are.
 
     Raises:
         Permanent: (rollback_impossible: there is nothing to go back to, or somebody ordered another rollback;
@@ -83,6 +91,12 @@ def roll_back(wish: Wish, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
     left = in_use(stable)
     if stable is None or not left:
         raise _impossible(f"{where} of {wish.service} serves nothing, so there is nothing to go back from.")
+    share = carried_share(cluster, wish.service)
+    ends = wish.ends or (share.release if share else "")
+    if ends and wish.to in (None, left):
+        done = _end_canary(wish, ends, left, cluster=cluster, ledger=ledger, clock=clock)
+        seconds = round(clock.monotonic() - start, 1)
+        return done.model_copy(update={"share": share.share if share else 0, "seconds": seconds})
     if wish.to == left:
         return _follow(wish, left, left, cluster, ledger, clock)
     to = wish.to or choose(cluster, wish.service, stable)
@@ -127,6 +141,38 @@ def _follow(wish: Wish, left: str, to: str, cluster: Cluster, ledger: LedgerStor
     return RolledBack(environment=where, left="", to=to, recorded=recorded, seconds=0.0)
 
 
+def _end_canary(
+    wish: Wish, ends: str, stays: str, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
+) -> RolledBack:
+    """Take the share of the users back that a canary gives to `ends`; the Service stays where it is, with a fence that
+    no deployer of that release passes."""
+    environment, silent = _environment_of(stays, wish.environment, ledger)
+    facts = RollbackFacts(
+        service=wish.service,
+        environment=environment.name,
+        namespace=cluster.namespace,
+        left=ends,
+        to=stays,
+        why=mask(wish.why),
+        actor=wish.actor,
+    )
+    order = None if silent else _order(ledger, clock, facts, None)
+    changes = {names.WITHDRAWN: ends, names.ROLLBACK: _note(facts, order, canary=True)}
+    changes |= {names.ORDER: str(order.sequence)} if order else {}
+    for _ in range(_TRIES):
+        stable = cluster.get("Service", wish.service)
+        if stable is None or in_use(stable) != stays:
+            raise _impossible(
+                f"{environment.name} of {wish.service} no longer serves {stays}: somebody else moved it just now. Look "
+                "what it serves, and ask again."
+            )
+        with suppress(ClusterConflict):
+            change_notes(cluster, wish.service, stable, environment, changes)
+            break
+    recorded = complete_rollback(wish.service, environment, cluster=cluster, ledger=ledger, clock=clock)
+    return RolledBack(environment=environment.name, left=ends, to=stays, recorded=recorded, seconds=0.0)
+
+
 def complete_rollback(
     service: str, environment: Environment, *, cluster: Cluster, ledger: LedgerStore, clock: Clock
 ) -> bool:
@@ -146,7 +192,7 @@ def complete_rollback(
     _mark_left(cluster, carried, clock)
 
     def write() -> LedgerEntry:
-        if unrecorded(stable):
+        if unrecorded(stable) and not _of_canary(stable):
             _record_left(ledger, clock, carried, "")
         order = record_rollback(ledger, clock, carried)
         record_rolled_back(ledger, clock, carried, order)
@@ -161,7 +207,10 @@ def complete_rollback(
         return False
     if not unrecorded(stable):
         return True
-    changes = {names.ORDER: str(order.sequence), names.ROLLBACK: _note(carried, order)}
+    changes = {
+        names.ORDER: str(order.sequence),
+        names.ROLLBACK: _note(carried, order, canary=_of_canary(stable)),
+    }
     with suppress(NightferryError):  # it was moved on meanwhile, or whoever looks next does this
         change_notes(cluster, service, stable, environment, changes)
     return True
@@ -208,11 +257,18 @@ def _environment_of(release: str, environment: Environment, ledger: LedgerStore)
         return environment, True
 
 
-def _order(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, previous: str) -> LedgerEntry | None:
-    """The order on the record; None where it cannot be written. Raises Permanent where another rollback was ordered."""
+def _of_canary(stable: Manifest | None) -> bool:
+    """Whether the rollback that a Service carries ended a canary."""
+    return bool((_read_note(stable) or {}).get("canary"))
+
+
+def _order(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, previous: str | None) -> LedgerEntry | None:
+    """The order on the record; None where it cannot be written. `previous` is the release before the one that is left;
+    None: that one had a share of the users. Raises Permanent where another rollback was ordered."""
 
     def write() -> LedgerEntry:
-        _record_left(ledger, clock, facts, previous)
+        if previous is not None:
+            _record_left(ledger, clock, facts, previous)
         return record_rollback(ledger, clock, facts)
 
     try:
@@ -244,8 +300,9 @@ def _record_left(ledger: LedgerStore, clock: Clock, facts: RollbackFacts, previo
     record_seen(ledger, clock, read_plan(release_entries(ledger, facts.left), facts.environment), previous)
 
 
-def _note(facts: RollbackFacts, order: LedgerEntry | None) -> str:
+def _note(facts: RollbackFacts, order: LedgerEntry | None, *, canary: bool = False) -> str:
     said = {"actor": facts.actor, "why": facts.why, "order": order.sequence if order else 0}
+    said |= {"canary": True} if canary else {}
     return json.dumps(said, sort_keys=True, ensure_ascii=False)
 
 

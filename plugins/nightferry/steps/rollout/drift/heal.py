@@ -12,7 +12,7 @@ from nightferry.entities.drift import PASSPORT, POD_IMAGE, OpenDrift
 from nightferry.errors import NightferryError
 from nightferry.steps.record.drift_record import DriftPlace, record_drift, record_healed
 from nightferry.steps.rollout.drift.look import Asker, Look, look, read_scene
-from nightferry.steps.rollout.drift.put_back import put_back_deployment, put_back_service
+from nightferry.steps.rollout.drift.put_back import put_back_deployment, put_back_route, put_back_service
 from nightferry.steps.rollout.drift.under_way import rolling_out, under_way
 
 ACTOR = "drift"
@@ -92,9 +92,10 @@ def _put_back(seen: Look, cluster: Cluster, ledger: LedgerStore, clock: Clock) -
     for work in (
         partial(put_back_deployment, cluster, scene.plan, scene.traffic, clock),
         partial(put_back_service, cluster, scene.plan, scene.traffic),
+        partial(put_back_route, cluster, scene.plan, scene.traffic, clock),
     ):
         try:
             work()
-        except NightferryError as fault:  # the other is put back all the same
+        except NightferryError as fault:  # the others are put back all the same
             faults.append(fault)
     return faults

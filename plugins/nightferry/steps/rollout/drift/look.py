@@ -21,14 +21,16 @@ from nightferry.steps.judging.find_drift import (
     find_service_drift,
     settled,
 )
+from nightferry.steps.judging.find_route_drift import find_route_drift
 from nightferry.steps.judging.reach_release import AskVersion
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import state_of
 from nightferry.steps.rollout.await_ready import pods_of
 from nightferry.steps.rollout.drift.under_way import under_way
+from nightferry.steps.rollout.fence import order_on
+from nightferry.steps.rollout.follow_route import share_on
 from nightferry.steps.rollout.read_plan import read_plan
-from nightferry.steps.rollout.retire_releases import order_on
 from nightferry.steps.rollout.settle_releases import deployments_of
 
 Asker = Callable[[RolloutPlan], AskVersion]
@@ -124,12 +126,23 @@ def _compared(scene: Scene, service: str, cluster: Cluster, ask: Asker | None) -
     plan = scene.plan
     deployment = cluster.get("Deployment", names.object_name(plan.release))
     drifts = find_service_drift(plan, scene.stable) + find_deployment_drift(plan, deployment)
+    drifts += route_drift(cluster, plan, scene.stable)
     # Pods are made anew after a change of their Deployment: until that is over they are neither right nor wrong.
     if deployment is None or not settled(deployment) or any(one.what == "image" for one in drifts):
         return drifts, frozenset({POD_IMAGE, PASSPORT})
     pods = pods_of(cluster, service, plan.release)
     drifts += find_pod_drift(plan, pods, ask(plan) if ask else None)
     return drifts, frozenset() if ask else frozenset({PASSPORT})
+
+
+def route_drift(cluster: Cluster, plan: RolloutPlan, stable: Manifest | None) -> list[Drift]:
+    """How the route differs, where there is to be one; a canary that is in force has its share. Raises as `look`."""
+    if plan.environment.traffic is None:
+        return []
+    found = cluster.get("HTTPRoute", plan.service)
+    canary = share_on(found, stable)
+    shares = {plan.release: 100 - canary.share, canary.release: canary.share} if canary else {plan.release: 100}
+    return find_route_drift(plan, found, shares)
 
 
 def _stayed(scene: Scene, service: str, environment: str, cluster: Cluster, ledger: LedgerStore) -> bool:

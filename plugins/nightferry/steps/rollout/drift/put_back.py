@@ -1,4 +1,4 @@
-"""Put back what was changed by hand: the release's Deployment and the Service, as the record says.
+"""Put back what was changed by hand: the release's Deployment, the Service and the route, as the record says.
 
 It is no movement of its own: it restores what the newest order on the record made, with that order as the fence, so
 that a release which was decided before it still comes into use. A Service that carries a later order is left alone,
@@ -23,8 +23,10 @@ from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
 from nightferry.steps.judging.find_drift import allowed_replicas, find_deployment_drift, find_service_drift
+from nightferry.steps.rollout.drift.look import route_drift
+from nightferry.steps.rollout.fence import order_on
+from nightferry.steps.rollout.follow_route import follow
 from nightferry.steps.rollout.own_objects import refuse_alien
-from nightferry.steps.rollout.retire_releases import order_on
 from nightferry.steps.rollout.settle_releases import mark_served
 
 _TRIES = 5
@@ -88,6 +90,20 @@ def put_back_service(cluster: Cluster, plan: RolloutPlan, traffic: Traffic) -> N
 
     _conditionally(write, f"Service {plan.service} in {cluster.namespace}")
     log.info("Service %s in %s is as the record says.", plan.service, cluster.namespace)
+
+
+def put_back_route(cluster: Cluster, plan: RolloutPlan, traffic: Traffic, clock: Clock) -> None:
+    """Write the route as a rollout does, to where the Service points; that is put back before.
+
+    Raises:
+        Permanent: (rollout_superseded, rollout_refused, cluster_denied, gateway_missing)
+        Temporary: (cluster_unavailable)
+    """
+    stable = cluster.get("Service", plan.service)
+    _refuse_moved(stable, plan, traffic)
+    if route_drift(cluster, plan, stable):
+        follow(cluster, plan.service, plan.environment, clock, anew=True)
+        log.info("HTTPRoute %s in %s is as the record says.", plan.service, cluster.namespace)
 
 
 def _refuse_moved(stable: Manifest | None, plan: RolloutPlan, traffic: Traffic) -> None:

@@ -11,8 +11,8 @@ from nightferry.entities.service_state import ServiceState
 from nightferry.entities.traffic import Traffic
 from nightferry.manifests import names
 from nightferry.steps.rollout.back.roll_back import unrecorded
+from nightferry.steps.rollout.fence import order_on
 from nightferry.steps.rollout.remove_release import being_switched
-from nightferry.steps.rollout.retire_releases import order_on
 
 GRACE = dt.timedelta(minutes=1)
 """So long after a switch whoever switched still tidies up, and the record may be a moment behind."""

@@ -75,7 +75,7 @@ def compare_releases(
             f"{in_use}, which is in use, does not answer at {addresses.in_use} ({silent}), so {plan.release} cannot be "
             f"compared with it; mend it, or leave the gates {' and '.join(plan.gates)} out of the service file.",
         ) from silent
-    recorded = _recorded(plan, cluster, in_use, (theirs, manifest), clock)
+    recorded = recorded_questions(plan, cluster, in_use, (theirs, manifest), clock)
     questions: list[Question] = golden_questions(manifest, golden, plan.app.checks if plan.app else ())
     diff = compare_predictions(
         [*questions, *recorded.questions],
@@ -109,7 +109,7 @@ def _manifest_in_use(
         ) from fault
 
 
-def _recorded(
+def recorded_questions(
     plan: RolloutPlan, cluster: Cluster, release: str, manifests: tuple[ModelManifest, ModelManifest], clock: Clock
 ) -> Recorded:
     """What users asked the release in use. An app of its own keeps nothing, and has no port to tell it."""

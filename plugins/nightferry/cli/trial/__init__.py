@@ -1,0 +1,1 @@
+"""Trying releases where nobody uses them: rehearsals and drills."""
