@@ -18,6 +18,9 @@ from nightferry.manifests.route import weights_of
 from nightferry.steps.record import ledger
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.lease.claims import of_rollout
+from nightferry.steps.rollout.lease.give_way import take_away
+from nightferry.steps.rollout.lease.leased_cluster import hold
 
 from tests.fakes.rollout_world import Killed, World
 
@@ -443,3 +446,30 @@ def test_one_that_is_found_wrong_before_it_is_gone_on_with_leaves_no_share() -> 
     assert shares(world) == {FIRST: 100}
     canary = world.traffic("production").canary
     assert canary is None or not canary.stands
+
+
+def test_one_that_gave_way_under_its_lease_leaves_no_share_and_no_pods() -> None:
+    """It may not take its share back itself any more: whoever took the Lease does."""
+    world = served()
+    world.leased = True
+    plan = world.plan(SECOND, **CANARY)
+    later = of_rollout(world.plan(THIRD, **CANARY))
+    seen: list[dict[str, int]] = []
+
+    def somebody_comes() -> None:
+        world.looked = lambda: users(world)
+        seen.append(shares(world))
+        with hold(lambda guard: guard(world.cluster), later, world.clock, at_once=True, beating=False) as held:
+            assert held.cluster.get("Service", "digits")
+            take_away(held, plan.environment, world.clock)
+            seen.append(shares(world))
+
+    world.looked = somebody_comes
+    with pytest.raises(NightferryError), world.held(of_rollout(plan), at_once=True) as cluster:
+        world.bring(plan, cluster)
+    assert seen == [{FIRST: 90, SECOND: 10}, {FIRST: 100}]
+    assert names.object_name(SECOND) not in world.cluster.names("Deployment")
+    world.clock.advance(3600)
+    world.finish("production")
+    assert (world.in_use(), shares(world)) == (FIRST, {FIRST: 100})
+    assert barred(world) == []
