@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
+from collections.abc import Iterator
 
 import pytest
 from nightferry import settings
@@ -35,6 +37,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test of the real parts fails at once where they are not there: skipped, it would look like a passed one."""
     if item.get_closest_marker("sandbox") and not settings.load().get("STORAGE_CONNECTION_FILE"):
         pytest.fail("The sandbox was not started: `nightferry up`; or leave its tests out: -m 'not sandbox'.")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """What a program sets up in a test writes to that test's stream, which is closed afterwards."""
+    before = logging.root.handlers[:]
+    yield
+    for handler in logging.root.handlers[:]:
+        if handler not in before and type(handler) is logging.StreamHandler:
+            logging.root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

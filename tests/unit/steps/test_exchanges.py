@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from nightferry.clients import service_client
 from nightferry.clients.service_client import ServiceClient, Unanswered
 from nightferry.entities.app.exchange import Exchange
 from nightferry.entities.probe_report import Fault
@@ -181,20 +180,14 @@ def test_an_app_that_breaks_off_is_said_with_the_request(app: ScriptedApp) -> No
         asked(app, exchange({}))
 
 
-def test_an_answer_that_never_ends_is_cut(app: ScriptedApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_client, "MOST_BYTES", 1024 * 1024)
+def test_an_answer_that_is_too_long_is_cut(app: ScriptedApp) -> None:
     app.says("/predict", "x" * (2 * 1024 * 1024))
     with pytest.raises(Unanswered, match="the answer is longer than 1 MiB"):
-        asked(app, exchange({}))
-    monkeypatch.setattr(service_client, "MOST_SECONDS", -1.0)
-    app.says("/predict", "x")
-    with pytest.raises(Unanswered, match="did not end within"):
-        asked(app, exchange({}))
+        ask_exchange(ServiceClient(app.address, most_bytes=1024 * 1024), exchange({}), "golden example 2")
 
 
-def test_an_answer_that_drips_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_drips_is_cut() -> None:
     """Each of its bytes comes in time, and the last one never."""
-    monkeypatch.setattr(service_client, "MOST_SECONDS", 0.2)
     gone = threading.Event()
 
     def drip(server: socket.socket) -> None:
@@ -212,7 +205,7 @@ def test_an_answer_that_drips_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.start()
         try:
             with pytest.raises(Unanswered, match="did not end within"):
-                ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}").get("/")
+                ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}", most_seconds=0.2).get("/")
         finally:
             gone.set()
             thread.join()
@@ -230,7 +223,7 @@ def test_an_answer_that_breaks_off_is_none(cut: bytes) -> None:
         thread = threading.Thread(target=answer, args=(server,))
         thread.start()
         with pytest.raises(Unanswered, match="refused or broken"):
-            ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}").get("/")
+            ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}", most_seconds=0.2).get("/")
         thread.join()
 
 
@@ -256,7 +249,7 @@ def test_an_answer_is_read_however_it_is_sent(headers: str, body: bytes) -> None
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer, args=(server,))
         thread.start()
-        got = ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}").get("/")
+        got = ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}", most_seconds=0.2).get("/")
         thread.join()
     assert got.text == "abcde"
 

@@ -56,5 +56,6 @@ def record_blame(
 
 
 def _met_users(known: Sequence[LedgerEntry]) -> bool:
-    """Whether users of the last environment got the release at some time."""
-    return any(entry.reason == Reason.ROLLED_OUT and entry.data.get("environment") == LAST for entry in known)
+    """Whether users of the last environment got the release at some time, all of them or a canary's share."""
+    met = (Reason.ROLLED_OUT, Reason.CANARY_SHIFTED)
+    return any(entry.reason in met and entry.data.get("environment") == LAST for entry in known)
