@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import signal
 import subprocess
 import sys
 import threading
