@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import signal
 import subprocess
 import sys
 import threading
@@ -560,13 +559,13 @@ class Deployer:
             said = self._said.wait_for(lambda: any(words in line for line in self.lines), seconds)
         assert said, self.lines
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal; the exit code."""
-        self.signal(number)
+        self.send(number)
         return self.wait()
 
     def wait(self, seconds: float = 180) -> int:

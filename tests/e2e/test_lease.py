@@ -87,10 +87,10 @@ def test_one_that_is_paused_notices_when_it_comes_back(scene: RolloutScene, befo
     plan = scene.plan(scene.sleeping, name="production", ready_seconds=120)
     paused = scene.start("roll_out", plan)
     paused.until_it_says("0 of 1 pods")
-    paused.signal(signal.SIGSTOP)
+    paused.send(signal.SIGSTOP)
     again = scene.start("roll_out", plan)
     again.until_it_says("0 of 1 pods", LEASE_SECONDS + 60)
-    paused.signal(signal.SIGCONT)
+    paused.send(signal.SIGCONT)
     try:
         assert paused.wait() == 3
         assert any("has lost the Lease" in line for line in paused.lines), paused.lines
