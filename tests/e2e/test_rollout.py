@@ -152,7 +152,6 @@ def test_a_quota_that_a_warm_release_holds_is_waited_for(scene: RolloutScene, be
         deployer.until_it_says(f"{before} (1 pod, warm until")
         annotation = {names.WARM_UNTIL: "2026-01-01T00:00:00Z"}
         scene.cluster.patch("Deployment", names.object_name(before), {"metadata": {"annotations": annotation}})
-        scene.retire()
         assert deployer.wait() == 0, deployer.lines
     assert scene.in_use() == plan.release
     assert scene.deployments() == {before: 0, current: 1, plan.release: 1}

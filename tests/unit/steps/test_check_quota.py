@@ -193,6 +193,18 @@ def test_warm_releases_are_waited_for(cluster: MemoryCluster) -> None:
     assert 30 <= clock.slept < 45
 
 
+def test_who_waits_lets_those_go_whose_time_is_over(cluster: MemoryCluster) -> None:
+    limit(cluster, {"requests.cpu": "150m"})
+    runs(cluster, BEFORE, warm=True)
+    clock: Any = cluster.clock
+
+    def let_go() -> None:
+        cluster.objects[("Deployment", names.object_name(BEFORE))]["spec"]["replicas"] = 0
+
+    await_quota(cluster, release(), seconds=60, clock=clock, let_go=let_go)
+    assert clock.slept == 5
+
+
 def test_they_are_waited_for_no_longer_than_asked(cluster: MemoryCluster) -> None:
     limit(cluster, {"requests.cpu": "150m"})
     runs(cluster, BEFORE, warm=True)

@@ -7,7 +7,7 @@ count like any other. (Kubernetes: Resource Quotas.)
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -45,8 +45,20 @@ class Shortage:
         return f"{self.resource} of quota {self.quota}: wanted {wanted}, used {self.used} of {self.hard}"
 
 
-def await_quota(cluster: Cluster, deployment: Manifest, *, clock: Clock, seconds: float = WAIT_SECONDS) -> None:
-    """As `check_quota`, but waits up to `seconds` for releases kept warm to be let go."""
+def await_quota(
+    cluster: Cluster,
+    deployment: Manifest,
+    *,
+    clock: Clock,
+    seconds: float = WAIT_SECONDS,
+    let_go: Callable[[], object] = lambda: None,
+) -> None:
+    """As `check_quota`, but waits up to `seconds` for releases kept warm to be let go.
+
+    Args:
+        let_go: lets those of this service go whose warm time is over. The retiring run does not while this one waits:
+            one at a time works on a service.
+    """
     deadline = clock.monotonic() + seconds
     said = ""
     while True:
@@ -57,6 +69,7 @@ def await_quota(cluster: Cluster, deployment: Manifest, *, clock: Clock, seconds
                 raise
             if fault.sentence != said:
                 log.warning("%s Waiting up to %g s.", said := fault.sentence, seconds)
+        let_go()
         clock.sleep(LOOK_SECONDS)
 
 

@@ -60,7 +60,8 @@ def retire_releases(cluster: Cluster, service: str, clock: Clock, keep: int = KE
                 scaled.append(release)
     retired = Retired(scaled=tuple(scaled), removed=tuple(removed))
     where, told = cluster.namespace, map(_names, (scaled, removed))
-    log.info("%s serves %s; scaled to zero: %s; removed: %s.", where, current or "nobody", *told)
+    level = logging.INFO if scaled or removed else logging.DEBUG
+    log.log(level, "%s serves %s; scaled to zero: %s; removed: %s.", where, current or "nobody", *told)
     return retired
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, Manifest
@@ -20,6 +21,7 @@ from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.follow_route import ALL, Share, carried_share, follow, give_share, make_known
 from nightferry.steps.rollout.own_objects import apply_own, refuse_alien
 from nightferry.steps.rollout.remove_release import remove_release
+from nightferry.steps.rollout.retire_releases import retire_releases
 from nightferry.steps.rollout.settle_releases import mark_served, mark_switching
 from nightferry.steps.rollout.switch_service import in_use, switch_forward
 from nightferry.steps.rollout.unready_pods import details
@@ -38,7 +40,8 @@ class KubernetesTarget:
         """Make the release's objects where they are not there yet, and wait for its pods."""
         plan, cluster = self._plan, self._cluster
         wanted = self._replicas(self.in_use())
-        await_quota(cluster, deployment_of(plan, wanted), clock=self._clock)
+        let_go = partial(retire_releases, cluster, plan.service, self._clock)
+        await_quota(cluster, deployment_of(plan, wanted), clock=self._clock, let_go=let_go)
         apply_own(cluster, plan.service, policies.network_policy(plan.service))
         made = self._deployment(wanted)
         apply_own(cluster, plan.service, policies.disruption_budget(made))
