@@ -200,7 +200,7 @@ class Story:
         release = self.forced()
         self.perhaps_wrong(release)
         self.world.live()
-        others = (self.person, self.person, self.later, self.housekeeping, self.slept, self.an_earlier_one)
+        others = (self.person, self.person, self.later, self.housekeeping, self.slept, self.an_earlier_one, self.silence)
         other = self.chance.choice(others)
         self.told.append(f"({other.__name__})")
         self.at_call(self.chance.choice((self.chance.randint(1, 80), self.chance.randint(60, 400))), other)
@@ -240,6 +240,13 @@ class Story:
         with suppress(NightferryError, Killed):
             self.world.release(release)
         self.world.live()
+
+    def silence(self) -> None:
+        """The record does not answer from here on; what is under way may be right or wrong."""
+        release = self.world.carried()
+        if release and self.chance.random() < 0.7:
+            self.world.faults[release.release] = WRONG
+        self.world.ledger.before = _silent_from(1)
 
     def an_earlier_one(self) -> None:
         """A deployer of days ago wakes up."""
