@@ -46,6 +46,7 @@ class _Laboratory:
     def answers(self, candidate: Candidate, started: ImageRef) -> Answers:
         raise AssertionError("no gate compares answers here")
 
+
 STRATEGIES: dict[str, dict[str, Any]] = {
     "blue_green": {"kind": "blue_green"},
     "bake": {"kind": "blue_green", "bake_minutes": 0.2},

@@ -2,11 +2,13 @@
 
 Random sequences of events: nights and requests, models and service files that change, releases that are wrong or that
 a gate keeps from users, storage and clusters that do not answer, people who roll back, deployers that are killed at any
-call, verifications cleared weeks later, clocks that jump and zones that move. After each event the house is put in
+call, canaries and bakes with somebody else between any two calls, verifications cleared weeks later, clocks that jump
+and zones that move. After each event the house is put in
 order as the retiring run does it, and then:
 
 * the Service points to the release that the record says users get;
 * what the record says is in use was verified, and answers rightly;
+* the route's shares are those, and nobody has a share of a release that the record does not tell of;
 * the next decision is "unchanged" only about what users really get.
 
 `make drill` runs more of them: NIGHTFERRY_SEQUENCES says how many.
@@ -40,7 +42,7 @@ from nightferry.steps.rollout.retire_releases import retire_releases
 from tests.fakes.agreement_world import STRATEGIES, AgreementWorld
 from tests.fakes.rollout_world import Killed
 
-SEQUENCES = int(os.environ.get("NIGHTFERRY_SEQUENCES", "2000"))
+SEQUENCES = int(os.environ.get("NIGHTFERRY_SEQUENCES", "1000"))
 EVENTS = 6
 BATCHES = 20
 SILENT = Temporary(Reason.STORAGE_UNAVAILABLE, "No answer.")
@@ -200,7 +202,15 @@ class Story:
         release = self.forced()
         self.perhaps_wrong(release)
         self.world.live()
-        others = (self.person, self.person, self.later, self.housekeeping, self.slept, self.an_earlier_one, self.silence)
+        others = (
+            self.person,
+            self.person,
+            self.later,
+            self.housekeeping,
+            self.slept,
+            self.an_earlier_one,
+            self.silence,
+        )
         other = self.chance.choice(others)
         self.told.append(f"({other.__name__})")
         self.at_call(self.chance.choice((self.chance.randint(1, 80), self.chance.randint(60, 400))), other)
@@ -358,7 +368,9 @@ class Story:
         if share:
             canary = self.world.traffic("production").canary
             assert canary, f"{share} is not on the record"
-            assert (canary.release, canary.order) == (share.release, share.order), f"{share}, but by the record {canary}"
+            assert (canary.release, canary.order) == (share.release, share.order), (
+                f"{share}, but by the record {canary}"
+            )
             assert canary.share >= share.share
 
     def check_canary_is_over(self) -> None:

@@ -217,8 +217,12 @@ def _complete_record(place: _Place, stable: Manifest, current: str) -> None:
     if withdrawn and known == withdrawn:
         place.take()
         plan = place.plan(withdrawn)
-        fault = verdict[0] if verdict else Permanent(
-            Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, that was written later."
+        fault = (
+            verdict[0]
+            if verdict
+            else Permanent(
+                Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, that was written later."
+            )
         )
         log.info(go_back(plan, fault, cluster=place.cluster, ledger=place.ledger, clock=place.clock))
         close_again(place.ledger, place.clock, withdrawn)
