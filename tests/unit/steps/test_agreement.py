@@ -3,8 +3,7 @@
 Random sequences of events: nights and requests, models and service files that change, releases that are wrong or that
 a gate keeps from users, storage and clusters that do not answer, people who roll back, deployers that are killed at any
 call, canaries and bakes with somebody else between any two calls, verifications cleared weeks later, clocks that jump
-and zones that move. After each event the house is put in
-order as the retiring run does it, and then:
+and zones that move. After each event the house is put in order as the retiring run does it, and then:
 
 * the Service points to the release that the record says users get;
 * what the record says is in use was verified, and answers rightly;

@@ -2,7 +2,8 @@
 
 The share goes first, since the Service never pointed to the release and needs no order to stay where it is. Then the
 order is written, with what is barred and how many users met it; a record that is silent is told later, from what the
-service carries. Then what the release had is removed, and that is written too. Done again after any interruption it goes on where it stopped.
+service carries. Then what the release had is removed, and that is written too. Done again after any interruption it
+goes on where it stopped.
 """
 
 from __future__ import annotations
