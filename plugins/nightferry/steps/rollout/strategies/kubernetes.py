@@ -126,7 +126,7 @@ class KubernetesTarget:
         changes = {names.WITHDRAWN: plan.release, names.ROLLBACK: ""} | verdict_note(plan.release, why, met)
         for _ in range(_TRIES):
             stable = cluster.get("Service", plan.service)
-            if stable is None or self.in_use() in ("", plan.release):
+            if stable is None or in_use(stable) in ("", plan.release):
                 return
             if unwritten_rollback(names.annotations_of(stable)) or order_on(stable) > plan.order:
                 return  # something else is to be written about this Service, or it was moved on
