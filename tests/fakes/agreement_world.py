@@ -10,10 +10,12 @@ from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import PinnedModel
+from nightferry.entities.probe_report import ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
+from nightferry.manifests.route import weights_of
 from nightferry.steps.blame.laboratory import Bench
 from nightferry.steps.blame.look_into import look_into, release_to_blame
 from nightferry.steps.deciding.decide import Weighed, weigh
@@ -23,9 +25,9 @@ from nightferry.steps.record.close_release import close_left_open
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append
 from nightferry.steps.record.record import record_failure, record_step
-from nightferry.steps.rollout.fence import Orders
+from nightferry.steps.rollout.follow_route import Share, share_on
+from nightferry.steps.rollout.lease.claims import of_rollout
 from nightferry.steps.rollout.read_plan import read_plan
-from nightferry.steps.rollout.roll_out import roll_out
 
 from tests.fakes.rollout_world import World, image, model
 
@@ -45,6 +47,16 @@ class _Laboratory:
         raise AssertionError("no gate compares answers here")
 
 
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "blue_green": {"kind": "blue_green"},
+    "bake": {"kind": "blue_green", "bake_minutes": 0.2},
+    "canary": {"kind": "canary", "steps": [{"share": "10%", "minutes": 0.2}, {"share": "50%", "minutes": 0.1}]},
+    "both": {"kind": "canary", "steps": [{"share": "30%", "minutes": 0.2}], "bake_minutes": 0.2},
+}
+USERS = 60
+"""Requests of each release that has users, between two looks: enough to be judged by."""
+
+
 class AgreementWorld(World):
     """`decide_next` decides as the DAG does; `release` does what the deployer's pod does."""
 
@@ -54,12 +66,18 @@ class AgreementWorld(World):
         """Which model is the newest."""
         self.replicas = 1
         self.zone = "Europe/Zurich"
+        self.strategy = "blue_green"
+        """How users come to a release, of `STRATEGIES`."""
+        self.slow: set[str] = set()
+        """Releases that take half as long again as the others."""
         self._runs = 0
 
     @property
     def service(self) -> ServiceSpec:
         """The service file as it is now."""
         production = {"name": "production", "namespace": "production", "service_type": "NodePort", "ready_seconds": 5}
+        production |= {"traffic": {"gateway": "users", "host": "digits.nightferry.test"}}
+        production |= {"strategy": STRATEGIES[self.strategy]}
         return ServiceSpec.model_validate(
             {
                 "service": "digits",
@@ -107,18 +125,9 @@ class AgreementWorld(World):
     def release(self, release: str) -> None:
         """What the rollout's pod does."""
         plan = self.plan_of(release)
-        roll_out(
-            plan,
-            cluster=self.cluster,
-            candidate=lambda: "candidate",
-            prepare=self._prepare,
-            ask=self.ask,
-            compare=lambda stable: self.compare(stable),
-            ledger=self.ledger,
-            orders=Orders(self.ledger, "digits"),
-            clock=self.clock,
-        )
-        self.look(plan)
+        with self.held(of_rollout(plan), at_once=True) as cluster:
+            self.bring(plan, cluster)
+            self.look(plan, cluster)
 
     def fail_gate(self, release: str, broken: Callable[[Candidate], bool]) -> None:
         """The image's test fails, and the task `blame` looks whose fault it is."""
@@ -133,9 +142,28 @@ class AgreementWorld(World):
 
     def verify_again(self, release: str) -> None:
         """What the pod of a cleared verification does."""
-        self.look(self.plan_of(release))
+        plan = self.plan_of(release)
+        with self.held(of_rollout(plan, "verify"), at_once=True) as cluster:
+            self.look(plan, cluster)
 
     def model_of(self, release: str) -> int:
         """Which model a release was decided with."""
         decided = next(one for one in release_entries(self.ledger, release) if one.kind == Kind.DECISION)
         return int(decided.data["candidate"]["model"]["version"].removeprefix("m"))
+
+    def shares(self) -> dict[str, int]:
+        """Object's name -> percent, of those that the route sends users to."""
+        found = self.cluster.objects.get(("HTTPRoute", "digits"))
+        return {name: weight for name, weight in weights_of(found).items() if weight} if found else {}
+
+    def carried(self) -> Share | None:
+        """The canary that the route carries."""
+        route, service = (self.cluster.objects.get((kind, "digits")) for kind in ("HTTPRoute", "Service"))
+        return share_on(route, service)
+
+    def _probe(self, address: str) -> ProbeReport:
+        share, current = self.carried(), self.in_use()
+        for release in {str(current), share.release if share else str(current)}:
+            if self.figures:
+                self.figures.serve(release, [0.015 if release in self.slow else 0.010] * USERS)
+        return super()._probe(address)

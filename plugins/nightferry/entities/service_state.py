@@ -21,7 +21,7 @@ from nightferry.entities.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.traffic import Traffic
 
-FOLD = 6
+FOLD = 7
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
@@ -207,9 +207,21 @@ class ServiceState(Recorded):
         return self._went_back_before(entry, where, now)
 
     def _forward(self, entry: LedgerEntry, now: Traffic) -> Traffic:
-        previous = entry.data.get("previous") or (now.release if now.release != entry.release else now.previous)
+        """All users were sent to the entry's release, unless that is told late: something that was ordered after it is
+        in use."""
         order = self.decided.get(entry.release or "", 0)
-        return Traffic(release=entry.release, order=order, since=entry.time, previous=previous or None)
+        if now.fenced and order < now.order:
+            return now
+        previous = entry.data.get("previous") or (now.release if now.release != entry.release else now.previous)
+        later = now.canary and now.canary.release != entry.release and now.canary.order > order
+        return Traffic(
+            release=entry.release,
+            order=order,
+            fenced=True,
+            since=entry.time,
+            previous=previous or None,
+            canary=now.canary if later else None,
+        )
 
     def _withdrawn(self, entry: LedgerEntry, where: str, now: Traffic, *, failed: bool) -> dict[str, Traffic]:
         if failed:
@@ -228,7 +240,7 @@ class ServiceState(Recorded):
         if order <= now.order:  # written late: something that was ordered after it is in use
             return {}
         proved = where != LAST or entry.release in self.good
-        return {where: Traffic(release=entry.release, order=order, since=entry.time, verified=proved)}
+        return {where: Traffic(release=entry.release, order=order, fenced=True, since=entry.time, verified=proved)}
 
     def _went_back_before(self, entry: LedgerEntry, where: str, now: Traffic) -> dict[str, Traffic]:
         """Until schema 2 going back was told in a verification's failure, as a sentence."""

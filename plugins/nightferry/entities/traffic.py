@@ -14,6 +14,9 @@ class Traffic(Recorded):
     order: int = 0
     """The sequence of the entry that ordered this: a decision to release, or a withdrawal. It is the fence: nothing
     that was ordered earlier may move the traffic any more."""
+    fenced: bool = False
+    """Whether whatever carries the service had this order when users were moved, so that nothing of an earlier order
+    moved them since. Going back may have come before its order could be written."""
     since: str = ""
     """When it was moved (UTC, RFC 3339)."""
     verified: bool = False

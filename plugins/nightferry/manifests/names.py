@@ -37,6 +37,8 @@ WITHDRAWN = "nightferry.dev/withdrawn"
 ROLLBACK = "nightferry.dev/rollback"
 """On the Service: who rolled back to this release and why, as JSON. While the record could not be written to, `order`
 is 0 in it: then nothing that is not a rollback moves the Service, until that is on the record."""
+VERDICT = "nightferry.dev/verdict"
+"""On the Service: what the release of `WITHDRAWN` was judged by, as JSON, while the record could not be written to."""
 ROUTED = "nightferry.dev/routed"
 """On the Service: "true" where a route follows it, since the service file named a gateway."""
 CANARY = "nightferry.dev/canary"

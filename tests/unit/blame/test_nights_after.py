@@ -5,16 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from nightferry.entities.canary import met
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import FactKey
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.quarantine import Bar, Parts
 from nightferry.entities.reason import Reason
+from nightferry.errors import Permanent
 from nightferry.steps.record.bar import lift, quarantine, quarantines_of
+from nightferry.steps.record.canary_record import CanaryRecord
 from nightferry.steps.record.ledger import append
+from nightferry.steps.record.record import record_release
+from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_success
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.blame_world import BlameWorld
+from tests.fakes.blame_world import ENVIRONMENTS, WRONG, BlameWorld
+from tests.fakes.rollout_world import plan
 from tests.fakes.service_specs import digits_spec
 
 
@@ -141,3 +147,30 @@ def test_a_persons_quarantine_counts_beside_that_of_a_gate(world: BlameWorld) ->
     bar = Bar(parts=Parts(model=bad.parts.model), words="model two")
     quarantine(world.ledger, world.clock, "digits", bar, why="poisoned", actor="ana")
     assert world.night(model="two").reason == Reason.QUARANTINED
+
+
+def test_after_a_canary_that_was_taken_back_both_words_agree(world: BlameWorld) -> None:
+    """What users met bars the pair; the guilty one that is found afterwards is barred alone, and the ending says it."""
+    world.publish("two", created="2026-11-21T12:00:00Z")
+    world.commit(b"new")
+    decision = world.decide("run:both")
+    order = read_state(world.ledger, "digits").decided[str(decision.release)]
+    canary = plan(str(decision.release), order, name="production", namespace="production")
+    leg = CanaryRecord(world.ledger, world.clock, canary).begin(None, 1, 10, 600, 1)
+    why = Permanent(Reason.VERIFY_GOLDEN_WRONG, WRONG)
+    in_use = str(decision.in_use)
+    record_order(world.ledger, world.clock, canary, why, in_use, met(leg, 5, 60))
+    record_success(world.ledger, world.clock, canary, WITHDRAW, "It was removed.", {"to": in_use})
+    failure = world.fail(decision, "production.roll_out", Reason.VERIFY_GOLDEN_WRONG)
+    world.laboratory.broken = lambda model, code: model == "two"
+    blame = world.blame(decision, failure)
+    barred = read_state(world.ledger, "digits").quarantines
+    assert [set(one.parts.named()) for one in barred] == [{"model", "tree"}, {"model"}]
+    assert not any(one.unseen for one in barred), "users met it"
+    ending = record_release(world.ledger, world.clock, decision, ENVIRONMENTS)
+    assert ending
+    assert ending.reason == Reason.VERIFY_GOLDEN_WRONG
+    assert blame.commands[0] in ending.sentence
+    night = world.night()
+    assert night.candidate.model.version == "one", "the code alone"
+    assert read_state(world.ledger, "digits").in_use == night.release

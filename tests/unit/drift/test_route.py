@@ -20,6 +20,7 @@ from tests.unit.drift.test_find import NEXT, RELEASE, serving
 
 GATEWAY = {"traffic": {"gateway": "users", "host": "digits.nightferry.test"}}
 OTHER = {"namespace": "gateway", "name": "admins", "group": "gateway.networking.k8s.io", "kind": "Gateway"}
+LAST = "digits-2026-11-21.3"
 Edit = Callable[[dict[str, Any]], Any]
 
 
@@ -102,3 +103,16 @@ def test_a_canarys_share_is_no_drift_and_another_one_is_put_back_to_it(world: Wo
     assert found(world) == ["users"]
     put_back_route(world.cluster, world.plan(RELEASE, **GATEWAY), world.traffic(), world.clock)
     assert weights_of({"spec": spec_of(world)}) == {names.object_name(RELEASE): 90, names.object_name(NEXT): 10}
+
+
+def test_a_service_that_is_put_back_is_still_followed_by_the_route_of_before(world: World) -> None:
+    """The service file names no gateway any more; who still comes through it gets what is in use."""
+    world.roll_out(NEXT)
+    world.verify(NEXT)
+    world.clock.advance(120)
+    world.cluster.objects[("Service", "digits")]["spec"]["selector"] = {"app": "stranger"}
+    healed = heal("digits", "staging", cluster=world.cluster, ledger=world.ledger, clock=world.clock)
+    assert healed
+    world.roll_out(LAST)
+    weights = weights_of(world.cluster.objects[("HTTPRoute", "digits")])
+    assert {name for name, weight in weights.items() if weight} == {names.object_name(LAST)}

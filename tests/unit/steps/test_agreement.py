@@ -2,11 +2,12 @@
 
 Random sequences of events: nights and requests, models and service files that change, releases that are wrong or that
 a gate keeps from users, storage and clusters that do not answer, people who roll back, deployers that are killed at any
-call, verifications cleared weeks later, clocks that jump and zones that move. After each event the house is put in
-order as the retiring run does it, and then:
+call, canaries and bakes with somebody else between any two calls, verifications cleared weeks later, clocks that jump
+and zones that move. After each event the house is put in order as the retiring run does it, and then:
 
 * the Service points to the release that the record says users get;
 * what the record says is in use was verified, and answers rightly;
+* the route's shares are those, and nobody has a share of a release that the record does not tell of;
 * the next decision is "unchanged" only about what users really get.
 
 `make drill` runs more of them: NIGHTFERRY_SEQUENCES says how many.
@@ -28,6 +29,7 @@ from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.errors import NightferryError, Temporary
+from nightferry.manifests import names
 from nightferry.steps.record import ledger
 from nightferry.steps.record.bar import lift, quarantines_of
 from nightferry.steps.record.history import release_entries
@@ -36,10 +38,10 @@ from nightferry.steps.record.record import record_release
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.retire_releases import retire_releases
 
-from tests.fakes.agreement_world import AgreementWorld
+from tests.fakes.agreement_world import STRATEGIES, AgreementWorld
 from tests.fakes.rollout_world import Killed
 
-SEQUENCES = int(os.environ.get("NIGHTFERRY_SEQUENCES", "2000"))
+SEQUENCES = int(os.environ.get("NIGHTFERRY_SEQUENCES", "1000"))
 EVENTS = 6
 BATCHES = 20
 SILENT = Temporary(Reason.STORAGE_UNAVAILABLE, "No answer.")
@@ -65,6 +67,8 @@ class Story:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.world = AgreementWorld()
+        self.world.leased = self.chance.random() < 0.3
+        self.world.strategy = self.chance.choice(list(STRATEGIES))
         self.told: list[str] = []
         self.events = (
             self.night,
@@ -72,11 +76,17 @@ class Story:
             self.night,
             self.new_model,
             self.new_settings,
+            self.new_strategy,
+            self.new_strategy,
             self.turns_wrong,
             self.cleared,
             self.found_wrong_later,
             self.found_wrong_later,
             self.killed,
+            self.killed_while_judged,
+            self.somebody_meanwhile,
+            self.somebody_meanwhile,
+            self.somebody_meanwhile,
             self.storage_down,
             self.cluster_down,
             self.rolled_back,
@@ -92,6 +102,7 @@ class Story:
             event = self.chance.choice(self.events)
             self.told.append(event.__name__)
             event()
+            self.check_shares()
             self.put_in_order()
             self.check()
 
@@ -102,17 +113,29 @@ class Story:
         release = self.world.decide_next(force=self.chance.random() < 0.2)
         if release is None:
             return
-        if self.chance.random() < 0.3:
-            self.world.faults[release] = WRONG
+        self.perhaps_wrong(release)
         with suppress(NightferryError):
             self.world.release(release)
         self.close(release)
+
+    def perhaps_wrong(self, release: str) -> None:
+        """Its answers from the beginning, or only once it has users; or its figures."""
+        what = self.chance.random()
+        if what < 0.2:
+            self.world.faults[release] = WRONG
+        elif what < 0.3:
+            self.world.slow.add(release)
+        elif what < 0.4:
+            self.at_call(self.chance.randint(40, 200), lambda: self.world.faults.update({release: WRONG}))
 
     def new_model(self) -> None:
         self.world.model += 1
 
     def new_settings(self) -> None:
         self.world.replicas = self.chance.randint(1, 4)
+
+    def new_strategy(self) -> None:
+        self.world.strategy = self.chance.choice(list(STRATEGIES))
 
     def turns_wrong(self) -> None:
         """The release that users get answers wrongly from now on: nobody has looked yet."""
@@ -152,6 +175,106 @@ class Story:
             with suppress(NightferryError):
                 self.world.release(release)
             self.close(release)
+
+    def killed_while_judged(self) -> None:
+        """A canary's deployer is killed late, and its run may be repeated, at once or after it was cleared up."""
+        self.world.strategy = self.chance.choice(("canary", "both"))
+        release = self.forced()
+        if self.chance.random() < 0.2:
+            self.world.slow.add(release)
+        self.world.kill_at(self.chance.randint(60, 400), dead=True)
+        with suppress(NightferryError, Killed):
+            self.world.release(release)
+        self.world.live()
+        self.check_shares()
+        self.world.clock.advance(self.chance.choice((1, 20, 700)))
+        again = self.chance.random()
+        if again < 0.6:
+            if again < 0.2:
+                self.put_in_order()
+            with suppress(NightferryError):
+                self.world.release(release)
+            self.close(release)
+
+    def somebody_meanwhile(self) -> None:
+        """While a run is under way somebody else comes, between any two of its calls."""
+        release = self.forced()
+        self.perhaps_wrong(release)
+        self.world.live()
+        others = (
+            self.person,
+            self.person,
+            self.later,
+            self.housekeeping,
+            self.slept,
+            self.an_earlier_one,
+            self.silence,
+        )
+        other = self.chance.choice(others)
+        self.told.append(f"({other.__name__})")
+        self.at_call(self.chance.choice((self.chance.randint(1, 80), self.chance.randint(60, 400))), other)
+        with suppress(NightferryError):
+            self.world.release(release)
+        self.world.live()
+        self.check_shares()
+        self.close(release)
+
+    def at_call(self, call: int, what: Callable[[], None]) -> None:
+        """Do something else between two calls of whoever is at work; it makes its own calls in peace."""
+        left = call
+
+        def tick(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                self.world.live()
+                what()
+
+        self.world.cluster.before = self.world.ledger.before = tick
+
+    def person(self) -> None:
+        if self.chance.random() < 0.3:
+            self.world.ledger.before = _silent_from(1)
+        to = self.some_release() if self.chance.random() < 0.2 else None
+        with suppress(NightferryError):
+            self.world.roll_back(to)
+        self.world.live()
+
+    def later(self) -> None:
+        """A run of a later order, to its end or not."""
+        self.new_strategy()
+        release = self.forced()
+        if self.chance.random() < 0.3:
+            self.world.kill_at(self.chance.randint(60, 300), dead=True)
+        with suppress(NightferryError, Killed):
+            self.world.release(release)
+        self.world.live()
+
+    def silence(self) -> None:
+        """The record does not answer from here on; what is under way may be right or wrong."""
+        release = self.world.carried()
+        if release and self.chance.random() < 0.7:
+            self.world.faults[release.release] = WRONG
+        self.world.ledger.before = _silent_from(1)
+
+    def an_earlier_one(self) -> None:
+        """A deployer of days ago wakes up."""
+        release = self.some_release()
+        if release:
+            with suppress(NightferryError):
+                self.world.release(release)
+
+    def slept(self) -> None:
+        """The deployer is stopped for a while; whoever tidies up may come meanwhile."""
+        self.world.clock.advance(self.chance.choice((30, 400, 900)))
+        if self.chance.random() < 0.7:
+            self.housekeeping()
+
+    def housekeeping(self) -> None:
+        with suppress(NightferryError):
+            self.world.finish("production")
+        with suppress(NightferryError):
+            retire_releases(self.world.cluster, "digits", self.world.clock)
 
     def storage_down(self) -> None:
         """The storage does not answer while a release is rolled out, from some moment on."""
@@ -238,8 +361,30 @@ class Story:
         found = [entry.release for entry in Chain(self.world.ledger, "digits") if entry.kind == Kind.DECISION]
         return self.chance.choice([one for one in found if one] or [None])
 
+    def check_shares(self) -> None:
+        """Nobody has a share of a release that the record does not tell of."""
+        share = self.world.carried()
+        if share:
+            canary = self.world.traffic("production").canary
+            assert canary, f"{share} is not on the record"
+            assert (canary.release, canary.order) == (share.release, share.order), (
+                f"{share}, but by the record {canary}"
+            )
+            assert canary.share >= share.share
+
+    def check_canary_is_over(self) -> None:
+        """Nobody watches over one any more, so nobody has a share."""
+        canary = self.world.traffic("production").canary
+        assert canary is None or not canary.stands, f"abandoned: {canary}"
+        assert canary is None or canary.withdrawing is None, f"not ended: {canary}"
+        assert self.world.carried() is None
+        served = self.world.in_use()
+        if served not in (None, "none"):
+            assert self.world.shares() == {names.object_name(str(served)): 100}, "the route is not the Service's"
+
     def check(self) -> None:
         """What has to hold."""
+        self.check_canary_is_over()
         world = self.world
         world.check()
         served = world.in_use()

@@ -164,7 +164,7 @@ def _withdrawn(
         order = by_key.get(str(FactKey(str(decision.release), of_environment(where, WITHDRAWAL))))
         back = by_key.get(str(FactKey(str(decision.release), of_environment(where, WITHDRAWN))))
         if order and back:
-            return order.reason, f"{order.sentence} {back.sentence}"
+            return order.reason, f"{order.sentence} {back.sentence}{_blamed(entries)}"
         if order:
             return order.reason, f"{order.sentence} That is not done yet."
     return _rolled_back(entries)

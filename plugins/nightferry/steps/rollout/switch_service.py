@@ -24,7 +24,7 @@ from nightferry.steps.rollout.fence import Orders, refuse_superseded
 from nightferry.steps.rollout.own_objects import refuse_alien, refuse_other_environment
 
 _TRIES = 10
-_NOTES = (names.ORDER, names.PREVIOUS, names.SWITCHED, names.WITHDRAWN, names.ROLLBACK, names.ROUTED)
+_NOTES = (names.ORDER, names.PREVIOUS, names.SWITCHED, names.WITHDRAWN, names.ROLLBACK, names.ROUTED, names.VERDICT)
 log = logging.getLogger(__name__)
 
 
@@ -106,7 +106,8 @@ def switch_back(
 def change_notes(
     cluster: Cluster, service: str, found: Manifest, environment: Environment, changes: Mapping[str, str]
 ) -> None:
-    """Change how the Service says that it came to its release, and nothing else, if it is still as `found`.
+    """Change how the Service says that it came to its release, and nothing else, if it is still as `found`; what is
+    changed to nothing goes.
 
     Applied like a switch, not patched: what a patch has written, no later switch would take away.
 
@@ -114,8 +115,9 @@ def change_notes(
         ClusterConflict: it is another one by now.
     """
     notes = {name: value for name, value in names.annotations_of(found).items() if name in _NOTES}
+    notes = {name: value for name, value in {**notes, **changes}.items() if value}
     identity = names.identity_of(found)
-    cluster.apply(services.stable(service, identity, environment, notes={**notes, **changes}, found=found))
+    cluster.apply(services.stable(service, identity, environment, notes=notes, found=found))
 
 
 def _point(

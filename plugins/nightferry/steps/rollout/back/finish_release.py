@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.fact_key import ROLLBACK, WITHDRAWN, FactKey, of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
@@ -31,6 +31,7 @@ from nightferry.steps.record.rollout_record import record_seen
 from nightferry.steps.record.state import decision_of, read_state, state_of
 from nightferry.steps.rollout.back.go_back import go_back
 from nightferry.steps.rollout.back.roll_back import Wish, complete_rollback, roll_back
+from nightferry.steps.rollout.back.verdict_note import noted_verdict
 from nightferry.steps.rollout.fence import Orders, order_of
 from nightferry.steps.rollout.follow_route import carried_share, follow
 from nightferry.steps.rollout.read_plan import pinned_spec, read_plan
@@ -107,7 +108,7 @@ def finish_release(
     if stable is None:
         return
     order_of(stable, Orders(ledger, service))  # a record that is behind completes nothing
-    _complete_record(place, names.annotations_of(stable), current)
+    _complete_record(place, stable, current)
     _finish_canary(place)
     if current and names.ROUTED in names.annotations_of(stable):
         follow(cluster, service, place.plan(current).environment, clock)
@@ -203,22 +204,32 @@ def _bake(place: _Place, state: ServiceState) -> dt.timedelta:
     return dt.timedelta(seconds=environment.strategy.bake_seconds)
 
 
-def _complete_record(place: _Place, notes: dict[str, str], current: str) -> None:
+def _complete_record(place: _Place, stable: Manifest, current: str) -> None:
     """Write down what the Service says and the record does not: whoever moved it was killed, or could not write."""
+    notes = names.annotations_of(stable)
     if names.ROLLBACK in notes:
         place.complete_rollback(current)
         return
     traffic = place.state().traffic.get(place.environment)
     known = traffic.release if traffic else None
     withdrawn = notes.get(names.WITHDRAWN, "")
+    verdict = noted_verdict(stable, withdrawn)
     if withdrawn and known == withdrawn:
         place.take()
         plan = place.plan(withdrawn)
-        fault = Permanent(
-            Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, that was written later."
+        fault = (
+            verdict[0]
+            if verdict
+            else Permanent(
+                Reason.WITHDRAWN, f"it was taken back at {notes.get(names.SWITCHED)}, that was written later."
+            )
         )
         log.info(go_back(plan, fault, cluster=place.cluster, ledger=place.ledger, clock=place.clock))
         close_again(place.ledger, place.clock, withdrawn)
+    elif verdict and not _is_withdrawn(place, withdrawn):
+        place.take()
+        plan = place.plan(withdrawn)
+        take_back(plan, *verdict, target=_target(place, plan), ledger=place.ledger, clock=place.clock)
     elif withdrawn in place.state().decided:
         close_again(place.ledger, place.clock, withdrawn)  # whoever took it back may not have come so far
     elif current and known != current:
@@ -256,6 +267,12 @@ def _ordered_rollback(place: _Place, state: ServiceState, release: str) -> Ledge
         ),
         None,
     )
+
+
+def _is_withdrawn(place: _Place, release: str) -> bool:
+    """Whether the record has it that the release was taken out of use here."""
+    key = str(FactKey(release, of_environment(place.environment, WITHDRAWN)))
+    return any(entry.key == key for entry in release_entries(place.ledger, release))
 
 
 def _withdrawn_last(entry: LedgerEntry) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +25,7 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_seen, record_success, record_trouble
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.await_ready import await_ready
+from nightferry.steps.rollout.back.verdict_note import noted_verdict, verdict_note
 from nightferry.steps.rollout.follow_route import follow
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.rollout.remove_release import remove_release
@@ -57,7 +59,8 @@ def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger
             return kept
     order = _order(plan, why, stable, ledger, clock)
     try:
-        sentence, back = _move(plan, cluster, ledger, clock, order)
+        note = {} if order else verdict_note(plan.release, why, _met(plan, stable, clock))
+        sentence, back = _move(plan, cluster, ledger, clock, order, note)
     except NightferryError as fault:
         record_trouble(ledger, clock, plan, WITHDRAW, fault, {})
         with suppress(NightferryError):  # whoever looks next completes the record
@@ -65,6 +68,8 @@ def go_back(plan: RolloutPlan, why: NightferryError, *, cluster: Cluster, ledger
         raise
     if back is None:
         return sentence
+    if order is None and _order(plan, why, cluster.get("Service", plan.service) or stable, ledger, clock) is None:
+        return sentence  # whoever looks next completes the record: the order, with what is barred, comes first
     try:
         record_success(ledger, clock, plan, WITHDRAW, sentence, {"to": back})
         close_again(ledger, clock, plan.release)
@@ -93,8 +98,11 @@ def _order(plan: RolloutPlan, why: NightferryError, stable: Manifest, ledger: Le
     try:
         if in_use(stable) == plan.release:  # whoever switched may have been killed before writing it
             record_seen(ledger, clock, plan, names.annotations_of(stable).get(names.PREVIOUS, ""))
-        previous = names.annotations_of(stable).get(names.PREVIOUS, "")
-        return record_order(ledger, clock, plan, why, previous, _met(plan, stable, clock)).sequence
+            previous, met = names.annotations_of(stable).get(names.PREVIOUS, ""), _met(plan, stable, clock)
+        else:
+            noted = noted_verdict(stable, plan.release)
+            previous, met = in_use(stable), noted[1] if noted else {}
+        return record_order(ledger, clock, plan, why, previous, met).sequence
     except NightferryError as silent:
         log.warning("The ledger does not have this order yet: %s", silent.sentence)
         return None
@@ -111,7 +119,12 @@ def _met(plan: RolloutPlan, stable: Manifest, clock: Clock) -> dict[str, Any]:
 
 
 def _move(
-    plan: RolloutPlan, cluster: Cluster, ledger: LedgerStore, clock: Clock, order: int | None
+    plan: RolloutPlan,
+    cluster: Cluster,
+    ledger: LedgerStore,
+    clock: Clock,
+    order: int | None,
+    note: Mapping[str, str],
 ) -> tuple[str, str | None]:
     """Point the Service back where it still points to the release, and clear up.
 
@@ -128,7 +141,7 @@ def _move(
         if previous and woken is None:
             return f"{where} keeps {plan.release}: {previous} is gone, there is nothing to go back to.", None
         identity = names.identity_of(woken) if woken else {}
-        switch_back(cluster, plan.service, plan.release, identity, former, clock, order)
+        switch_back(cluster, plan.service, plan.release, identity, former, clock, order, note)
         stable = cluster.get("Service", plan.service)
     current = in_use(stable)
     if stable is None or current == plan.release or _withdrawn(stable) != plan.release:

@@ -30,8 +30,8 @@ from nightferry.steps.rollout.own_objects import refuse_alien
 from nightferry.steps.rollout.settle_releases import mark_served
 
 _TRIES = 5
-_KEPT = (names.PREVIOUS, names.SWITCHED, names.WITHDRAWN, names.ROLLBACK)
-"""What tells how the Service came to its release; it stays."""
+_KEPT = (names.PREVIOUS, names.SWITCHED, names.WITHDRAWN, names.ROLLBACK, names.VERDICT, names.ROUTED)
+"""What tells how the Service came to its release, and that a route follows it; it stays."""
 log = logging.getLogger(__name__)
 
 

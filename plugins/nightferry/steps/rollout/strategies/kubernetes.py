@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.errors import Permanent, Temporary
+from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
 from nightferry.manifests.deployment import wanted_replicas
 from nightferry.steps.rollout.await_ready import await_ready, counted, pods_of
+from nightferry.steps.rollout.back.verdict_note import verdict_note
 from nightferry.steps.rollout.check_quota import await_quota
-from nightferry.steps.rollout.fence import Orders, refuse_superseded
+from nightferry.steps.rollout.fence import Orders, order_on, refuse_superseded, unwritten_rollback
 from nightferry.steps.rollout.follow_route import ALL, Share, carried_share, follow, give_share, make_known
 from nightferry.steps.rollout.own_objects import apply_own, refuse_alien
 from nightferry.steps.rollout.remove_release import remove_release
 from nightferry.steps.rollout.retire_releases import retire_releases
 from nightferry.steps.rollout.settle_releases import mark_served, mark_switching
-from nightferry.steps.rollout.switch_service import in_use, switch_forward
+from nightferry.steps.rollout.switch_service import change_notes, in_use, switch_forward
 from nightferry.steps.rollout.unready_pods import details
 
+_TRIES = 10
 log = logging.getLogger(__name__)
 
 
@@ -118,6 +122,20 @@ class KubernetesTarget:
                 f"Of {counted(wanted)} of {plan.release} in {cluster.namespace} {len(ready)} can answer.",
             )
         return [f"http://{pod.host}:{pod.port}" for pod in ready]
+
+    def note(self, why: NightferryError, met: Mapping[str, Any]) -> None:
+        """Write it on the Service, if that is still where users of no other order are."""
+        plan, cluster = self._plan, self._cluster
+        changes = {names.WITHDRAWN: plan.release, names.ROLLBACK: ""} | verdict_note(plan.release, why, met)
+        for _ in range(_TRIES):
+            stable = cluster.get("Service", plan.service)
+            if stable is None or in_use(stable) in ("", plan.release):
+                return
+            if unwritten_rollback(names.annotations_of(stable)) or order_on(stable) > plan.order:
+                return  # something else is to be written about this Service, or it was moved on
+            with suppress(ClusterConflict):
+                change_notes(cluster, plan.service, stable, plan.environment, changes)
+                return
 
     def remove(self) -> bool:
         """Remove the Deployment, and what goes with it."""

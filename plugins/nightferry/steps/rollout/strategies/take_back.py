@@ -1,8 +1,9 @@
 """Take a release back from the share of the users that a canary gave it, for good: it was judged.
 
 The share goes first, since the Service never pointed to the release and needs no order to stay where it is. Then the
-order is written, with what is barred and how many users met it; then what the release had is removed, and that is
-written too. Done again after any interruption it goes on where it stopped.
+order is written, with what is barred and how many users met it; a record that is silent is told later, from what the
+service carries. Then what the release had is removed, and that is written too. Done again after any interruption it
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -47,7 +48,11 @@ def take_back(
     """
     target.take_back()
     current, where = target.in_use(), plan.environment.name
-    record_order(ledger, clock, plan, why, current, met)
+    try:
+        record_order(ledger, clock, plan, why, current, met)
+    except NightferryError:  # whoever looks next writes it
+        target.note(why, met)
+        raise
     target.remove()
     told = " ".join(f"{name} {value}" for name, value in met.items() if name in ("share", "seconds") and value)
     sentence = f"{where} serves {current or 'nothing'} alone again, and {plan.release} was removed ({told})."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+from nightferry.errors import NightferryError
 
 
 class Target(Protocol):
@@ -56,6 +58,11 @@ class Target(Protocol):
             Permanent: (verify_wrong_release) one of them runs something else; (rollout_not_ready) they crash.
             Temporary: (verify_unreachable) not all that are wanted are ready.
         """
+        ...
+
+    def note(self, why: NightferryError, met: Mapping[str, Any]) -> None:
+        """Keep why the release was taken back from its share beside the service, for whoever can write it on the
+        record; no deployer gives it users from then on. Raises as `take_back`."""
         ...
 
     def remove(self) -> bool:
