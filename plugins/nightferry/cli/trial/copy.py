@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from nightferry.cli.record import addresses_of
@@ -13,10 +14,12 @@ from nightferry.clients.azure.scratch_ledger import TRIAL, scratch_ledger
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.service_figures import ServiceFigures
 from nightferry.drill.callers import Callers, known_answers, local
+from nightferry.drill.carry_out import Doors
 from nightferry.drill.drill import Production
 from nightferry.drill.machine import Machine, NoMachine
-from nightferry.drill.trial import QUESTIONS, Doors, Trial
+from nightferry.drill.trial import QUESTIONS, Trial
 from nightferry.entities.decision import Decision
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
@@ -26,6 +29,7 @@ from nightferry.errors import Permanent
 from nightferry.manifests.trial import NAMESPACE
 from nightferry.sandbox.layout import Layout, Owner
 from nightferry.settings import Settings
+from nightferry.steps.judging.figures_of import figures_of
 from nightferry.steps.judging.questions import golden_questions
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.record.history import release_entries
@@ -87,13 +91,19 @@ def open_trial(
     decision, plan = copied
     clock, source = SystemClock(), ModelSource(repository=plan.model_repository)
     ledger = scratch_ledger(connect.storage(settings), settings.ledger)
-    doors = Doors(cluster, ledger, connect.models(settings, source), clock)
+    # The pods' own pages: Prometheus looks too seldom for a watch of seconds.
+    pages = settings.model_copy(update={"prometheus_url": None})
+
+    def figures(plan: RolloutPlan, cluster: Cluster) -> ServiceFigures | None:
+        return figures_of(plan, pages, cluster, clock)
+
+    doors = Doors(cluster, ledger, connect.models(settings, source), clock, figures)
     bad = _spoiled(settings, folder)
 
     def spoiled() -> Doors:
         assert bad is not None  # noqa: S101 - it is not handed on otherwise
         refused = connect.ledger_store(bad.model_copy(update={"ledger": settings.ledger + TRIAL}))
-        return Doors(cluster, refused, connect.models(bad, source), clock)
+        return replace(doors, ledger=refused, models=connect.models(bad, source))
 
     return Trial(
         decision,
