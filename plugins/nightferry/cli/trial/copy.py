@@ -14,6 +14,7 @@ from nightferry.clients.azure.scratch_ledger import TRIAL, scratch_ledger
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.service_client import Unanswered
 from nightferry.clients.service_figures import ServiceFigures
 from nightferry.drill.callers import Callers, known_answers, local
 from nightferry.drill.carry_out import Doors
@@ -25,12 +26,12 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
 from nightferry.entities.service_state import LAST
-from nightferry.errors import Permanent
+from nightferry.errors import Permanent, Temporary
 from nightferry.manifests.trial import NAMESPACE
 from nightferry.sandbox.layout import Layout, Owner
 from nightferry.settings import Settings
 from nightferry.steps.judging.figures_of import figures_of
-from nightferry.steps.judging.questions import golden_questions
+from nightferry.steps.judging.questions import NoAnswer, golden_questions
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
@@ -145,7 +146,11 @@ def _spoiled(settings: Settings, folder: Path) -> Settings | None:
 
 
 def production_of(settings: Settings, spec: ServiceSpec, plan: RolloutPlan, folder: Path) -> tuple[Production, str]:
-    """The users' service, and the address at which it is asked; empty where none is on this machine."""
+    """The users' service, and the address at which it is asked; empty where none is on this machine.
+
+    Raises:
+        Temporary: (verify_unreachable) it does not answer, so nothing could be said of it afterwards.
+    """
     ledger = connect.ledger_store(settings)
 
     def changed() -> bool:
@@ -158,5 +163,12 @@ def production_of(settings: Settings, spec: ServiceSpec, plan: RolloutPlan, fold
     models = connect.models(settings, ModelSource(repository=plan.model_repository))
     manifest = fetch_golden(plan.model, models, folder / "production")
     golden = golden_questions(manifest, folder / "production", plan.app.checks if plan.app else (), most=QUESTIONS)
-    known = known_answers(address, manifest, golden)
+    try:
+        known = known_answers(address, manifest, golden)
+    except (Unanswered, NoAnswer) as silent:
+        raise Temporary(
+            Reason.VERIFY_UNREACHABLE,
+            f"Production of {spec.service} does not answer at {address}, so a drill could not say what its users saw: "
+            f"{silent} Nothing was begun.",
+        ) from silent
     return Production(lambda: Callers(address, manifest, known, CALLERS, PACE), changed), address

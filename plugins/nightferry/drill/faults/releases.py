@@ -33,9 +33,13 @@ from nightferry.steps.record.history import release_entries
 SOON = 20
 """Seconds that a release gets that never becomes ready; others have the service file's."""
 NOT_READY = frozenset({Reason.ROLLOUT_NOT_READY})
-BAKE_SECONDS = 12
-READS = 2
-"""How often each pod's metrics are read before they go away: enough for a first judgement, that all is well."""
+BAKE_SECONDS = 30
+READS = 3
+"""How often each pod's metrics are read before they go away, which is enough to find that all is well so far."""
+EASY = {"errors": 0.5, "p95": 100, "saturation": 1, "requests": 20}
+"""Limits that callers' few requests are enough for."""
+ANOTHER_WAIT = 119
+"""Seconds to become ready, not the usual ones: something that the release before has not, and that could be barred."""
 _NOBODY = "0" * 64
 
 
@@ -110,8 +114,8 @@ class MetricsGone(BrokenRelease):
 
     def inject(self, trial: Trial) -> None:
         """Begin to roll it out."""
-        strategy = {"kind": BLUE_GREEN, "bake_minutes": BAKE_SECONDS / 60, "limits": {"requests": 20}}
-        self.begin(trial, self.change, strategy=strategy)
+        strategy = {"kind": BLUE_GREEN, "bake_minutes": BAKE_SECONDS / 60, "limits": EASY}
+        self.begin(trial, self.change, strategy=strategy, ready_seconds=ANOTHER_WAIT)
 
     def see(self, trial: Trial) -> str:
         """It is taken back for want of figures, and nothing of it is barred: nobody saw it do anything wrong."""
