@@ -9,11 +9,13 @@ from nightferry.clients.azure.scratch_ledger import TRIAL, scratch_ledger
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.drill.callers import Callers, known_answers
+from nightferry.drill.carry_out import Doors
 from nightferry.drill.drill import Drill, Production
 from nightferry.drill.machine import NoMachine
-from nightferry.drill.trial import Doors, Trial
+from nightferry.drill.trial import Trial
 from nightferry.entities.service_spec import ModelSource
 from nightferry.manifests import names
+from nightferry.steps.judging.figures_of import figures_of
 from nightferry.steps.judging.questions import golden_questions
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.record.history import release_entries
@@ -49,7 +51,9 @@ def drill_of(scene: RolloutScene, cluster: KubeCluster, folder: Path) -> tuple[D
         "NIGHTFERRY_LEDGER": ledger + TRIAL,
     }
     record = scratch_ledger(connect.storage(scene.settings), ledger)
-    doors = Doors(cluster, record, models, SystemClock())
+    doors = Doors(
+        cluster, record, models, SystemClock(), lambda plan, cluster: figures_of(plan, scene.settings, cluster)
+    )
     machine = NoMachine("the tests leave the sandbox's parts alone.", environment)
     trial = Trial(decision, plan, doors=doors, machine=machine, folder=folder, actor="test")
     golden = folder / "production"

@@ -12,7 +12,7 @@ from tests.e2e.drill_scene import drill_of, trial_namespace
 from tests.e2e.rollout_scene import RolloutScene
 
 pytestmark = pytest.mark.sandbox
-QUICKEST = ("crashes", "wrong predictions", "pod deleted", "deployer killed")
+QUICKEST = ("crashes", "wrong once it is used", "pod deleted", "deployer killed")
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,24 @@ def known_answers(address: str, manifest: ModelManifest, questions: Sequence[Que
 
 
 @dataclass
+class Span:
+    """From the first moment of something to its last."""
+
+    first: float | None = None
+    last: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it was; 0 where it never happened."""
+        return 0.0 if self.first is None or self.last is None else self.last - self.first
+
+    def stretch(self, begun: float, ended: float) -> None:
+        """It happened then too."""
+        self.first = begun if self.first is None else min(self.first, begun)
+        self.last = ended if self.last is None else max(self.last, ended)
+
+
+@dataclass
 class Traffic:
     """What callers saw."""
 
@@ -64,15 +82,10 @@ class Traffic:
     wrong: int = 0
     words: list[str] = field(default_factory=list)
     """The first failures and wrong answers."""
-    first_failure: float | None = None
-    last_failure: float | None = None
-
-    @property
-    def failing_seconds(self) -> float:
-        """From the first request that failed to the last."""
-        if self.first_failure is None or self.last_failure is None:
-            return 0.0
-        return self.last_failure - self.first_failure
+    failures: Span = field(default_factory=Span)
+    wrongs: Span = field(default_factory=Span)
+    right_in_a_row: int = 0
+    """Requests that were answered rightly since the last one that was not."""
 
 
 class Callers:
@@ -112,6 +125,16 @@ class Callers:
             time.sleep(0.02)
         return self.traffic.asked >= wanted
 
+    def await_right(self, more: int, seconds: float = 30.0) -> bool:
+        """Wait until so many requests more, one after the other, were answered rightly; whether they were."""
+        wanted, deadline = self.traffic.asked + more, time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with self._lock:
+                if self.traffic.asked >= wanted and self.traffic.right_in_a_row >= more:
+                    return True
+            time.sleep(0.02)
+        return False
+
     def _call(self, kind: str, number: int) -> None:
         side = self._side()
         for count in range(MOST):
@@ -140,12 +163,13 @@ class Callers:
         with self._lock:
             seen = self.traffic
             seen.asked += 1
+            seen.right_in_a_row = 0 if failure or wrong else seen.right_in_a_row + 1
             if failure:
                 seen.failed += 1
-                seen.first_failure = min(seen.first_failure or begun, begun)
-                seen.last_failure = time.monotonic()
+                seen.failures.stretch(begun, time.monotonic())
             if wrong:
                 seen.wrong += 1
+                seen.wrongs.stretch(begun, time.monotonic())
             if (failure or wrong) and len(seen.words) < KEPT:
                 seen.words.append(f"{what}: {failure or wrong}"[:300])
 

@@ -23,7 +23,7 @@ BACK_SECONDS = 120.0
 ROLLOUT_SECONDS = 300.0
 """What a rollout that goes on beside may take to come to its end."""
 MORE = 12
-"""Requests before the fault and after it."""
+"""Requests before the fault, and that are answered rightly one after the other once it is over."""
 
 PASSED, FAILED, NOT_TRIED = "passed", "failed", "not tried"
 
@@ -43,9 +43,10 @@ class Row:
     asked: int = 0
     failed: int = 0
     wrong: int = 0
-    failing_seconds: float = 0.0
+    wrong_seconds: float = 0.0
     production_asked: int = 0
     production_failed: int = 0
+    production_failing_seconds: float = 0.0
     production_wrong: int = 0
     seconds_to_see: float | None = None
     seconds_to_be_back: float | None = None
@@ -133,7 +134,7 @@ class Drill:
             users = asking.enter_context(self._production.callers()) if self._production.callers else None
             troubles = [] if callers.await_asked(MORE) else ["Callers were not answered before the fault."]
             troubles += self._injected(fault, row)
-            callers.await_asked(MORE)
+            troubles += self._still_wrong(callers, users)
         self._judge(fault, row, callers.traffic, users.traffic if users else None, troubles)
         if row.result == PASSED and fault.new:
             trial.good = trial.candidate
@@ -152,8 +153,7 @@ class Drill:
         except (Unseen, NightferryError, OSError) as unseen:
             troubles.append(str(unseen))
         finally:
-            with suppress(NightferryError):
-                fault.heal(trial)
+            troubles += self._healed(fault, troubles)
         over = time.monotonic()
         wanted = trial.candidate if fault.new else trial.good
         if wait(trial, lambda: is_back(trial, wanted), BACK_SECONDS + self._start_seconds):
@@ -167,19 +167,33 @@ class Drill:
             await_future([trial.ongoing], ROLLOUT_SECONDS)
         return troubles
 
+    def _healed(self, fault: Fault, troubles: list[str]) -> list[str]:
+        """Take the fault away; what went wrong with that, where it was not said before."""
+        try:
+            fault.heal(self._trial)
+        except (NightferryError, OSError) as trouble:
+            return [] if str(trouble) in troubles else [str(trouble)]
+        return []
+
+    def _still_wrong(self, callers: Callers, users: Callers | None) -> list[str]:
+        """Who is not answered rightly although it should be over."""
+        troubles = [] if callers.await_right(MORE) else ["The copy's callers were not answered rightly again."]
+        if users is not None and not self._production.changed() and not users.await_right(MORE):
+            troubles.append("Production's users were not answered rightly again.")
+        return troubles
+
     def _judge(self, fault: Fault, row: Row, seen: Traffic, users: Traffic | None, troubles: list[str]) -> None:
         row.asked, row.failed, row.wrong, row.words = seen.asked, seen.failed, seen.wrong, seen.words[:5]
-        row.failing_seconds = round(seen.failing_seconds, 1)
+        row.wrong_seconds = round(seen.wrongs.seconds, 1)
         try:
             row.duplicates, row.orphans = duplicates(self._trial), orphans(self._trial)
         except NightferryError as fault_:
             troubles.append(f"What is left could not be looked at: {fault_.sentence}")
-        if seen.failed and not fault.allows.seconds:
+        if seen.failed:
             troubles.append(f"{seen.failed} of {seen.asked} requests failed, and none may: {seen.words[0]}")
-        elif seen.failing_seconds > fault.allows.seconds:
-            troubles.append(f"Requests failed for {seen.failing_seconds:.1f} s; allowed: {fault.allows.sentence}.")
-        if seen.wrong:
-            troubles.append(f"{seen.wrong} answers were wrong: {seen.words[0]}")
+        if seen.wrong and seen.wrongs.seconds >= fault.allows.wrong_seconds:
+            spread = f"{seen.wrong} answers were wrong, within {seen.wrongs.seconds:.1f} s"
+            troubles.append(f"{spread}; allowed: {fault.allows.sentence}. {seen.words[0]}")
         troubles += [f"Done twice: {', '.join(row.duplicates)}."] if row.duplicates else []
         troubles += [f"Left behind: {', '.join(row.orphans)}."] if row.orphans else []
         if users is not None:
@@ -190,7 +204,11 @@ class Drill:
         if self._production.changed():  # other answers are right now
             return []
         row.production_asked, row.production_failed, row.production_wrong = users.asked, users.failed, users.wrong
+        row.production_failing_seconds = round(users.failures.seconds, 1)
         troubles = [f"Production answered wrongly: {users.words[0]}"] if users.wrong else []
-        if users.failing_seconds > fault.allows.seconds or (users.failed and not fault.allows.seconds):
-            troubles.append(f"{users.failed} of {users.asked} requests of production failed: {users.words[0]}")
+        if users.failed and users.failures.seconds >= fault.allows.production_seconds:
+            spread = f"{users.failed} of {users.asked} requests of production failed, within"
+            troubles.append(
+                f"{spread} {users.failures.seconds:.1f} s; allowed: {fault.allows.sentence}. {users.words[0]}"
+            )
         return troubles

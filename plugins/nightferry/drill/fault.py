@@ -11,15 +11,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Allows:
-    """What callers may see while the fault is there. A wrong answer is never allowed."""
+    """What callers may see while the fault is there. No request to the copy may fail, and production's users never get
+    a wrong answer."""
 
-    seconds: float = 0.0
-    """From the first request that failed to the last; 0: none may fail."""
+    wrong_seconds: float = 0.0
+    """From the first wrong answer of the copy to the last; 0: none may be wrong."""
+    production_seconds: float = 0.0
+    """From the first request of production's users that failed to the last; 0: none may fail."""
 
     @property
     def sentence(self) -> str:
         """For people."""
-        return f"at most {self.seconds:g} s of failures" if self.seconds else "nothing"
+        parts = [f"copy: at most {self.wrong_seconds:g} s of wrong answers"] if self.wrong_seconds else []
+        parts += [f"production: at most {self.production_seconds:g} s of failures"] if self.production_seconds else []
+        return "; ".join(parts) or "nothing"
 
 
 NOTHING = Allows()

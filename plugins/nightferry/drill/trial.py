@@ -10,40 +10,29 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.model_repository import ModelRepository
 from nightferry.drill.callers import Known, known_answers
+from nightferry.drill.carry_out import Doors, carry_out, cluster_address
 from nightferry.drill.machine import Machine
 from nightferry.entities.decision import Decision
-from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.model_version import ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.service_file.strategy import BLUE_GREEN
 from nightferry.entities.service_state import LAST
 from nightferry.errors import Permanent, Temporary
-from nightferry.manifests.service import candidate_name
 from nightferry.steps.judging.questions import golden_questions
-from nightferry.steps.judging.reach_release import AskVersion, ask_app, ask_version
 from nightferry.steps.model.fetch_golden import fetch_golden
-from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import append
-from nightferry.steps.rollout.fence import Orders
-from nightferry.steps.rollout.gates.compare_releases import Addresses, compare_releases
-from nightferry.steps.rollout.prepare_probe import prepare_probe
 from nightferry.steps.rollout.read_plan import read_plan
-from nightferry.steps.rollout.roll_out import roll_out
 from nightferry.steps.rollout.switch_service import in_use
-from nightferry.steps.rollout.verify_release import verify_release
 from nightferry.steps.services.service_address import service_address
 
 FIRST_NUMBER = 9001
@@ -53,16 +42,6 @@ RETRY_SECONDS = 5.0
 """Between two tries of a rollout."""
 QUESTIONS = 12
 """Golden examples and checks that callers ask."""
-
-
-@dataclass(frozen=True)
-class Doors:
-    """What a rollout of the trial meets; a fault puts something else in the place of one."""
-
-    cluster: Cluster
-    ledger: LedgerStore
-    models: ModelRepository
-    clock: Clock
 
 
 class Trial:
@@ -171,34 +150,12 @@ class Trial:
             "source_ranges": [],
             "warm_minutes": 0,
             "heal": False,
+            "strategy": BLUE_GREEN,
         }
 
     def roll_out(self, plan: RolloutPlan, doors: Doors | None = None) -> None:
-        """Roll a release out and verify it, as a deployer does. Raises as `roll_out` and `verify_release`."""
-        to = doors or self.doors
-        orders = Orders(to.ledger, self.service)
-        prepare = cache(lambda: prepare_probe(plan, to.models, self.folder / plan.release, to.clock))
-        roll_out(
-            plan,
-            cluster=to.cluster,
-            candidate=self._candidate_address,
-            prepare=prepare,
-            ask=_asker(plan),
-            compare=partial(self._compare, plan, to),
-            ledger=to.ledger,
-            orders=orders,
-            clock=to.clock,
-        )
-        verify_release(
-            plan,
-            cluster=to.cluster,
-            address=partial(self._cluster_address, self.service),
-            probe=prepare(),
-            ask=_asker(plan),
-            ledger=to.ledger,
-            orders=orders,
-            clock=to.clock,
-        )
+        """Roll a release out and verify it, as a deployer does. Raises as `carry_out`."""
+        carry_out(plan, doors or self.doors, self.folder)
 
     def begin(self, plan: RolloutPlan, doors: Doors | None = None, tries: int = 1) -> None:
         """Begin to roll a release out, beside whatever is done; `ongoing` has its end.
@@ -231,32 +188,16 @@ class Trial:
         )
         return self.process
 
-    def _compare(self, plan: RolloutPlan, to: Doors, stable: Manifest) -> PredictionDiff:
-        golden = self.folder / plan.release
-        return compare_releases(
-            plan,
-            stable,
-            Addresses(self._cluster_address(self.service), self._candidate_address()),
-            cluster=to.cluster,
-            models=to.models,
-            manifest=read_manifest(golden)[0],
-            golden=golden,
-            scratch=self.folder / "in-use",
-            clock=to.clock,
-        )
-
-    def _candidate_address(self) -> str:
-        return self._cluster_address(candidate_name(self.service))
-
-    def _cluster_address(self, name: str) -> str:
-        found = self.doors.cluster.get("Service", name)
-        return f"http://{found['spec']['clusterIP']}" if found else "http://127.0.0.1:9"
-
     # Looking
 
     def address(self) -> str:
         """Where callers ask. Raises as `service_address`."""
         return service_address(self.doors.cluster, self.service)
+
+    def hosts(self) -> set[str]:
+        """The hosts that whoever asks the release in use names: callers, and who verifies it. Raises as `address`."""
+        within = cluster_address(self.doors.cluster, self.service)
+        return {urlsplit(address).netloc for address in (self.address(), within)}
 
     def in_use(self) -> str:
         """The release that callers get by the Service."""
@@ -277,10 +218,6 @@ class Trial:
                 "whether an answer is wrong; publish a model with examples.",
             )
         return manifest, known_answers(self.address(), manifest, questions)
-
-
-def _asker(plan: RolloutPlan) -> AskVersion:
-    return ask_app(plan.app) if plan.app else ask_version
 
 
 def _into(future: Future[None], work: Callable[[], None]) -> None:

@@ -71,8 +71,24 @@ def test_what_fails_and_what_is_wrong_is_counted(service: Service) -> None:
     assert wrong > 0
     assert failed == 0
     assert asking.traffic.failed > 0
-    assert asking.traffic.failing_seconds > 0
+    assert asking.traffic.failures.seconds > 0
+    assert asking.traffic.wrongs.seconds > 0
     assert any("503" in word for word in asking.traffic.words)
+
+
+def test_what_is_right_again_is_right_often_enough_in_a_row(service: Service) -> None:
+    service_is_wrong = b'{"churn": 0.9}'
+    with callers(service) as asking:
+        assert asking.await_right(20)
+        service.body = service_is_wrong
+        asking.await_asked(8)
+        assert not asking.await_right(4, seconds=0.3)
+        service.body = b'{"churn": 0.1}'
+        assert asking.await_right(20)
+        assert asking.traffic.right_in_a_row >= 20
+        service.status = 503
+        asking.await_asked(8)
+        assert not asking.await_right(4, seconds=0.3)
 
 
 def test_one_that_does_not_answer_is_a_failure(service: Service) -> None:

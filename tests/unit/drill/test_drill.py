@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from nightferry.drill import drill as drilling
-from nightferry.drill.callers import Traffic
+from nightferry.drill.callers import Span, Traffic
 from nightferry.drill.catalogue import FAULTS, chosen
 from nightferry.drill.drill import FAILED, NOT_TRIED, PASSED, Drill, Production, Row
 from nightferry.drill.fault import Allows, Unseen
@@ -69,8 +69,8 @@ class Broken(Standard):
 class Asking:
     """Callers who saw this."""
 
-    def __init__(self, **seen: Any) -> None:
-        self.traffic = Traffic(asked=100, **seen)
+    def __init__(self, *, right: bool = True, **seen: Any) -> None:
+        self.traffic, self._right = Traffic(asked=100, **seen), right
 
     def __enter__(self) -> Asking:
         return self
@@ -80,6 +80,17 @@ class Asking:
 
     def await_asked(self, more: int) -> bool:
         return True
+
+    def await_right(self, more: int) -> bool:
+        return self._right
+
+
+def wrong_for(seconds: float) -> Asking:
+    return Asking(wrong=2, words=["7"], wrongs=Span(1.0, 1.0 + seconds))
+
+
+def failing_for(seconds: float) -> Asking:
+    return Asking(failed=2, words=["reset"], failures=Span(1.0, 1.0 + seconds))
 
 
 @pytest.fixture
@@ -116,13 +127,25 @@ def test_all_well_is_passed(frame: Callable[..., Row]) -> None:
         pytest.param({"back": False}, "was not in use again", id="not back"),
         pytest.param({"duplicates": ["fact x"]}, "Done twice: fact x", id="twice"),
         pytest.param({"orphans": ["pod y"]}, "Left behind: pod y", id="left"),
+        pytest.param({"callers": Asking(right=False)}, "callers were not answered rightly again", id="still wrong"),
+        pytest.param({"users": Asking(right=False)}, "users were not answered rightly again", id="production still"),
         pytest.param(
-            {
-                "allows": Allows(seconds=5),
-                "callers": Asking(failed=2, words=["reset"], first_failure=1.0, last_failure=7.0),
-            },
-            "Requests failed for 6.0 s",
-            id="longer than allowed",
+            {"allows": Allows(wrong_seconds=5), "callers": wrong_for(6)},
+            "2 answers were wrong, within 6.0 s; allowed: copy: at most 5 s of wrong answers",
+            id="wrong for longer than allowed",
+        ),
+        pytest.param(
+            {"allows": Allows(production_seconds=5), "users": failing_for(6)},
+            "2 of 100 requests of production failed, within 6.0 s",
+            id="production failing for longer than allowed",
+        ),
+        pytest.param(
+            {"allows": Allows(wrong_seconds=5, production_seconds=5), "callers": failing_for(1)},
+            "2 of 100 requests failed, and none may",
+            id="what production may see the copy may not",
+        ),
+        pytest.param(
+            {"allows": Allows(wrong_seconds=5), "users": wrong_for(1)}, "Production answered wrongly", id="never there"
         ),
     ],
 )
@@ -135,12 +158,16 @@ def test_a_fault_passes_only_where_everything_is_as_it_was_said(
 
 
 def test_what_is_allowed_is_no_failure(frame: Callable[..., Row]) -> None:
-    seen = Asking(failed=2, words=["reset"], first_failure=1.0, last_failure=4.0)
-    assert frame(allows=Allows(seconds=5), callers=seen, users=seen).result == PASSED
+    row = frame(allows=Allows(wrong_seconds=5, production_seconds=5), callers=wrong_for(3), users=failing_for(4))
+    assert (row.result, row.wrong_seconds, row.production_failing_seconds) == (PASSED, 3.0, 4.0)
 
 
-def test_wrong_answers_are_never_allowed(frame: Callable[..., Row]) -> None:
-    assert frame(allows=Allows(seconds=5), callers=Asking(wrong=1, words=["7"])).result == FAILED
+def test_what_may_be_seen_is_said_beforehand() -> None:
+    assert Allows().sentence == "nothing"
+    assert {one.name: one.allows.sentence for one in FAULTS if one.allows != Allows()} == {
+        "wrong once it is used": "copy: at most 30 s of wrong answers",
+        "gateway killed": "production: at most 15 s of failures",
+    }
 
 
 def test_a_release_that_came_into_use_meanwhile_answers_otherwise_and_is_not_wrong(frame: Callable[..., Row]) -> None:
@@ -156,6 +183,15 @@ def test_one_that_nobody_saw_has_failed_and_is_healed(frame: Callable[..., Row])
     row = frame(Silent(name="silent", says="Nothing."))
     assert (row.result, row.why) == (FAILED, "Nobody noticed.")
     assert Silent.healed == before + 1
+
+
+def test_what_cannot_be_taken_away_is_told(frame: Callable[..., Row]) -> None:
+    class Stuck(Broken):
+        def heal(self, trial: Any) -> None:
+            raise Temporary(Reason.SANDBOX_FAILED, "envoy does not do its work again.")
+
+    row = frame(Stuck(name="stuck", says="It stays."))
+    assert (row.result, row.why) == (FAILED, "envoy does not do its work again.")
 
 
 def test_what_the_machine_does_not_allow_is_not_tried_and_says_why(frame: Callable[..., Row]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from nightferry.cli.record import addresses_of
@@ -13,20 +14,24 @@ from nightferry.clients.azure.scratch_ledger import TRIAL, scratch_ledger
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.service_client import Unanswered
+from nightferry.clients.service_figures import ServiceFigures
 from nightferry.drill.callers import Callers, known_answers, local
+from nightferry.drill.carry_out import Doors
 from nightferry.drill.drill import Production
 from nightferry.drill.machine import Machine, NoMachine
-from nightferry.drill.trial import QUESTIONS, Doors, Trial
+from nightferry.drill.trial import QUESTIONS, Trial
 from nightferry.entities.decision import Decision
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
 from nightferry.entities.service_state import LAST
-from nightferry.errors import Permanent
+from nightferry.errors import Permanent, Temporary
 from nightferry.manifests.trial import NAMESPACE
 from nightferry.sandbox.layout import Layout, Owner
 from nightferry.settings import Settings
-from nightferry.steps.judging.questions import golden_questions
+from nightferry.steps.judging.figures_of import figures_of
+from nightferry.steps.judging.questions import NoAnswer, golden_questions
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain
@@ -87,13 +92,19 @@ def open_trial(
     decision, plan = copied
     clock, source = SystemClock(), ModelSource(repository=plan.model_repository)
     ledger = scratch_ledger(connect.storage(settings), settings.ledger)
-    doors = Doors(cluster, ledger, connect.models(settings, source), clock)
+    # The pods' own pages: Prometheus looks too seldom for a watch of seconds.
+    pages = settings.model_copy(update={"prometheus_url": None})
+
+    def figures(plan: RolloutPlan, cluster: Cluster) -> ServiceFigures | None:
+        return figures_of(plan, pages, cluster, clock)
+
+    doors = Doors(cluster, ledger, connect.models(settings, source), clock, figures)
     bad = _spoiled(settings, folder)
 
     def spoiled() -> Doors:
         assert bad is not None  # noqa: S101 - it is not handed on otherwise
         refused = connect.ledger_store(bad.model_copy(update={"ledger": settings.ledger + TRIAL}))
-        return Doors(cluster, refused, connect.models(bad, source), clock)
+        return replace(doors, ledger=refused, models=connect.models(bad, source))
 
     return Trial(
         decision,
@@ -135,7 +146,11 @@ def _spoiled(settings: Settings, folder: Path) -> Settings | None:
 
 
 def production_of(settings: Settings, spec: ServiceSpec, plan: RolloutPlan, folder: Path) -> tuple[Production, str]:
-    """The users' service, and the address at which it is asked; empty where none is on this machine."""
+    """The users' service, and the address at which it is asked; empty where none is on this machine.
+
+    Raises:
+        Temporary: (verify_unreachable) it does not answer, so nothing could be said of it afterwards.
+    """
     ledger = connect.ledger_store(settings)
 
     def changed() -> bool:
@@ -148,5 +163,12 @@ def production_of(settings: Settings, spec: ServiceSpec, plan: RolloutPlan, fold
     models = connect.models(settings, ModelSource(repository=plan.model_repository))
     manifest = fetch_golden(plan.model, models, folder / "production")
     golden = golden_questions(manifest, folder / "production", plan.app.checks if plan.app else (), most=QUESTIONS)
-    known = known_answers(address, manifest, golden)
+    try:
+        known = known_answers(address, manifest, golden)
+    except (Unanswered, NoAnswer) as silent:
+        raise Temporary(
+            Reason.VERIFY_UNREACHABLE,
+            f"Production of {spec.service} does not answer at {address}, so a drill could not say what its users saw: "
+            f"{silent} Nothing was begun.",
+        ) from silent
     return Production(lambda: Callers(address, manifest, known, CALLERS, PACE), changed), address

@@ -58,12 +58,12 @@ class SandboxMachine:
 
     def kill(self, part: str) -> None:
         """kill -9; the supervisor starts it again."""
-        process = self._supervisor.processes()[part]
-        if not process.running:
+        process = self._supervisor.processes().get(part)  # none where the supervisor does not answer now
+        if process is None or not process.running:
             raise Temporary(Reason.SANDBOX_FAILED, f"{part} does not run, so it cannot be killed.")
         os.kill(process.pid, signal.SIGKILL)
         deadline = time.monotonic() + GONE_SECONDS
-        while self._supervisor.processes()[part].pid == process.pid:
+        while (found := self._supervisor.processes().get(part)) is None or found.pid == process.pid:
             if time.monotonic() > deadline:
                 raise Temporary(Reason.SANDBOX_FAILED, f"{part} outlived kill -9 for {GONE_SECONDS:g} s.")
             time.sleep(0.05)

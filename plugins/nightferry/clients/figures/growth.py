@@ -13,21 +13,28 @@ from collections.abc import Hashable
 from nightferry.clients.figures.counts import Counts
 from nightferry.entities.judging.service_figures import Snapshot
 
+Key = tuple[Hashable, float | None]
+"""An instance, and when its process began, where it says that."""
+
 
 class Growth:
     """Of one release. Who is asked through one address may be several processes with counts of their own: what is less
     than was read before is another one's, and is passed over."""
 
     def __init__(self) -> None:
-        self._first: dict[Hashable, Counts] = {}
-        self._last: dict[Hashable, Counts] = {}
-        self._worked: dict[Hashable, tuple[dt.datetime, Counts]] = {}
+        self._first: dict[Key, Counts] = {}
+        self._last: dict[Key, Counts] = {}
+        self._worked: dict[Key, tuple[dt.datetime, Counts]] = {}
         self._busy: float | None = None
 
     @property
     def seen(self) -> bool:
         """Whether an instance was ever read."""
         return bool(self._first)
+
+    def knows(self, instance: Hashable) -> bool:
+        """Whether this instance was ever read."""
+        return any(known == instance for known, _ in self._first)
 
     def look(self, at: dt.datetime, found: dict[Hashable, Counts]) -> Snapshot:
         """Take what instances count now; the sums."""

@@ -57,6 +57,8 @@ class PodFigures:
                     raise counts
             elif counts is not None:
                 found[pod.name, pod.restarts] = counts
+            elif growth.knows((pod.name, pod.restarts)) and pod.ready and not pod.deleting:
+                raise away(pod.name, "its metrics were there before, and are not there now")
         if not found and not growth.seen:
             return None
         return growth.look(self._clock.now(), found)

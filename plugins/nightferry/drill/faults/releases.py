@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from nightferry.clients.cluster import Manifest
+from nightferry.drill.fault import Allows, Unseen
 from nightferry.drill.faults.base import Standard, refusal, rolled_out
 from nightferry.drill.faults.starts import (
     CRASH,
     EAT,
+    METRICS_GONE,
     SERVE,
     SLEEP,
     SLOW,
@@ -17,15 +19,27 @@ from nightferry.drill.faults.starts import (
     WRONG,
     WRONG_FILE,
     python,
+    wrong_once_used,
 )
-from nightferry.drill.meddling import MeddlingCluster
+from nightferry.drill.meddling import Change, MeddlingCluster
 from nightferry.drill.trial import Trial
 from nightferry.entities.image_ref import ImageRef
+from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.quarantine import bars_of
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file.strategy import BLUE_GREEN
+from nightferry.steps.record.history import release_entries
 
 SOON = 20
 """Seconds that a release gets that never becomes ready; others have the service file's."""
 NOT_READY = frozenset({Reason.ROLLOUT_NOT_READY})
+BAKE_SECONDS = 30
+READS = 3
+"""How often each pod's metrics are read before they go away, which is enough to find that all is well so far."""
+EASY = {"errors": 0.5, "p95": 100, "saturation": 1, "requests": 20}
+"""Limits that callers' few requests are enough for."""
+ANOTHER_WAIT = 119
+"""Seconds to become ready, not the usual ones: something that the release before has not, and that could be barred."""
 _NOBODY = "0" * 64
 
 
@@ -33,7 +47,7 @@ _NOBODY = "0" * 64
 class BrokenRelease(Standard):
     """A release whose container is changed before it is made."""
 
-    change: Callable[[Manifest], None] | None = None
+    change: Change | None = None
     expects: frozenset[Reason] = NOT_READY
     """With which reason it has to be refused; empty: it has to come into use all the same."""
     told: str = ""
@@ -50,9 +64,12 @@ class BrokenRelease(Standard):
     def inject(self, trial: Trial) -> None:
         """Begin to roll it out."""
         given = {"ready_seconds": self.seconds} if self.seconds else {}
-        plan = trial.decide(image=self.image(trial), gates=self.gates, **given)
-        doors = replace(trial.doors, cluster=MeddlingCluster(trial.doors.cluster, self.change))
-        trial.begin(plan, doors)
+        self.begin(trial, self.change, **given)
+
+    def begin(self, trial: Trial, change: Change | None, **environment: Any) -> None:
+        """Begin to roll out a release that is changed so."""
+        plan = trial.decide(image=self.image(trial), gates=self.gates, **environment)
+        trial.begin(plan, replace(trial.doors, cluster=MeddlingCluster(trial.doors.cluster, change)))
 
     def image(self, trial: Trial) -> str | None:
         """The image; None: that of the release in use."""
@@ -72,7 +89,55 @@ class ImageMissing(BrokenRelease):
         return str(replace(ImageRef.parse(trial.image), digest=f"sha256:{_NOBODY}"))
 
 
-def _runs(script: str) -> Callable[[Manifest], None]:
+@dataclass(frozen=True, kw_only=True)
+class WrongOnceUsed(BrokenRelease):
+    """A release that is found right beside the one in use, and answers wrongly once users get it."""
+
+    expects: frozenset[Reason] = frozenset({Reason.VERIFY_GOLDEN_WRONG})
+    stock: bool = True
+
+    def inject(self, trial: Trial) -> None:
+        """Begin to roll it out; it knows users by the host that they ask."""
+        self.begin(trial, _runs(wrong_once_used(trial.hosts())))
+
+    def see(self, trial: Trial) -> str:
+        """It came into use, and went back by itself."""
+        return f"{super().see(trial)} {taken_back(trial).sentence}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsGone(BrokenRelease):
+    """A release that is watched with all the users, whose metrics go away meanwhile."""
+
+    expects: frozenset[Reason] = frozenset({Reason.NO_FIGURES})
+    stock: bool = True
+
+    def inject(self, trial: Trial) -> None:
+        """Begin to roll it out."""
+        strategy = {"kind": BLUE_GREEN, "bake_minutes": BAKE_SECONDS / 60, "limits": EASY}
+        self.begin(trial, self.change, strategy=strategy, ready_seconds=ANOTHER_WAIT)
+
+    def see(self, trial: Trial) -> str:
+        """It is taken back for want of figures, and nothing of it is barred: nobody saw it do anything wrong."""
+        said = super().see(trial)
+        taken_back(trial)
+        entries = release_entries(trial.doors.ledger, trial.candidate)
+        barred = [bar for entry in entries for bar in bars_of(entry)]
+        if barred:
+            raise Unseen(f"Nothing was wrong with it, and yet it barred {', '.join(one.words for one in barred)}.")
+        return said
+
+
+def taken_back(trial: Trial) -> LedgerEntry:
+    """The entry of the record with which the release that was decided last left the users. Raises Unseen."""
+    entries = release_entries(trial.doors.ledger, trial.candidate)
+    found = [entry for entry in entries if entry.reason == Reason.WITHDRAWN]
+    if not found:
+        raise Unseen(f"By the record {trial.candidate} was never taken back from users.")
+    return found[-1]
+
+
+def _runs(script: str) -> Change:
     return lambda container: container.update(python(script))
 
 
@@ -123,6 +188,17 @@ RELEASES = (
         change=_runs(WRONG + SERVE),
         expects=frozenset({Reason.VERIFY_GOLDEN_WRONG}),
         stock=True,
+    ),
+    WrongOnceUsed(
+        name="wrong once it is used",
+        quick=True,
+        says="A release is rolled out that is right when it is asked beside the one in use, and wrong for users.",
+        allows=Allows(wrong_seconds=30),
+    ),
+    MetricsGone(
+        name="metrics gone",
+        says=f"A release is watched for {BAKE_SECONDS} s with all the users, and its metrics go away meanwhile.",
+        change=_runs(METRICS_GONE.format(reads=READS) + SERVE),
     ),
     BrokenRelease(
         name="slow predictions",

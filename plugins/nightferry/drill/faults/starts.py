@@ -3,6 +3,8 @@ releases hold no shell."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 SERVE = """\
 import runpy, sys
 sys.argv = ['serving_app']
@@ -35,11 +37,41 @@ def run(self, inputs):
     {then}
 predictor.Predictor.run = run
 """
-WRONG = PATCHED.format(
-    then="return {name: value[..., ::-1].copy() if value.ndim else value for name, value in answers.items()}"
-)
+METRICS_GONE = """\
+from serving_app.errors import RequestError
+from serving_app.runtime import metrics
+import os
+right = metrics.Metrics.text
+log = os.open('/dev/shm/reads', os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+def text(self):
+    os.write(log, b'.')
+    if os.fstat(log).st_size > {reads}:
+        raise RequestError(404, 'path', 'drill: the metrics are gone')
+    return right(self)
+metrics.Metrics.text = text
+"""
+"""The page of metrics is read so often in each pod, and is gone after that."""
+FLIPPED = "{name: value[..., ::-1].copy() if value.ndim else value for name, value in answers.items()}"
 """The scores of each row stand in the opposite order."""
+WRONG = PATCHED.format(then=f"return {FLIPPED}")
+WRONG_ONCE_USED = """\
+from serving_app.http import dispatch
+used = []
+take = dispatch.Dispatcher.request
+def request(self, connection, head, body):
+    if head.fields.get(b'host', b'').decode() in {hosts}:
+        used.append(1)
+    return take(self, connection, head, body)
+dispatch.Dispatcher.request = request
+"""
+"""Notes whether it was asked at one of these hosts, which are the users'."""
 SLOW = PATCHED.format(then="time.sleep({seconds})\n    return answers")
+
+
+def wrong_once_used(hosts: Collection[str]) -> str:
+    """What answers rightly until it is asked at one of these hosts (`Host` of a request), and wrongly from then on."""
+    then = f"return {FLIPPED} if used else answers"
+    return WRONG_ONCE_USED.format(hosts=sorted(hosts)) + PATCHED.format(then=then) + SERVE
 
 
 def python(script: str) -> dict[str, object]:

@@ -87,7 +87,10 @@ class PartKilled(Standard):
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayKilled(PartKilled):
-    """The same of what users come through: those of production are asked through it."""
+    """The same of what users come through: those of production are asked through it.
+
+    It is killed and not stopped, so that whoever looks after it starts it again although the drill is killed too.
+    """
 
     def refused(self, trial: Trial) -> str:
         """Users have to come through it."""
@@ -186,7 +189,7 @@ SYSTEMS = (
         name="gateway killed",
         says="The gateway is killed with -9 while users of production come through it.",
         parts=("envoy",),
-        allows=Allows(seconds=15),
+        allows=Allows(production_seconds=15),
     ),
     ClockOff(
         name="clock ten minutes ahead",

@@ -52,7 +52,7 @@ def _objects(cluster: Cluster, service: str) -> Iterator[tuple[str, str]]:
     for one in cluster.list("Deployment", names.labels(service)):
         yield "Deployment", one["metadata"]["name"]
     yield from (("HTTPRoute", service), ("Service", service), ("Service", candidate_name(service)))
-    yield "NetworkPolicy", service
+    yield from (("NetworkPolicy", service), ("Lease", service))  # its orders are those of a record that is emptied
 
 
 def _delete(cluster: Cluster, kind: str, name: str) -> bool:
