@@ -5,6 +5,7 @@ Each plant has its control: with masking turned off the same way shows the secre
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import logging
@@ -156,7 +157,7 @@ def unforeseen(scene: Scene) -> str:
     handler = logging.StreamHandler(log)
     deployer.log.addHandler(handler)
     try:
-        deployer._run(fail, deployer.argparse.Namespace())
+        deployer._run(fail, argparse.Namespace())
     finally:
         deployer.log.removeHandler(handler)
     return log.getvalue() + scene.command("history", "digits")
