@@ -15,7 +15,7 @@ from nightferry.clients.registry.oci import OciRegistry
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.entities.service_state import ServiceState
+from nightferry.entities.state.service_state import ServiceState
 from nightferry.errors import Permanent
 from nightferry.steps.image.keep import OLDER_THAN, Sight, judge
 from nightferry.steps.image.look import survey

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from nightferry.clients.airflow.api import DEPLOYER_POOL
-from nightferry.entities.drift import Drift
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.drift import Drift
 from nightferry.errors import Temporary
 from nightferry.manifests import names
 from nightferry.steps.rollout.drift.look import Look

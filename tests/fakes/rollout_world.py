@@ -17,7 +17,7 @@ from nightferry.entities.probe_report import Fault, ProbeReport
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment, Gate
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.traffic import Traffic
 from nightferry.manifests import names
 from nightferry.steps.judging.probe_service import PASSPORT
 from nightferry.steps.judging.reach_release import refuse_faults

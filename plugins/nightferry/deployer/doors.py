@@ -20,7 +20,7 @@ from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource
 from nightferry.manifests.service import candidate_name
 from nightferry.settings import Settings
-from nightferry.steps.judging.figures_of import figures_of
+from nightferry.steps.judging.figures.figures_of import figures_of
 from nightferry.steps.judging.reach_release import AskVersion, Probe, ask_app, ask_version
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.history import release_entries

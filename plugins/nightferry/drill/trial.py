@@ -28,7 +28,7 @@ from nightferry.entities.model_version import ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests.service import candidate_name
 from nightferry.steps.judging.questions import golden_questions

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from nightferry.entities.blame import Guilty
+from nightferry.entities.barring.blame import Guilty
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.blame.look_into import release_to_blame

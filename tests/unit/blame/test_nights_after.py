@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from nightferry.entities.barring.quarantine import Bar, Parts
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import FactKey
 from nightferry.entities.ledger_entry import Kind
-from nightferry.entities.quarantine import Bar, Parts
 from nightferry.entities.reason import Reason
 from nightferry.steps.record.bar import lift, quarantine, quarantines_of
 from nightferry.steps.record.ledger import append

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nightferry.entities.drift import Drift
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.drift import Drift
 from nightferry.errors import NightferryError, Temporary
 from nightferry.manifests import names
 from nightferry.steps.record.rollout_record import record_order

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from nightferry.clients.cluster import ClusterConflict
-from nightferry.entities.drift import KEPT_DRIFTS
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.drift import KEPT_DRIFTS
 from nightferry.errors import NightferryError, Temporary
 from nightferry.manifests import names
 from nightferry.steps.record.state import read_state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_state import KEPT_GOOD
+from nightferry.entities.state.service_state import KEPT_GOOD
 from nightferry.errors import Temporary
 from nightferry.manifests import names
 from nightferry.steps.image.keep import RECENT

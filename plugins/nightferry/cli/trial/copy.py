@@ -21,7 +21,7 @@ from nightferry.entities.decision import Decision
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import Permanent
 from nightferry.manifests.trial import NAMESPACE
 from nightferry.sandbox.layout import Layout, Owner

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nightferry.entities.canary import Canary
 from nightferry.entities.frozen import Recorded
+from nightferry.entities.state.canary import Canary
 
 
 class Traffic(Recorded):

@@ -9,17 +9,17 @@ from typing import Any
 
 from pydantic import Field
 
-from nightferry.entities.canary import canary_after
-from nightferry.entities.drift import OpenDrift, drifts_after, forget_drifts
+from nightferry.entities.barring.hold import Hold, held_after
+from nightferry.entities.barring.quarantine import Choice, Quarantine, barred_by, bars_of
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
-from nightferry.entities.hold import Hold, held_after
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.quarantine import Choice, Quarantine, barred_by, bars_of
 from nightferry.entities.reason import Reason
-from nightferry.entities.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.release_id import ReleaseId
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.canary import canary_after
+from nightferry.entities.state.drift import OpenDrift, drifts_after, forget_drifts
+from nightferry.entities.state.rehearsal import Rehearsal, rehearsed_by
+from nightferry.entities.state.traffic import Traffic
 
 FOLD = 6
 """Which way of folding made a state; one that was kept by another way is made anew."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from nightferry.entities.drift import PASSPORT, POD_IMAGE, Drift
 from nightferry.entities.pod_state import CONTAINER, PodState
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_file.quantity import amount
+from nightferry.entities.state.drift import PASSPORT, POD_IMAGE, Drift
 from nightferry.manifests import names
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of

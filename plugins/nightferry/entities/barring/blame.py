@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from nightferry.entities.barring.quarantine import Bar
 from nightferry.entities.frozen import Recorded
-from nightferry.entities.quarantine import Bar
 
 BLAME = "blame"
 """The step of the entries about it, and of Airflow's task."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.entities.drift import Drift
 from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.entities.state.drift import Drift
 from nightferry.manifests import names
 from nightferry.manifests.route import route, weights_of
-from nightferry.steps.judging.find_drift import MISSING, differs, words
+from nightferry.steps.judging.drift.find_drift import MISSING, differs, words
 
 
 def find_route_drift(plan: RolloutPlan, found: Mapping[str, Any] | None, shares: Mapping[str, int]) -> list[Drift]:
