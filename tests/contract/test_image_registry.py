@@ -24,10 +24,10 @@ from nightferry.steps.image.prune import Rule, prune, room
 from nightferry.steps.image.pullable import check_images
 
 from tests.fakes import http_registry, oci_push
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.fakes.memory_registry import MemoryRegistry
-from tests.fakes.rollout_world import SPEC
+from tests.fakes.memory.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_registry import MemoryRegistry
 from tests.fakes.still_clock import StillClock
+from tests.fakes.worlds.rollout_world import SPEC
 
 
 @dataclass

@@ -18,7 +18,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
 from nightferry.steps.judging.figures.judge_figures import judge_figures
 
-from tests.fakes.memory_figures import MemoryFigures
+from tests.fakes.memory.memory_figures import MemoryFigures
 from tests.fakes.metrics_page import HttpPrometheus, Page, Stock, page, pod
 from tests.fakes.real_envoy import real_envoy
 from tests.fakes.still_clock import StillClock

@@ -27,7 +27,7 @@ from nightferry.steps.judging.figures.judge_figures import judge_figures
 
 from serving_app.runtime import metrics as counted
 from serving_app.runtime import usage
-from tests.fakes.rollout_world import plan
+from tests.fakes.worlds.rollout_world import plan
 
 pytestmark = pytest.mark.sandbox
 

@@ -22,8 +22,8 @@ from nightferry.steps.judging.prediction_gates import judged
 from nightferry.steps.rollout.gates.compare_releases import Addresses
 
 from tests.fakes.a_diff import a_diff
-from tests.fakes.memory_cluster import Behaviour
-from tests.fakes.rollout_world import SPEC, World, image
+from tests.fakes.memory.memory_cluster import Behaviour
+from tests.fakes.worlds.rollout_world import SPEC, World, image
 
 RELEASE = "digits-2026-11-21.1"
 

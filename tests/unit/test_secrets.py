@@ -35,7 +35,7 @@ from nightferry.steps.record import ledger as ledgers
 
 from tests.fakes import http_registry
 from tests.fakes.a_release import a_decision
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 from tests.fakes.service_specs import digits_content
 from tests.fakes.still_clock import StillClock
 

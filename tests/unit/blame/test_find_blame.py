@@ -13,8 +13,8 @@ from nightferry.steps.blame.look_into import release_to_blame
 from nightferry.steps.record.record import record_release
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.blame_world import BlameWorld, Broken
-from tests.fakes.deciding_world import ENVIRONMENTS
+from tests.fakes.worlds.blame_world import BlameWorld, Broken
+from tests.fakes.worlds.deciding_world import ENVIRONMENTS
 
 
 @pytest.fixture

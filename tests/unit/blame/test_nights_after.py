@@ -14,8 +14,8 @@ from nightferry.steps.record.bar import lift, quarantine, quarantines_of
 from nightferry.steps.record.ledger import append
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.blame_world import BlameWorld
 from tests.fakes.service_specs import digits_spec
+from tests.fakes.worlds.blame_world import BlameWorld
 
 
 @pytest.fixture

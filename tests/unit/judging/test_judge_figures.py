@@ -12,7 +12,7 @@ from nightferry.entities.judging.service_figures import FigureLimits, Snapshot, 
 from nightferry.steps.judging.figures.judge_figures import at_most, by_chance, judge_figures
 from pydantic import ValidationError
 
-from tests.fakes.memory_figures import BOUNDS, MemoryFigures
+from tests.fakes.memory.memory_figures import BOUNDS, MemoryFigures
 from tests.fakes.still_clock import StillClock
 
 START = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)

@@ -16,7 +16,7 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.rollback_record import RollbackFacts, record_rollback, record_rolled_back
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.deciding_world import DecidingWorld
+from tests.fakes.worlds.deciding_world import DecidingWorld
 
 NIGHT = dt.timedelta(days=1)
 
