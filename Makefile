@@ -34,7 +34,7 @@ test: check ## Everything: check, then the service's processes, the sandbox, a b
 
 .PHONY: drill
 drill: $(READY) ## What takes many minutes: 20,000 sequences of events, thirty services released at once, every fault of `nightferry drill`; CI does not run it
-	NIGHTFERRY_SEQUENCES=20000 $(PYTEST) -n auto --timeout 3000 tests/unit/steps/test_agreement.py
+	NIGHTFERRY_SEQUENCES=20000 $(PYTEST) -n auto --timeout 3000 tests/unit/steps/rollout/test_agreement.py
 	$(NIGHTFERRY) up
 	$(PYTEST) -s -m drill tests
 	$(NIGHTFERRY) sample

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 from nightferry.entities.judging.service_figures import FigureLimits, Window, quantile
-from nightferry.steps.judging.judge_figures import judge_figures
+from nightferry.steps.judging.figures.judge_figures import judge_figures
 from numpy.typing import NDArray
 
 from serving_app.runtime.metrics import PREDICTION_SECONDS

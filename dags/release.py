@@ -33,7 +33,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup, chain, get_
 from nightferry import settings
 from nightferry.clients.airflow.api import BUILDER_POOL
 from nightferry.entities import release_steps as steps
-from nightferry.entities.blame import BLAME
+from nightferry.entities.barring.blame import BLAME
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.operators.decide import DecideOperator

@@ -21,7 +21,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.app.lock_app import Asked, find_lock, lock_app, resolve_lock
 
-from tests.fakes.memory_locks import MemoryLocks
+from tests.fakes.memory.memory_locks import MemoryLocks
 
 pytestmark = pytest.mark.sandbox
 

@@ -27,9 +27,9 @@ from nightferry.steps.rollout.lease.claim import Claim, Held, Rank
 from nightferry.steps.rollout.lease.claims import of_person, of_rollout
 from nightferry.steps.rollout.lease.leased_cluster import Hold, hold
 
-from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.rollout_world import plan
+from tests.fakes.memory.memory_cluster import MemoryCluster
 from tests.fakes.still_clock import StillClock
+from tests.fakes.worlds.rollout_world import plan
 
 LABELS = {"app.kubernetes.io/name": "contract"}
 

@@ -22,8 +22,8 @@ from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.image.test_image import READY, start_candidate, wait_ready
 
 from tests.fakes import http_registry
-from tests.fakes.memory_registry import MemoryRegistry
-from tests.fakes.memory_runner import MemoryRunner
+from tests.fakes.memory.memory_registry import MemoryRegistry
+from tests.fakes.memory.memory_runner import MemoryRunner
 
 READY_PROGRAM = """\
 import http.server, sys

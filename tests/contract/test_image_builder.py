@@ -21,8 +21,8 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 
 from tests.fakes import http_registry
-from tests.fakes.memory_builder import MemoryBuilder
-from tests.fakes.memory_registry import MemoryRegistry
+from tests.fakes.memory.memory_builder import MemoryBuilder
+from tests.fakes.memory.memory_registry import MemoryRegistry
 
 DOCKERFILE = """\
 ARG BASE_IMAGE

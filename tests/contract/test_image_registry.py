@@ -15,7 +15,7 @@ from nightferry.clients.registry.oci import OciRegistry
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.entities.service_state import ServiceState
+from nightferry.entities.state.service_state import ServiceState
 from nightferry.errors import Permanent
 from nightferry.steps.image.keep import OLDER_THAN, Sight, judge
 from nightferry.steps.image.look import survey
@@ -24,10 +24,10 @@ from nightferry.steps.image.prune import Rule, prune, room
 from nightferry.steps.image.pullable import check_images
 
 from tests.fakes import http_registry, oci_push
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.fakes.memory_registry import MemoryRegistry
-from tests.fakes.rollout_world import SPEC
+from tests.fakes.memory.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_registry import MemoryRegistry
 from tests.fakes.still_clock import StillClock
+from tests.fakes.worlds.rollout_world import SPEC
 
 
 @dataclass

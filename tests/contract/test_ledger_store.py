@@ -15,7 +15,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
 from benchmarks.file_ledger import FileLedger
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 
 
 @pytest.fixture(params=["memory", "files", pytest.param("azure", marks=pytest.mark.sandbox)])

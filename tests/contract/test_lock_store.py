@@ -16,7 +16,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.model_folder import read_manifest
 
-from tests.fakes.memory_locks import MemoryLocks
+from tests.fakes.memory.memory_locks import MemoryLocks
 from tests.fakes.model_versions import write_version
 
 KEY, OTHER = "a" * 64, "b" * 64

@@ -17,7 +17,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.model_folder import read_manifest
 
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.model_versions import manifest_of, write_version
 
 FILES = {"model.onnx": b"weights", "golden/0.bin": b"zero", "empty.txt": b""}

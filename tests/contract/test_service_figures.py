@@ -16,9 +16,9 @@ from nightferry.clients.service_figures import ServiceFigures
 from nightferry.entities.judging.service_figures import FigureLimits, Snapshot, Window, window
 from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
-from nightferry.steps.judging.judge_figures import judge_figures
+from nightferry.steps.judging.figures.judge_figures import judge_figures
 
-from tests.fakes.memory_figures import MemoryFigures
+from tests.fakes.memory.memory_figures import MemoryFigures
 from tests.fakes.metrics_page import HttpPrometheus, Page, Stock, page, pod
 from tests.fakes.real_envoy import real_envoy
 from tests.fakes.still_clock import StillClock

@@ -14,7 +14,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 
 from tests.fakes.git_origin import Origin, served
-from tests.fakes.memory_source import MemorySource
+from tests.fakes.memory.memory_source import MemorySource
 
 FILES = {"app/main.py": b"print(1)\n", "tests/app/test.py": b"def test(): ...\n"}
 NOWHERE = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 7\n"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from nightferry.clients.airflow.api import DEPLOYER_POOL
-from nightferry.entities.drift import Drift
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.drift import Drift
 from nightferry.errors import Temporary
 from nightferry.manifests import names
 from nightferry.steps.rollout.drift.look import Look
@@ -17,7 +17,7 @@ from nightferry.steps.rollout.drift.look import Look
 from tests.dags.bag import parsed
 from tests.dags.test_policy import allowed_tasks
 from tests.dags.world import World
-from tests.fakes.rollout_world import World as Rollouts
+from tests.fakes.worlds.rollout_world import World as Rollouts
 
 RELEASE = "digits-2026-11-21.1"
 PLACE = "nightferry_cluster.production"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.traffic import Traffic
 
 from tests.dags.bag import parsed
 from tests.dags.world import World

@@ -23,11 +23,11 @@ from nightferry.steps.record.rollout_record import ROLL_OUT, VERIFY, record_succ
 from nightferry.steps.rollout.read_plan import read_plan
 
 from tests.dags.bag import parsed
-from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.memory_docker import MemoryDocker
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.fakes.memory_locks import MemoryLocks
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_cluster import MemoryCluster
+from tests.fakes.memory.memory_docker import MemoryDocker
+from tests.fakes.memory.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_locks import MemoryLocks
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.model_versions import write_version
 
 CONNECTIONS = {

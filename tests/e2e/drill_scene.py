@@ -15,7 +15,7 @@ from nightferry.drill.machine import NoMachine
 from nightferry.drill.trial import Trial
 from nightferry.entities.service_spec import ModelSource
 from nightferry.manifests import names
-from nightferry.steps.judging.figures_of import figures_of
+from nightferry.steps.judging.figures.figures_of import figures_of
 from nightferry.steps.judging.questions import golden_questions
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.record.history import release_entries

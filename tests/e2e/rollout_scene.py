@@ -31,7 +31,7 @@ from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.traffic import Traffic
 from nightferry.errors import NightferryError
 from nightferry.manifests import names
 from nightferry.steps.deciding.decide import weigh

@@ -34,9 +34,9 @@ from nightferry.steps.record.record import record_failure
 
 from tests.e2e.stage import ROOT
 from tests.fakes import a_release
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.fakes.memory_locks import MemoryLocks
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_locks import MemoryLocks
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.still_clock import StillClock
 
 pytestmark = pytest.mark.sandbox

@@ -23,7 +23,7 @@ from nightferry.sandbox import status
 from nightferry.sandbox.layout import ADDRESS, Layout, Owner
 
 from tests.e2e.own_names import abandoned, own_name
-from tests.fakes.rollout_world import plan
+from tests.fakes.worlds.rollout_world import plan
 
 pytestmark = pytest.mark.sandbox
 

@@ -22,12 +22,12 @@ from nightferry.entities.judging.service_figures import FigureLimits, Snapshot, 
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.manifests import names
 from nightferry.manifests.route import release_service, route
-from nightferry.steps.judging.figures_of import figures_of
-from nightferry.steps.judging.judge_figures import judge_figures
+from nightferry.steps.judging.figures.figures_of import figures_of
+from nightferry.steps.judging.figures.judge_figures import judge_figures
 
 from serving_app.runtime import metrics as counted
 from serving_app.runtime import usage
-from tests.fakes.rollout_world import plan
+from tests.fakes.worlds.rollout_world import plan
 
 pytestmark = pytest.mark.sandbox
 

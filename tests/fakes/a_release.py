@@ -14,7 +14,7 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.record import record_release, record_step
 
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock
 
 SERVICE_FILE = """\

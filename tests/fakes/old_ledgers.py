@@ -8,7 +8,7 @@ from typing import Any
 
 from nightferry.entities.ledger_entry import LedgerEntry, canonical, digest_of
 
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 
 SCHEMA_1 = Path(__file__).parents[1] / "data" / "ledger_schema_1.jsonl"
 """The chain of `digits` as version 1.0 wrote it, with every kind of entry; never to be written anew."""

@@ -9,7 +9,7 @@ import pytest
 from nightferry.clients import connect
 
 from tests.fakes.a_release import SERVICE_FILE
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_models import MemoryModels
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytest
 from nightferry import deployer
 from nightferry.clients import connect
 from nightferry.clients.cluster import Cluster
+from nightferry.deployer import doors, housekeeping, releasing
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
@@ -21,8 +22,8 @@ from nightferry.steps.judging.prediction_gates import judged
 from nightferry.steps.rollout.gates.compare_releases import Addresses
 
 from tests.fakes.a_diff import a_diff
-from tests.fakes.memory_cluster import Behaviour
-from tests.fakes.rollout_world import SPEC, World, image
+from tests.fakes.memory.memory_cluster import Behaviour
+from tests.fakes.worlds.rollout_world import SPEC, World, image
 
 RELEASE = "digits-2026-11-21.1"
 
@@ -37,9 +38,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     monkeypatch.setattr(connect, "cluster", opened)
     monkeypatch.setattr(connect, "ledger_store", lambda settings: world.ledger)
-    monkeypatch.setattr(deployer, "SystemClock", lambda: world.clock)
-    monkeypatch.setattr(deployer, "ask_version", lambda address: world.ask(where(address)))
-    monkeypatch.setattr(deployer, "_prober", lambda *_: lambda address: world._prepare()(where(address)))
+    for module in (doors, housekeeping, releasing):
+        monkeypatch.setattr(module, "SystemClock", lambda: world.clock)
+    monkeypatch.setattr(doors, "ask_version", lambda address: world.ask(where(address)))
+    monkeypatch.setattr(doors, "prober", lambda *_: lambda address: world._prepare()(where(address)))
     before = signal.getsignal(signal.SIGTERM)
     yield world
     signal.signal(signal.SIGTERM, before)
@@ -187,8 +189,8 @@ def test_a_rollout_with_gates_compares_what_both_services_answer(world: World, m
         asked.append(addresses)
         return judged(a_diff(), plan.gates)
 
-    monkeypatch.setattr(deployer, "compare_releases", compared)
-    monkeypatch.setattr(deployer, "read_manifest", lambda folder: (None, b""))
+    monkeypatch.setattr(doors, "compare_releases", compared)
+    monkeypatch.setattr(doors, "read_manifest", lambda folder: (None, b""))
     monkeypatch.setattr(connect, "models", lambda *_: None)
     assert run("roll_out", world) == 2
     assert asked == [Addresses("http://digits.staging.svc", "http://digits-candidate.staging.svc")]

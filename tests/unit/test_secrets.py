@@ -5,6 +5,7 @@ Each plant has its control: with masking turned off the same way shows the secre
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import logging
@@ -34,7 +35,7 @@ from nightferry.steps.record import ledger as ledgers
 
 from tests.fakes import http_registry
 from tests.fakes.a_release import a_decision
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 from tests.fakes.service_specs import digits_content
 from tests.fakes.still_clock import StillClock
 
@@ -156,7 +157,7 @@ def unforeseen(scene: Scene) -> str:
     handler = logging.StreamHandler(log)
     deployer.log.addHandler(handler)
     try:
-        deployer._run(fail, deployer.argparse.Namespace())
+        deployer._run(fail, argparse.Namespace())
     finally:
         deployer.log.removeHandler(handler)
     return log.getvalue() + scene.command("history", "digits")

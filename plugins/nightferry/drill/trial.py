@@ -25,7 +25,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_file.strategy import BLUE_GREEN
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.judging.questions import golden_questions
 from nightferry.steps.model.fetch_golden import fetch_golden

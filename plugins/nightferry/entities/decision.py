@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, StringConstraints, field_validator
 
+from nightferry.entities.barring.quarantine import Choice
 from nightferry.entities.candidate import Candidate, GitId
 from nightferry.entities.frozen import Frozen, Recorded
 from nightferry.entities.model_version import VersionName
-from nightferry.entities.quarantine import Choice
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.masking import mask
 

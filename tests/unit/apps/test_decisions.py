@@ -20,10 +20,10 @@ from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record.ledger import Chain
 
 from tests.fakes.a_release import walked
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.fakes.memory_locks import MemoryLocks
-from tests.fakes.memory_models import MemoryModels
-from tests.fakes.memory_source import MemorySource
+from tests.fakes.memory.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_locks import MemoryLocks
+from tests.fakes.memory.memory_models import MemoryModels
+from tests.fakes.memory.memory_source import MemorySource
 from tests.fakes.model_versions import write_version
 from tests.fakes.service_specs import digits_spec
 from tests.fakes.still_clock import StillClock

@@ -14,8 +14,8 @@ from nightferry.steps.image.check_image import check_image
 from nightferry.steps.image.test_image import check_end, explain_probe, start_candidate
 
 from tests.fakes.a_release import a_decision, a_spec
-from tests.fakes.memory_registry import MemoryRegistry
-from tests.fakes.memory_runner import MemoryRunner
+from tests.fakes.memory.memory_registry import MemoryRegistry
+from tests.fakes.memory.memory_runner import MemoryRunner
 from tests.fakes.still_clock import StillClock
 
 IMAGE = ImageRef("registry/churn", f"sha256:{'a' * 64}")

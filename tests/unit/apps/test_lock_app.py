@@ -16,7 +16,7 @@ from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.app.lock_app import Asked, find_lock, lock_app, renew_lock
 from nightferry.steps.app.requirements_files import copy_requirements, lock_key, requirements_files
 
-from tests.fakes.memory_locks import MemoryLocks
+from tests.fakes.memory.memory_locks import MemoryLocks
 
 BASE = f"r.example.com/base@sha256:{'0' * 64}"
 

@@ -6,15 +6,15 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from nightferry.entities.blame import Guilty
+from nightferry.entities.barring.blame import Guilty
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.blame.look_into import release_to_blame
 from nightferry.steps.record.record import record_release
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.blame_world import BlameWorld, Broken
-from tests.fakes.deciding_world import ENVIRONMENTS
+from tests.fakes.worlds.blame_world import BlameWorld, Broken
+from tests.fakes.worlds.deciding_world import ENVIRONMENTS
 
 
 @pytest.fixture

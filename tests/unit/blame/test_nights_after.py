@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nightferry.entities.canary import met
+from nightferry.entities.barring.quarantine import Bar, Parts
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import FactKey
 from nightferry.entities.ledger_entry import Kind
-from nightferry.entities.quarantine import Bar, Parts
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.canary import met
 from nightferry.errors import Permanent
 from nightferry.steps.record.bar import lift, quarantine, quarantines_of
 from nightferry.steps.record.canary_record import CanaryRecord
@@ -19,9 +19,9 @@ from nightferry.steps.record.record import record_release
 from nightferry.steps.record.rollout_record import WITHDRAW, record_order, record_success
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.blame_world import ENVIRONMENTS, WRONG, BlameWorld
-from tests.fakes.rollout_world import plan
 from tests.fakes.service_specs import digits_spec
+from tests.fakes.worlds.blame_world import ENVIRONMENTS, WRONG, BlameWorld
+from tests.fakes.worlds.rollout_world import plan
 
 
 @pytest.fixture

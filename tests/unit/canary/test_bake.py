@@ -11,7 +11,7 @@ from nightferry.errors import Permanent
 from nightferry.manifests import names
 from nightferry.steps.record.history import release_entries
 
-from tests.fakes.rollout_world import World
+from tests.fakes.worlds.rollout_world import World
 from tests.unit.canary.test_canary import FIRST, PLAIN, SECOND, WRONG, barred, served, shares
 
 BAKE: dict[str, Any] = {**PLAIN, "warm_minutes": 0, "strategy": {"kind": "blue_green", "bake_minutes": 5}}

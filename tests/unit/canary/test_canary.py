@@ -22,7 +22,7 @@ from nightferry.steps.rollout.lease.claims import of_rollout
 from nightferry.steps.rollout.lease.give_way import take_away
 from nightferry.steps.rollout.lease.leased_cluster import hold
 
-from tests.fakes.rollout_world import Killed, World
+from tests.fakes.worlds.rollout_world import Killed, World
 
 FIRST, SECOND, THIRD = "digits-2026-11-21.1", "digits-2026-11-21.2", "digits-2026-11-21.3"
 PLAIN: dict[str, Any] = {

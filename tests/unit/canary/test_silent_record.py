@@ -7,7 +7,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.record.history import release_entries
 
-from tests.fakes.rollout_world import World
+from tests.fakes.worlds.rollout_world import World
 from tests.unit.canary.test_canary import CANARY, FIRST, PLAIN, SECOND, WRONG, barred, of_second, served, shares
 
 SILENT = Temporary(Reason.STORAGE_UNAVAILABLE, "No answer.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nightferry.clients import connect
 
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock
 
 

@@ -19,8 +19,8 @@ from nightferry.entities.app.contract import AppContract
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
-from tests.fakes.memory_locks import MemoryLocks
-from tests.fakes.memory_source import MemorySource
+from tests.fakes.memory.memory_locks import MemoryLocks
+from tests.fakes.memory.memory_source import MemorySource
 
 DIGEST = f"sha256:{'0' * 64}"
 

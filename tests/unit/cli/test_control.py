@@ -16,7 +16,7 @@ from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import read_state
 
 from tests.fakes.a_release import a_decision, decided, released
-from tests.fakes.rollout_world import World
+from tests.fakes.worlds.rollout_world import World
 
 RELEASE = "digits-2026-11-21.1"
 FIRST, SECOND = "digits-2026-11-21.1", "digits-2026-11-21.2"

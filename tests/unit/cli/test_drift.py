@@ -12,7 +12,7 @@ from nightferry.errors import Temporary
 from nightferry.manifests import names
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.rollout_world import World, image
+from tests.fakes.worlds.rollout_world import World, image
 
 RELEASE = "digits-2026-11-21.1"
 DEPLOYMENT = ("Deployment", names.object_name(RELEASE))

@@ -13,7 +13,7 @@ from nightferry.errors import Permanent, Temporary
 from nightferry.steps.record.record import record_failure, record_step
 
 from tests.fakes.a_release import a_decision, a_spec, decided, released
-from tests.fakes.memory_airflow import MemoryAirflow
+from tests.fakes.memory.memory_airflow import MemoryAirflow
 
 DAG = "release_digits"
 DOWN = Temporary(Reason.AIRFLOW_UNAVAILABLE, "Airflow does not answer.")

@@ -10,8 +10,8 @@ from nightferry.clients import connect
 from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
 
-from tests.fakes.memory_cluster import MemoryCluster
-from tests.unit.steps.test_left_over import deploy, point
+from tests.fakes.memory.memory_cluster import MemoryCluster
+from tests.unit.steps.rollout.test_left_over import deploy, point
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from nightferry.cli import main
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 
 STORAGE = "https://acme.blob.core.windows.net"
 TOKEN = "token-of-ana"

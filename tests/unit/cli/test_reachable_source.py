@@ -11,7 +11,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 
 from tests.fakes.git_origin import Origin, served
-from tests.fakes.memory_source import MemorySource
+from tests.fakes.memory.memory_source import MemorySource
 
 SERVICE = """\
 service: churn

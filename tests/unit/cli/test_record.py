@@ -13,7 +13,7 @@ from nightferry.errors import Permanent
 from nightferry.steps.record.record import record_failure, record_release, record_step
 
 from tests.fakes.a_release import IMAGE, a_decision, decided, released
-from tests.fakes.memory_cluster import MemoryCluster
+from tests.fakes.memory.memory_cluster import MemoryCluster
 
 RELEASE = "digits-2026-11-21.1"
 

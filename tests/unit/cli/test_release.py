@@ -14,7 +14,7 @@ from nightferry.errors import Permanent
 from nightferry.steps.record.record import record_failure, record_release
 
 from tests.fakes.a_release import a_decision, a_spec, decided, released
-from tests.fakes.memory_airflow import MemoryAirflow
+from tests.fakes.memory.memory_airflow import MemoryAirflow
 
 
 class Releasing(MemoryAirflow):

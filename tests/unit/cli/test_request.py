@@ -13,7 +13,7 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 
 from tests.fakes.a_release import a_decision, a_spec, decided, released
-from tests.fakes.memory_airflow import MemoryAirflow
+from tests.fakes.memory.memory_airflow import MemoryAirflow
 from tests.fakes.still_clock import StillClock
 
 DAG = "release_digits"

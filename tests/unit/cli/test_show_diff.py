@@ -20,8 +20,8 @@ from nightferry.steps.record.record import record_step
 
 from tests.fakes.a_diff import GATES, a_diff
 from tests.fakes.a_release import a_decision, a_spec, decided
-from tests.fakes.memory_ledger import MemoryLedger
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.still_clock import StillClock
 from tests.serving_app.models import picture
 

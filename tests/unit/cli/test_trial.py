@@ -10,7 +10,7 @@ import pytest
 from nightferry.cli import main
 from nightferry.cli.trial.rehearsals import age, rehearsal_line, rehearsal_row
 from nightferry.drill.catalogue import FAULTS
-from nightferry.entities.rehearsal import Rehearsal
+from nightferry.entities.state.rehearsal import Rehearsal
 
 NOW = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 FOUND = Rehearsal(

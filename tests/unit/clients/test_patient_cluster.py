@@ -8,7 +8,7 @@ from nightferry.clients.patient_cluster import PATIENCE_SECONDS, PatientCluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 
-from tests.fakes.memory_cluster import MemoryCluster
+from tests.fakes.memory.memory_cluster import MemoryCluster
 from tests.fakes.still_clock import StillClock
 
 AWAY = ClusterAway(Reason.CLUSTER_UNAVAILABLE, "failed calling webhook: context deadline exceeded")

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nightferry.entities.drift import Drift
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.drift import Drift
 from nightferry.errors import NightferryError, Temporary
 from nightferry.manifests import names
 from nightferry.steps.record.rollout_record import record_order
 from nightferry.steps.rollout.drift.look import Look, look
 
-from tests.fakes.memory_cluster import Behaviour
-from tests.fakes.rollout_world import World, image
+from tests.fakes.memory.memory_cluster import Behaviour
+from tests.fakes.worlds.rollout_world import World, image
 
 RELEASE, NEXT = "digits-2026-11-21.1", "digits-2026-11-21.2"
 DEPLOYMENT = ("Deployment", names.object_name(RELEASE))

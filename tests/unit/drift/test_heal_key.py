@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nightferry.entities.quarantine import Parts, reaching
+from nightferry.entities.barring.quarantine import Parts, reaching
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from pydantic import ValidationError
 

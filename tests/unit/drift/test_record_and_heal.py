@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from nightferry.clients.cluster import ClusterConflict
-from nightferry.entities.drift import KEPT_DRIFTS
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.drift import KEPT_DRIFTS
 from nightferry.errors import NightferryError, Temporary
 from nightferry.manifests import names
 from nightferry.steps.record.state import read_state
 from nightferry.steps.rollout.drift.heal import heal, look_and_record
 
-from tests.fakes.rollout_world import Killed, World, image
+from tests.fakes.worlds.rollout_world import Killed, World, image
 from tests.unit.drift.test_find import DEPLOYMENT, EDITS, NEXT, RELEASE, SERVICE, SETTINGS, changed, serving, variables
 
 FOUND = [Reason.DRIFTED, Reason.DRIFT_GONE, Reason.HEALED]

@@ -15,7 +15,7 @@ from nightferry.steps.rollout.drift.look import look
 from nightferry.steps.rollout.drift.put_back import put_back_route
 from nightferry.steps.rollout.follow_route import Share, give_share, make_known
 
-from tests.fakes.rollout_world import World
+from tests.fakes.worlds.rollout_world import World
 from tests.unit.drift.test_find import NEXT, RELEASE, serving
 
 GATEWAY = {"traffic": {"gateway": "users", "host": "digits.nightferry.test"}}

@@ -20,7 +20,7 @@ from nightferry.errors import Permanent, Temporary
 from nightferry.steps.record.ledger import verify
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.memory_ledger import MemoryLedger
+from tests.fakes.memory.memory_ledger import MemoryLedger
 from tests.fakes.still_clock import StillClock
 
 ONE, TWO = "digits-2026-11-29.9001", "digits-2026-11-29.9002"

@@ -16,7 +16,7 @@ from nightferry.drill.machine import NoMachine
 from nightferry.drill.trial import Trial
 from nightferry.entities.decision import Decision
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests.trial import NAMESPACE
 from nightferry.steps.record.history import release_entries
@@ -26,9 +26,9 @@ from nightferry.steps.rollout.lease.lease import Lease
 from nightferry.steps.rollout.read_plan import read_plan
 from nightferry.steps.trial.clear import clear
 
-from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.memory_models import MemoryModels
-from tests.fakes.rollout_world import World, plan
+from tests.fakes.memory.memory_cluster import MemoryCluster
+from tests.fakes.memory.memory_models import MemoryModels
+from tests.fakes.worlds.rollout_world import World, plan
 
 RELEASE = "digits-2026-11-21.1"
 BEFORE = "digits-2026-11-20.1"

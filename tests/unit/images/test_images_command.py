@@ -12,9 +12,9 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
 
-from tests.fakes.image_world import ImageWorld
-from tests.fakes.rollout_world import image
 from tests.fakes.still_clock import StillClock
+from tests.fakes.worlds.image_world import ImageWorld
+from tests.fakes.worlds.rollout_world import image
 
 DAYS = [f"digits-2026-11-{day}.1" for day in range(21, 25)]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_state import KEPT_GOOD
+from nightferry.entities.state.service_state import KEPT_GOOD
 from nightferry.errors import Temporary
 from nightferry.manifests import names
 from nightferry.steps.image.keep import RECENT
 from nightferry.steps.image.pullable import check_images
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.image_world import CANDIDATES, REPOSITORY, ImageWorld
-from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.rollout_world import image
+from tests.fakes.memory.memory_cluster import MemoryCluster
+from tests.fakes.worlds.image_world import CANDIDATES, REPOSITORY, ImageWorld
+from tests.fakes.worlds.rollout_world import image
 
 DAYS = [f"digits-2026-11-{day}.1" for day in range(21, 30)]
 

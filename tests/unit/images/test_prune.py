@@ -12,9 +12,9 @@ from nightferry.errors import NightferryError, Temporary
 from nightferry.steps.image.pullable import check_images
 from nightferry.steps.record.ledger import append
 
-from tests.fakes import rollout_world
-from tests.fakes.image_world import CANDIDATES, REPOSITORY, ImageWorld
-from tests.fakes.rollout_world import Killed, image
+from tests.fakes.worlds import rollout_world
+from tests.fakes.worlds.image_world import CANDIDATES, REPOSITORY, ImageWorld
+from tests.fakes.worlds.rollout_world import Killed, image
 
 DAYS = [f"digits-2026-11-{day}.1" for day in range(21, 30)]
 

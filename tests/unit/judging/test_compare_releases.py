@@ -20,9 +20,9 @@ from nightferry.steps.rollout.gates.compare_releases import NOT_REPLAYABLE, Addr
 
 from tests.fakes import golden_models
 from tests.fakes.a_diff import GATES
-from tests.fakes.memory_models import MemoryModels
-from tests.fakes.rollout_world import plan
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.scripted_app import served
+from tests.fakes.worlds.rollout_world import plan
 from tests.serving_app.models import picture, score_body
 from tests.serving_app.running import Service, free_port
 

@@ -13,10 +13,10 @@ from nightferry.entities.app.contract import AppContract
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import Permanent
 from nightferry.settings import Settings
-from nightferry.steps.judging.figures_of import figures_of
+from nightferry.steps.judging.figures.figures_of import figures_of
 
-from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.rollout_world import plan
+from tests.fakes.memory.memory_cluster import MemoryCluster
+from tests.fakes.worlds.rollout_world import plan
 
 GATEWAY = {"GATEWAY_METRICS": "http://envoy-metrics.gateway:8002"}
 PROMETHEUS = {"PROMETHEUS_URL": "http://prometheus.monitoring:9090"}

@@ -9,10 +9,10 @@ import random
 
 import pytest
 from nightferry.entities.judging.service_figures import FigureLimits, Snapshot, Window, window
-from nightferry.steps.judging.judge_figures import at_most, by_chance, judge_figures
+from nightferry.steps.judging.figures.judge_figures import at_most, by_chance, judge_figures
 from pydantic import ValidationError
 
-from tests.fakes.memory_figures import BOUNDS, MemoryFigures
+from tests.fakes.memory.memory_figures import BOUNDS, MemoryFigures
 from tests.fakes.still_clock import StillClock
 
 START = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)

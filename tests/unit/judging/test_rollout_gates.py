@@ -18,7 +18,7 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.rollout.read_plan import read_plan
 
 from tests.fakes.a_diff import GATES, a_diff
-from tests.fakes.rollout_world import SPEC, World
+from tests.fakes.worlds.rollout_world import SPEC, World
 
 FIRST, SECOND = "digits-2026-11-21.1", "digits-2026-11-21.2"
 

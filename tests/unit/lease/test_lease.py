@@ -17,9 +17,9 @@ from nightferry.steps.rollout.lease.lease import RENEW_SECONDS, SILENT_SECONDS, 
 from nightferry.steps.rollout.lease.leased_cluster import Hold, hold
 from nightferry.steps.rollout.lease.meeting import UnderWay
 
-from tests.fakes.memory_cluster import MemoryCluster
-from tests.fakes.rollout_world import plan
+from tests.fakes.memory.memory_cluster import MemoryCluster
 from tests.fakes.still_clock import StillClock
+from tests.fakes.worlds.rollout_world import plan
 
 
 class Place:

@@ -16,8 +16,8 @@ from nightferry.steps.rollout.lease.claims import of_housekeeping, of_person, of
 from nightferry.steps.rollout.lease.lease import Lease
 from nightferry.steps.rollout.lease.leased_cluster import hold
 
-from tests.fakes.rollout_world import Killed, World
 from tests.fakes.turns import Turns
+from tests.fakes.worlds.rollout_world import Killed, World
 
 FIRST, SECOND, THIRD, FOURTH = (f"digits-2026-11-21.{number}" for number in (1, 2, 3, 4))
 PRODUCTION = {"name": "production", "namespace": "production"}
@@ -97,7 +97,7 @@ def test_a_rollout_that_gave_way_to_a_person_leaves_nothing_behind() -> None:
     from nightferry.steps.rollout.back.roll_back import Wish, roll_back
     from nightferry.steps.rollout.lease.give_way import take_away
 
-    from tests.fakes.rollout_world import SPEC
+    from tests.fakes.worlds.rollout_world import SPEC
 
     world = served(FIRST, SECOND)
     plan = world.plan(THIRD, **PRODUCTION)
@@ -202,7 +202,7 @@ def go_back(world: World, claim: Claim) -> None:
     from nightferry.entities.service_spec import Environment
     from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 
-    from tests.fakes.rollout_world import SPEC
+    from tests.fakes.worlds.rollout_world import SPEC
 
     environment = Environment.model_validate(SPEC["environments"][1])
     with hold(lambda guard: guard(world.cluster), claim, world.clock, at_once=False, beating=False) as held:

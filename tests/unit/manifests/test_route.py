@@ -12,7 +12,7 @@ from nightferry.manifests import names, service
 from nightferry.manifests.deployment import deployment
 from nightferry.manifests.route import release_service, route, weights_of
 
-from tests.fakes.rollout_world import plan
+from tests.fakes.worlds.rollout_world import plan
 
 ONE, TWO = "digits-2026-11-21.1", "digits-2026-11-21.2"
 TRAFFIC = {"gateway": "edge/users", "host": "digits.example.org", "aliases": ["digits.localhost"]}

@@ -14,7 +14,7 @@ from nightferry.entities.app.contract import AppContract
 from nightferry.manifests import names, policies, service
 from nightferry.manifests.deployment import deployment
 
-from tests.fakes.rollout_world import plan
+from tests.fakes.worlds.rollout_world import plan
 
 AUTOSCALE = {"minimum": 2, "maximum": 4}
 RANGES = ("10.1.0.0/16",)

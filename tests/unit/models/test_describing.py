@@ -32,7 +32,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.model_versions import linear_onnx
 from tests.fakes.still_clock import StillClock
 from tests.serving_app.models import write_shades

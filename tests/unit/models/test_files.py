@@ -18,7 +18,7 @@ from nightferry.steps.model.describing.version_folder import Described
 from nightferry.steps.model.fetch_model import fetch_model
 from nightferry.steps.model.publish_model import PublishedModel, publish_model
 
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.service_specs import digits_spec
 from tests.fakes.still_clock import StillClock
 

@@ -18,7 +18,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from tests.fakes.memory_models import MemoryModels
+from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.model_versions import linear_onnx, write_version
 
 random = np.random.default_rng(0)

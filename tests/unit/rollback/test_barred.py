@@ -6,9 +6,9 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from nightferry.entities.barring.hold import EVERYTHING
+from nightferry.entities.barring.quarantine import Bar, Parts
 from nightferry.entities.decision import Decision
-from nightferry.entities.hold import EVERYTHING
-from nightferry.entities.quarantine import Bar, Parts
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.record.bar import hold, holds_of, lift, quarantine, quarantines_of, resume
@@ -16,7 +16,7 @@ from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.rollback_record import RollbackFacts, record_rollback, record_rolled_back
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.deciding_world import DecidingWorld
+from tests.fakes.worlds.deciding_world import DecidingWorld
 
 NIGHT = dt.timedelta(days=1)
 

@@ -19,8 +19,8 @@ from nightferry.steps.record.state import state_of
 from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 from nightferry.steps.rollout.lease.meeting import UnderWay
 
-from tests.fakes.rollout_world import Killed, World
 from tests.fakes.turns import Turns
+from tests.fakes.worlds.rollout_world import Killed, World
 
 FIRST, SECOND, THIRD = "digits-2026-11-21.1", "digits-2026-11-21.2", "digits-2026-11-21.3"
 PRODUCTION = {"name": "production", "namespace": "production"}

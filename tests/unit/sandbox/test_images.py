@@ -103,7 +103,7 @@ def sandbox(tmp_path: Path, registry: str, monkeypatch: pytest.MonkeyPatch) -> S
     """A project of the real Dockerfiles and a little package."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     shutil.copytree(ROOT / "docker", tmp_path / "docker")
-    for name in ("clients/one.py", "steps/two.py", "sandbox/three.py", "errors.py"):
+    for name in ("clients/one.py", "deployer/__main__.py", "steps/two.py", "sandbox/three.py", "errors.py"):
         path = tmp_path / "plugins" / "nightferry" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
@@ -161,6 +161,7 @@ def test_the_deployer_gets_its_packages_and_no_others(sandbox: Sandbox) -> None:
         "Dockerfile",
         "requirements.txt",
         "nightferry/clients/one.py",
+        "nightferry/deployer/__main__.py",
         "nightferry/errors.py",
         "nightferry/steps/two.py",
         "serving_app/__init__.py",

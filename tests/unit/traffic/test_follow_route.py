@@ -12,7 +12,7 @@ from nightferry.manifests import names
 from nightferry.manifests.route import weights_of
 from nightferry.steps.rollout.left_over import retire_left_over
 
-from tests.fakes.rollout_world import Killed, World
+from tests.fakes.worlds.rollout_world import Killed, World
 
 FIRST, SECOND, THIRD = "digits-2026-11-21.1", "digits-2026-11-21.2", "digits-2026-11-21.3"
 GATEWAY: dict[str, Any] = {

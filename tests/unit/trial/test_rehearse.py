@@ -14,8 +14,8 @@ from nightferry.steps.record.ledger import verify
 from nightferry.steps.record.state import read_state
 from nightferry.steps.trial.rehearse import rehearse
 
-from tests.fakes.memory_cluster import Behaviour, MemoryCluster
-from tests.fakes.rollout_world import Killed, World, image
+from tests.fakes.memory.memory_cluster import Behaviour, MemoryCluster
+from tests.fakes.worlds.rollout_world import Killed, World, image
 
 FIRST, SECOND, THIRD = "digits-2026-11-21.1", "digits-2026-11-21.2", "digits-2026-11-21.3"
 PRODUCTION = {"name": "production", "namespace": "production"}

@@ -13,7 +13,7 @@ from nightferry.manifests import trial
 from nightferry.steps.trial import turn as turns
 from nightferry.steps.trial.turn import LEASE_SECONDS, Turn, my_turn
 
-from tests.fakes.memory_cluster import MemoryCluster
+from tests.fakes.memory.memory_cluster import MemoryCluster
 from tests.fakes.still_clock import StillClock
 
 

@@ -17,7 +17,7 @@ from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.person import me
-from nightferry.entities.hold import EVERYTHING, Hold
+from nightferry.entities.barring.hold import EVERYTHING, Hold
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.settings import Settings

@@ -14,9 +14,9 @@ from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.person import me
+from nightferry.entities.barring.quarantine import Bar, Parts
 from nightferry.entities.decision import Decision
 from nightferry.entities.ledger_entry import Kind
-from nightferry.entities.quarantine import Bar, Parts
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.settings import Settings

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from nightferry.clients.airflow.api import Airflow, Run, TaskState
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.blame import BLAME
+from nightferry.entities.barring.blame import BLAME
 from nightferry.entities.fact_key import of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import ROLL_OUT, expected_steps
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.traffic import Traffic
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.state import read_state

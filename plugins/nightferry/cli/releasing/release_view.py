@@ -11,15 +11,15 @@ from nightferry.cli.output import local_time, seconds, table
 from nightferry.cli.releasing.diff_view import diff_lines, diffs_of
 from nightferry.cli.trial.rehearsals import rehearsal_json, rehearsal_line
 from nightferry.clients.clock import SystemClock
-from nightferry.entities.blame import Blame, Trial
+from nightferry.entities.barring.blame import Blame, Trial
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
-from nightferry.entities.drift import OpenDrift
 from nightferry.entities.fact_key import step_of
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.rehearsal import Rehearsal
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.drift import OpenDrift
+from nightferry.entities.state.rehearsal import Rehearsal
+from nightferry.entities.state.traffic import Traffic
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from nightferry.entities.decision import Decision
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests.trial import NAMESPACE
 from nightferry.sandbox.layout import Layout, Owner
 from nightferry.settings import Settings
-from nightferry.steps.judging.figures_of import figures_of
+from nightferry.steps.judging.figures.figures_of import figures_of
 from nightferry.steps.judging.questions import NoAnswer, golden_questions
 from nightferry.steps.model.fetch_golden import fetch_golden
 from nightferry.steps.record.history import release_entries

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from nightferry.cli.output import local_time
 from nightferry.clients import connect
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.hold import EVERYTHING
-from nightferry.entities.rehearsal import Outcome, Rehearsal
+from nightferry.entities.barring.hold import EVERYTHING
+from nightferry.entities.state.rehearsal import Outcome, Rehearsal
 from nightferry.errors import NightferryError
 from nightferry.settings import Settings
 from nightferry.steps.record.state import read_state

@@ -23,9 +23,9 @@ from nightferry.drill.faults.starts import (
 )
 from nightferry.drill.meddling import Change, MeddlingCluster
 from nightferry.drill.trial import Trial
+from nightferry.entities.barring.quarantine import bars_of
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import LedgerEntry
-from nightferry.entities.quarantine import bars_of
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.strategy import BLUE_GREEN
 from nightferry.steps.record.history import release_entries

@@ -3,7 +3,7 @@
 The grammar is that of github.com/distribution/reference (regexp.go), whose path is the OCI distribution spec's `name`.
 Unlike there a registry has to be named, since Docker Hub would be meant otherwise, and no IPv6 address, which older
 Docker engines refuse; no tag or digest may follow, since Nightferry writes them itself.
-tests/contract/test_image_repositories.py has a real Docker engine judge the same table.
+tests/contract/service_file/test_image_repositories.py has a real Docker engine judge the same table.
 """
 
 from __future__ import annotations

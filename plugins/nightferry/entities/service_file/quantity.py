@@ -2,7 +2,7 @@
 
 The grammar is that of k8s.io/apimachinery, pkg/api/resource/quantity.go. Of what it takes, a service file may use what
 a pod can be started with: an amount above zero, without a sign, and no larger than an int64 holds.
-tests/contract/test_quantities.py has a real API server judge the same table.
+tests/contract/service_file/test_quantities.py has a real API server judge the same table.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from nightferry import settings
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import CLUSTER, Environment
-from nightferry.entities.service_state import LAST, ServiceState
+from nightferry.entities.state.service_state import LAST, ServiceState
 from nightferry.errors import Permanent
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported

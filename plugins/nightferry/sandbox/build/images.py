@@ -13,7 +13,7 @@ from nightferry.sandbox.build import cache
 from nightferry.sandbox.build.buildkit import Buildkit, staged
 from nightferry.sandbox.progress import Progress
 
-IN_DEPLOYER = ("clients", "entities", "manifests", "steps")
+IN_DEPLOYER = ("clients", "deployer", "entities", "manifests", "steps")
 """The packages of nightferry that its pods need; Airflow's, the sandbox's and the command line's are left out."""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nightferry.entities.barring.quarantine import Parts, words_for
 from nightferry.entities.candidate import Candidate
-from nightferry.entities.quarantine import Parts, words_for
 from nightferry.entities.service_spec import STOCK, ServiceSpec
 
 CODE = ("tree", "platform")

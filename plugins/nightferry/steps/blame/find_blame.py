@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nightferry.entities.blame import Blame, Guilty, Trial
-from nightferry.entities.quarantine import Bar, Parts
+from nightferry.entities.barring.blame import Blame, Guilty, Trial
+from nightferry.entities.barring.quarantine import Bar, Parts
 from nightferry.steps.blame.combine import Changed, Side
 from nightferry.steps.blame.failed_gate import FailedGate, Sort
 from nightferry.steps.blame.laboratory import Bench, TryOut

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nightferry.clients.clock import Clock
-from nightferry.entities.blame import Trial
+from nightferry.entities.barring.blame import Trial
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.service_spec import Gate

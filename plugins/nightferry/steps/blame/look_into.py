@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.blame import Blame
+from nightferry.entities.barring.blame import Blame
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
 from nightferry.entities.ledger_entry import LedgerEntry

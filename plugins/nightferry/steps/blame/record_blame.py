@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.blame import BLAME, Blame
+from nightferry.entities.barring.blame import BLAME, Blame
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import FAILED, FactKey
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain

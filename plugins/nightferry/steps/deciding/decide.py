@@ -11,8 +11,8 @@ from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
+from nightferry.entities.barring.hold import EVERYTHING
 from nightferry.entities.decision import Decision, ReleaseRequest, trigger_of
-from nightferry.entities.hold import EVERYTHING
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.service_spec import ServiceSpec

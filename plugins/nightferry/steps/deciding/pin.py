@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from nightferry.clients.clock import Clock
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
+from nightferry.entities.barring.quarantine import Bar, Choice, Parts, Quarantine, bars_model, bars_tree
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.model_version import ModelManifest, PinnedModel
-from nightferry.entities.quarantine import Bar, Choice, Parts, Quarantine, bars_model, bars_tree
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import STOCK, ServiceSpec, Source
-from nightferry.entities.service_state import ServiceState
+from nightferry.entities.state.service_state import ServiceState
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.deciding.newest_model import newest_model

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nightferry.entities.image_ref import ImageRef
-from nightferry.entities.service_state import KEPT_GOOD, ServiceState
+from nightferry.entities.state.service_state import KEPT_GOOD, ServiceState
 from nightferry.entities.stored_image import StoredImage
 from nightferry.steps.image.on_record import ImagesOnRecord
 

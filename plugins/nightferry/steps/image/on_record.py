@@ -13,7 +13,7 @@ from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import CLUSTER
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.steps.record.ledger import Chain
 
 _LEFT = (of_environment(LAST, WITHDRAWAL), of_environment(LAST, ROLLBACK))

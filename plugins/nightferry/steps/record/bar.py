@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.hold import EVERYTHING, Hold
+from nightferry.entities.barring.hold import EVERYTHING, Hold
+from nightferry.entities.barring.quarantine import Bar, Quarantine
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.quarantine import Bar, Quarantine
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.record import ledger as ledgers

@@ -12,7 +12,6 @@ from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.canary import Canary, met
 from nightferry.entities.fact_key import (
     CANARY,
     CANARY_ENDED,
@@ -27,7 +26,8 @@ from nightferry.entities.fact_key import (
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_state import ServiceState
+from nightferry.entities.state.canary import Canary, met
+from nightferry.entities.state.service_state import ServiceState
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.ledger import Chain

@@ -13,7 +13,7 @@ from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import IMAGE_STEPS, VERIFY
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries

@@ -9,10 +9,10 @@ from typing import Any
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.drift import DRIFT_GONE, HEALED, KEPT_DRIFTS, Drift, OpenDrift, drift_key
 from nightferry.entities.fact_key import FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.drift import DRIFT_GONE, HEALED, KEPT_DRIFTS, Drift, OpenDrift, drift_key
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import read_state, state_of

@@ -10,7 +10,7 @@ from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
-from nightferry.entities.service_state import ServiceState
+from nightferry.entities.state.service_state import ServiceState
 from nightferry.errors import Permanent
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import state_of

@@ -25,7 +25,7 @@ from nightferry.entities.fact_key import (
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import expected_steps
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries

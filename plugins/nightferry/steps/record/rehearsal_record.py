@@ -8,7 +8,7 @@ from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
-from nightferry.entities.rehearsal import Outcome, Tried
+from nightferry.entities.state.rehearsal import Outcome, Tried
 from nightferry.steps.record.ledger import Chain, append
 
 _SAID = {

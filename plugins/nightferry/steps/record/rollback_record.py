@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
+from nightferry.entities.barring.quarantine import Bar, Parts, Quarantine, difference, words_for
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, ROLLED_BACK, FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.quarantine import Bar, Parts, Quarantine, difference, words_for
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_state import LAST, ServiceState
+from nightferry.entities.state.service_state import LAST, ServiceState
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import decision_of, state_of

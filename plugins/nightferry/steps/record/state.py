@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
-from nightferry.entities.service_state import FOLD, ServiceState
+from nightferry.entities.state.service_state import FOLD, ServiceState
 from nightferry.steps.record.ledger import Chain
 
 _REMEMBER_AFTER = 8

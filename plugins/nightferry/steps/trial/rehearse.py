@@ -15,9 +15,9 @@ from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
-from nightferry.entities.rehearsal import Outcome, Tried
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_state import LAST
+from nightferry.entities.state.rehearsal import Outcome, Tried
+from nightferry.entities.state.service_state import LAST
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names, policies
 from nightferry.manifests.deployment import deployment as deployment_of

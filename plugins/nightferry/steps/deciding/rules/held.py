@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.entities.hold import Hold
+from nightferry.entities.barring.hold import Hold
 from nightferry.entities.reason import Reason
 from nightferry.steps.deciding.rules.question import Question, Word
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nightferry.entities.quarantine import reaching
+from nightferry.entities.barring.quarantine import reaching
 from nightferry.entities.reason import Reason
 from nightferry.steps.deciding.rules.question import Question, Word
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.entities.quarantine import Parts, Quarantine
+from nightferry.entities.barring.quarantine import Parts, Quarantine
 from nightferry.entities.reason import Reason
 from nightferry.steps.deciding.rules.question import Question, Word
 

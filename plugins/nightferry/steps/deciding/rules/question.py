@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nightferry.entities.barring.hold import Hold
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision, ReleaseRequest
-from nightferry.entities.hold import Hold
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.entities.service_state import ServiceState
+from nightferry.entities.state.service_state import ServiceState
 
 
 @dataclass(frozen=True)

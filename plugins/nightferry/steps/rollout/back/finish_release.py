@@ -20,7 +20,7 @@ from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment
-from nightferry.entities.service_state import LAST, ServiceState
+from nightferry.entities.state.service_state import LAST, ServiceState
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
 from nightferry.steps.record.canary_record import CanaryRecord, abandoned, canary_in, since

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Cluster, Manifest
 from nightferry.clients.ledger_store import LedgerStore
-from nightferry.entities.drift import PASSPORT, POD_IMAGE, Drift
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.service_state import ServiceState
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.drift import PASSPORT, POD_IMAGE, Drift
+from nightferry.entities.state.service_state import ServiceState
+from nightferry.entities.state.traffic import Traffic
 from nightferry.errors import Permanent
 from nightferry.manifests import names
-from nightferry.steps.judging.find_drift import (
+from nightferry.steps.judging.drift.find_drift import (
     find_deployment_drift,
     find_pod_drift,
     find_service_drift,
     settled,
 )
-from nightferry.steps.judging.find_route_drift import find_route_drift
+from nightferry.steps.judging.drift.find_route_drift import find_route_drift
 from nightferry.steps.judging.reach_release import AskVersion
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain

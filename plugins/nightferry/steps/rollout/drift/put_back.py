@@ -17,12 +17,12 @@ from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.pod_state import CONTAINER
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.traffic import Traffic
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names, policies
 from nightferry.manifests import service as services
 from nightferry.manifests.deployment import deployment as deployment_of
-from nightferry.steps.judging.find_drift import allowed_replicas, find_deployment_drift, find_service_drift
+from nightferry.steps.judging.drift.find_drift import allowed_replicas, find_deployment_drift, find_service_drift
 from nightferry.steps.rollout.drift.look import route_drift
 from nightferry.steps.rollout.fence import order_on
 from nightferry.steps.rollout.follow_route import follow

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.cluster import Manifest
-from nightferry.entities.service_state import ServiceState
-from nightferry.entities.traffic import Traffic
+from nightferry.entities.state.service_state import ServiceState
+from nightferry.entities.state.traffic import Traffic
 from nightferry.manifests import names
 from nightferry.steps.rollout.back.roll_back import unrecorded
 from nightferry.steps.rollout.fence import order_on

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
 from nightferry.clients.service_figures import ServiceFigures
-from nightferry.entities.canary import Canary, met
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_file.strategy import CANARY, CanaryStep
+from nightferry.entities.state.canary import Canary, met
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record.canary_record import CanaryRecord, since
 from nightferry.steps.rollout.strategies.take_back import take_back

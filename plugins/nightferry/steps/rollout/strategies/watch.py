@@ -13,7 +13,7 @@ from nightferry.entities.judging.service_figures import FigureLimits, FiguresVer
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.strategy import GRACE_SECONDS
 from nightferry.errors import Permanent, Temporary
-from nightferry.steps.judging.judge_figures import judge_figures
+from nightferry.steps.judging.figures.judge_figures import judge_figures
 from nightferry.steps.judging.reach_release import REACH_SECONDS
 
 PAUSE_SECONDS = 5.0

@@ -1,0 +1,1 @@
+"""What users met, in figures: where a plan's are read, and what is judged by them."""
