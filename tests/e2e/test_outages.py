@@ -64,8 +64,8 @@ def test_a_night_without_the_storage_is_on_the_record_once_that_is_back(
     ended = when.ended(run)
 
     assert (ended.code, ended.reason, ended.release) == (1, "storage_unavailable", None)
-    (entry,) = stage.entries()[before:]
-    assert entry.reason == Reason.STORAGE_UNAVAILABLE
+    told = [(entry.reason, entry.sentence) for entry in stage.entries()[before:]]
+    assert [reason for reason, _ in told] == [Reason.STORAGE_UNAVAILABLE], told
     then.in_use(in_use)
     then.ledger_whole()
 
