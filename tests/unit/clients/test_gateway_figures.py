@@ -57,6 +57,15 @@ def test_a_release_that_it_does_not_know_has_no_figures() -> None:
         assert reader(server).read(RELEASE) is None
 
 
+def test_one_that_forgets_a_release_is_no_figure(envoy: Page) -> None:
+    figures = reader(envoy)
+    assert figures.read(RELEASE)
+    envoy.say = lambda _: (200, json.dumps({"stats": []}))
+    with pytest.raises(Temporary) as raised:
+        figures.read(RELEASE)
+    assert raised.value.reason == Reason.FIGURES_UNAVAILABLE
+
+
 def test_nobody_was_timed_yet() -> None:
     with page(envoy_stats(CLUSTER, 0)) as server:
         figures = reader(server)

@@ -64,6 +64,8 @@ class GatewayFigures:
                 raise away(address, str(fault)) from fault
             if counts is not None:
                 found[address] = counts
+            elif growth.knows(address):
+                raise away(address, f"it counted {release} before, and does not know it now")
         if not found and not growth.seen:
             return None
         return growth.look(self._clock.now(), found)
