@@ -11,7 +11,7 @@ from nightferry.drill.drill import NOT_TRIED, PASSED, Row
 from tests.e2e.drill_scene import drill_of, trial_namespace
 from tests.e2e.rollout_scene import RolloutScene
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("trial")]  # one at a time is in that namespace
 QUICKEST = ("crashes", "wrong once it is used", "pod deleted", "deployer killed")
 
 

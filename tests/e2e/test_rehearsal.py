@@ -21,7 +21,7 @@ from nightferry.steps.trial.rehearse import rehearse
 from tests.e2e.drill_scene import trial_namespace
 from tests.e2e.rollout_scene import SERVICE, RolloutScene
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("trial")]  # one at a time is in that namespace
 
 
 @pytest.fixture(scope="module")
