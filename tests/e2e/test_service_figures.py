@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +26,7 @@ from nightferry.steps.judging.figures.judge_figures import judge_figures
 
 from serving_app.runtime import metrics as counted
 from serving_app.runtime import usage
+from tests.e2e.own_names import abandoned, own_name
 from tests.fakes.worlds.rollout_world import plan
 
 pytestmark = pytest.mark.sandbox
@@ -87,7 +87,7 @@ class Scene:
         from kubernetes import client, config
 
         self.settings = settings_of.load()
-        self.name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
+        self.name = own_name(PREFIX)
         self.host = f"{self.name}.nightferry.test"
         file = self.settings.home / "kubernetes" / "admin.kubeconfig"
         self._api = config.new_client_from_config(str(file), persist_config=False)
@@ -96,6 +96,10 @@ class Scene:
         self.plan: RolloutPlan = plan(CANDIDATE, namespace=self.name, traffic={"gateway": "users", "host": self.host})
 
     def begin(self) -> None:
+        """Make everything, after removing what a killed session left."""
+        for namespace in self.core.list_namespace().items:
+            if abandoned(namespace.metadata.name, PREFIX):
+                self.core.delete_namespace(namespace.metadata.name)
         labels = {"pod-security.kubernetes.io/enforce": "restricted", names.MANAGED_BY: "nightferry"}
         self.core.create_namespace({"metadata": {"name": self.name, "labels": labels}})
         for release, seconds, fails in ((IN_USE, 0.1, 0), (CANDIDATE, 0.3, 5)):
