@@ -12,6 +12,8 @@ file's schedule, and whenever somebody triggers it (here, with `nightferry relea
 * `test_source` runs the unit tests in the image's test stage, beside all this: they need no model.
 * `test_image` starts that very image as production does and compares its answers.
 * `publish_image` copies it, same digest, into the release repository.
+* `staging.roll_out`, and every roll_out, first asks whether the release may enter now: if it waits for people's yes, a
+  calendar, or to be asked for more than an image, the run ends here, green, and another one goes on with it.
 * `staging.roll_out` starts it beside the release in use, asks it golden requests, switches the Service, and asks the
   service at its own address: if that is not right, the same pod takes the switch back. `staging.verify` looks whether
   that stands, or looks again. `production` likewise; if production goes back, `staging.go_back` takes staging back too.
@@ -88,6 +90,20 @@ PARAMETERS = {
         type="boolean",
         title="Release unchanged",
         description="Release even when nothing changed since the last.",
+    ),
+    "until": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "published"],
+        title="Until",
+        description="published: build, test and publish it; the schedule, or you, go on with it. Empty: all the way.",
+    ),
+    "resume": Param(
+        None,
+        type=["null", "string"],
+        maxLength=80,
+        title="Go on with",
+        description="A release that waits, such as digits-2026-11-21.1. Empty: a new decision.",
     ),
 }
 

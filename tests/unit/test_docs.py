@@ -30,7 +30,8 @@ def test_the_runbook_explains_every_reason_code_and_no_other():
 def keys_of(model: type[BaseModel], prefix: str = "") -> set[str]:
     """The leaves of a service file, as the runbook writes them."""
     keys: set[str] = set()
-    for name, field in model.model_fields.items():
+    for field_name, field in model.model_fields.items():
+        name = field.alias or field_name
         inner = [kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel) and kind is not Gate]
         many = "[]" if get_origin(field.annotation) is tuple else ""
         keys |= keys_of(inner[0], f"{prefix}{name}{many}.") if inner else {prefix + name}

@@ -78,7 +78,8 @@ def history_(arguments: argparse.Namespace) -> int:
 
 
 def _cells(line: HistoryLine) -> tuple[str, ...]:
-    outcome = line.outcome or ("not ended" if line.release else "-")
+    waits = f"waits ({line.waits})" if line.waits else None
+    outcome = waits or line.outcome or ("not ended" if line.release else "-")
     serves = [f"{name} (drift)" if name in line.drifts else name for name in line.serves]
     serves += [f"{name} (canary at {share} %)" for name, share in line.shares.items()]
     return line.release or "-", line.decided, outcome, ", ".join(serves) or "-", line.sentence

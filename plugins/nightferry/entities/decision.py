@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, StringConstraints, field_validator
 
@@ -11,15 +11,18 @@ from nightferry.entities.candidate import Candidate, GitId
 from nightferry.entities.frozen import Frozen, Recorded
 from nightferry.entities.model_version import VersionName
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.trigger import PERSON, SCHEDULE, Cause
 from nightferry.masking import mask
 
 REQUEST = "request-"
 """How the runs begin that `nightferry release` starts by itself."""
 
 
-def trigger_of(key: str) -> str:
+def trigger_of(key: str, cause: Cause | None = None) -> str:
     """What asked for the decision of a key, as `Decision.trigger`."""
-    return "schedule" if key.startswith("slot:") else "person"
+    if cause:
+        return cause.kind
+    return SCHEDULE if key.startswith("slot:") else PERSON
 
 
 class ReleaseRequest(Frozen):
@@ -30,6 +33,12 @@ class ReleaseRequest(Frozen):
     reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)] = ""
     force: bool = False
     """Release even when nothing changed."""
+    until: Literal["published"] | None = None
+    """`published`: built, tested and published, and then it waits; None: through all environments."""
+    resume: Annotated[str, StringConstraints(max_length=80)] | None = None
+    """The release to go on with, which waits."""
+    trigger: Cause | None = None
+    """What asked, where no person did; what a person says here does not count."""
 
 
 class Decision(Recorded):
@@ -43,11 +52,13 @@ class Decision(Recorded):
     reason: str
     sentence: str
     actor: str
-    """Who asked: a person, or `schedule`."""
+    """Who asked: a person, `schedule`, or who or what caused it (`Cause.actor`)."""
     trigger: str = ""
-    """What asked: `schedule` or `person`; empty in decisions of before."""
+    """What asked: `schedule`, `person`, or a cause's kind; empty in decisions of before."""
+    cause: Cause | None = None
+    """What asked, where no person did and no slot of the schedule."""
     way: str = ""
-    """By what way: `timetable`, `command` (`nightferry release`) or `airflow` (its pages, or its REST API)."""
+    """By what way: `timetable`, `command` (`nightferry release`), `airflow` (its pages, or its REST API) or `event`."""
     release: str | None
     """The release's id; None when nothing is released."""
     candidate: Candidate
@@ -55,7 +66,9 @@ class Decision(Recorded):
     in_use: str | None = None
     """The release that was in use in production."""
     image: str | None = None
-    """The image to roll out again, where only settings changed and nothing is built."""
+    """The image to roll out, where nothing is built: only settings changed, or a release that waited goes on."""
+    continued: bool = False
+    """Whether a release goes on that waited: what it has done before is not done again."""
     choice: Choice | None = None
     """What it bars and lifts once users get it, where something was asked for by its name."""
     spec: dict[str, Any] | None = None

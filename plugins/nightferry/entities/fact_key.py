@@ -17,6 +17,9 @@ CANARY, CANARY_PASSED, CANARY_ENDED = "canary", "canary_passed", "canary_ended"
 """A share of an environment's users was given to a release, was judged right, and was taken back without a verdict:
 `production.canary/2` is the second such share of that release."""
 
+WAITS = "waits"
+"""A release waits before an environment: `production.waits/2` is the second time that this is said of it."""
+
 
 @dataclass(frozen=True)
 class FactKey:

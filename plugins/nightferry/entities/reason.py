@@ -26,6 +26,9 @@ class Reason(StrEnum):
     HELD = "held"
     QUARANTINED = "quarantined"
     JOINED = "joined"
+    CONTINUED = "continued"
+    WAITING = "waiting"
+    NOT_WAITING = "not_waiting"
 
     # Results
     SUCCEEDED = "succeeded"
@@ -36,6 +39,8 @@ class Reason(StrEnum):
     CANARY_SHIFTED = "canary_shifted"
     CANARY_PASSED = "canary_passed"
     VERIFIED = "verified"
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
     RELEASED = "released"
     WITHDRAWN = "withdrawn"
     ROLLED_BACK = "rolled_back"

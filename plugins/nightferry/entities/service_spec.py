@@ -23,9 +23,11 @@ from pydantic import (
 )
 
 from nightferry.entities.frozen import Frozen
+from nightferry.entities.service_file.approvals import Approvals
 from nightferry.entities.service_file.gateway import Gateway, parse_traffic
 from nightferry.entities.service_file.pod_needs import Egress, Placement
 from nightferry.entities.service_file.strategy import Strategy
+from nightferry.entities.service_file.triggers import Triggers
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 _GATE = re.compile(r"^(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([%x]?)$")
@@ -182,6 +184,8 @@ class Environment(Frozen):
     """How users come to a new release."""
     traffic: Gateway | None = None
     """The gateway that users come through; None: they call the Service."""
+    approvals: Approvals | None = None
+    """Whose yes a release needs before it comes here; None: nobody's."""
     resources: Resources = Resources()
     autoscale: Autoscale | None = None
     service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] | None = None
@@ -224,7 +228,11 @@ class ServiceSpec(Frozen):
     owner: Annotated[str, StringConstraints(min_length=1)]
     description: str = ""
     schedule: Schedule | None = None
-    """None: released on request only."""
+    """None: the schedule releases nothing."""
+    triggers: Triggers = Triggers()
+    """What starts a release besides the schedule and people."""
+    calendar: Name | None = None
+    """The calendar whose windows bar it from release: `dags/calendars/<name>.yaml`."""
     source: Source | None = None
     """None: the stock service, as this installation has it."""
     model: ModelSource

@@ -18,7 +18,7 @@ from nightferry.hooks.cluster import open_cluster
 from nightferry.hooks.registry import REGISTRY, RegistryHook
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
-from nightferry.operators.run_facts import actor, decision_key, is_scheduled, release_request, way
+from nightferry.operators.run_facts import actor, cause, decision_key, is_scheduled, release_request, way
 from nightferry.steps.app.pin_app import AppPinner, bases_of
 from nightferry.steps.app.recipe import recipe_digest
 from nightferry.steps.deciding.decide import decide
@@ -65,7 +65,8 @@ class DecideOperator(BaseOperator, SkipMixin):
     def _decide(self, run: Any) -> Decision:
         now, clock, key = settings.load(), SystemClock(), decision_key(run)
         storage = StorageHook(self.storage_conn_id)
-        request = release_request(run)
+        asked = cause(run)
+        request = release_request(run).model_copy(update={"trigger": asked})
         spec = fill_settings(self.spec, now.service_type)
         last = spec.environments[-1]
         refuse_new_record(storage.ledger_store(), open_cluster(last.cluster, last.namespace), spec.service)
@@ -85,6 +86,7 @@ class DecideOperator(BaseOperator, SkipMixin):
             asked=run.run_after,
             slot=run.logical_date if is_scheduled(run) else None,
             way=way(run),
+            cause=asked,
         )
 
     def _apps(self, now: settings.Settings, storage: StorageHook) -> AppPinner:

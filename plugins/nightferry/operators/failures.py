@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
@@ -45,6 +45,8 @@ def reported(context: Any) -> Iterator[None]:
     """
     try:
         yield
+    except AirflowSkipException:
+        raise
     except NightferryError as failure:
         _push(context, failure.reason, failure.sentence, permanent=isinstance(failure, Permanent))
         # Airflow prints the whole chain of causes; the sentence already says what a person needs.

@@ -62,7 +62,7 @@ class RecordOperator(BaseOperator):
                     clock=clock,
                 )
         if entry is None:
-            self.log.info("Nothing was to be released; the decision is the record.")
+            self.log.info("Nothing was to be released, or the release waits; the record says which.")
             return None
         self.log.info("%s: %s", entry.reason, entry.sentence)
         return {"reason": entry.reason, "sentence": entry.sentence}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from nightferry.entities.decision import REQUEST, Decision, ReleaseRequest
 from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
+from nightferry.entities.trigger import SCHEDULE, Cause
 from nightferry.errors import Permanent
 
 DECISION = "{{ ti.xcom_pull(task_ids='decide') | tojson }}"
@@ -45,14 +46,30 @@ def decision_key(run: Any) -> str:
 
 
 def actor(run: Any) -> str:
-    """Who asked: the person who triggered the run, or `schedule`."""
-    return "schedule" if is_scheduled(run) else str(run.triggering_user_name or "airflow")
+    """Who asked: the person who triggered the run, `schedule`, or who or what caused it."""
+    if is_scheduled(run):
+        return SCHEDULE
+    found = cause(run)
+    return found.actor if found else str(run.triggering_user_name or "airflow")
+
+
+def cause(run: Any) -> Cause | None:
+    """What asked, where one of Nightferry's own tasks started the run; None: a person did, or the schedule.
+
+    Anybody who may trigger a run chooses its parameters, so they count only where Airflow itself says that a task
+    started it.
+    """
+    if str(getattr(run.run_type, "value", run.run_type)) != "operator_triggered":
+        return None
+    return release_request(run).trigger
 
 
 def way(run: Any) -> str:
     """By what way the run was asked for, as `Decision.way`; one that the command was given a name for is Airflow's."""
     if is_scheduled(run):
         return "timetable"
+    if cause(run):
+        return "event"
     return "command" if str(run.run_id).startswith(REQUEST) else "airflow"
 
 

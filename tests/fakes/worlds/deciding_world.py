@@ -9,6 +9,7 @@ from typing import Any
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
+from nightferry.entities.trigger import Cause
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.model.model_folder import read_manifest
 from nightferry.steps.record import ledger as ledgers
@@ -48,6 +49,7 @@ class DecidingWorld:
         asked: dt.datetime | None = None,
         slot: dt.datetime | None = None,
         way: str = "command",
+        cause: Cause | None = None,
         **request: Any,
     ) -> Decision:
         """Decide as `ana` asks, or as a slot does."""
@@ -65,6 +67,7 @@ class DecidingWorld:
             asked=asked,
             slot=slot,
             way=way,
+            cause=cause,
         )
 
     def note(self, number: int) -> None:

@@ -17,6 +17,7 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.traffic import Traffic
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.state import read_state
 
 SILENCE_SECONDS = 180.0
@@ -97,14 +98,20 @@ class Findings:
     @property
     def decision(self) -> LedgerEntry | None:
         """What was decided; None before."""
-        decisions = [entry for entry in self.entries if entry.kind == Kind.DECISION]
+        decisions = [entry for entry in self.entries if self._decides(entry)]
         return decisions[-1] if decisions else None
 
     @property
     def closed(self) -> bool:
-        """Whether the record is complete: there is no release, or it has ended."""
+        """Whether the record is complete: there is no release, or it has ended, or waits."""
         last = self.entries[-1] if self.entries else None
-        return last is not None and (last.kind == Kind.RELEASE or last.release is None)
+        return last is not None and (last.kind in (Kind.RELEASE, Kind.WAITING) or last.release is None)
+
+    def whole(self) -> Sequence[LedgerEntry]:
+        """All entries of the run's release, those of an earlier run that it goes on with too. Raises as
+        `release_entries`."""
+        decided = self.entries[0].kind == Kind.DECISION if self.entries else True
+        return self.entries if decided else release_entries(self._store, str(self.release))
 
     def traffic(self) -> Mapping[str, Traffic]:
         """Which release each environment's users get now. Raises as `read_state`."""
@@ -123,7 +130,9 @@ class Findings:
             self._next += 1
 
     def _decides(self, entry: LedgerEntry) -> bool:
-        return entry.kind == Kind.DECISION and (entry.key == self._key or entry.key.startswith(f"{self._key}/"))
+        if entry.key == self._key:  # what was decided, or that a release goes on which waited
+            return True
+        return entry.kind == Kind.DECISION and entry.key.startswith(f"{self._key}/")
 
     def _take(self, entry: LedgerEntry) -> None:
         if self._decides(entry) or (entry.release and entry.release == self.release):
@@ -138,6 +147,10 @@ def progress_of(
     found: dict[str, LedgerEntry] = {}
     for entry in entries:
         step = _STEP_OF_KIND.get(entry.kind) or step_of(entry.key)
+        if entry.kind == Kind.TRIGGER:
+            step = "decide"
+        elif entry.kind == Kind.WAITING:
+            step = of_environment(str(entry.data.get("environment")), ROLL_OUT)
         if entry.reason in _SHARES:
             step = of_environment(str(entry.data.get("environment")), ROLL_OUT)
         found[step] = entry
@@ -149,7 +162,8 @@ def progress_of(
 def _progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> StepProgress:
     state = _STATES.get(task.state or "", "waiting") if task else "waiting"
     if state in ("not_run", "skipped"):
-        return StepProgress(name, state, None, "")
+        waits = found is not None and found.kind == Kind.WAITING
+        return StepProgress(name, state, None, found.sentence if found and waits else "")
     # After a crash Airflow knows only its last try, which found everything done.
     recorded = found.data.get("seconds") if found and found.kind != Kind.RELEASE else None
     took = [value for value in (task.seconds if task else None, recorded) if value is not None]

@@ -34,6 +34,7 @@ from nightferry.settings import Settings
 EXAMPLES = """\
   nightferry release digits --wait                       the newest model and code, now; watch it
   nightferry release digits --model 2026-11-20-linear --reason "the new one is slow" --wait
+  nightferry release digits --until published            build, test and publish it; the next request goes on with it
   nightferry release digits --dry-run                    what would be released, and why? nothing is changed
 
 asking again for the same while it runs is the same release: it is watched, not started twice.
@@ -50,6 +51,8 @@ def add_parsers(subparsers: Subparsers) -> None:
     add.add_argument("--commit", metavar="SHA", help="a commit (its full id), instead of the newest")
     add.add_argument("--reason", metavar="TEXT", default="", help="why; it goes on the record")
     add.add_argument("--force", action="store_true", help="release even when nothing changed")
+    add.add_argument("--until", choices=("published",), help="published: build, test and publish it, no more")
+    add.add_argument("--resume", metavar="RELEASE", help="go on with a release that waits")
     add.add_argument("--request-id", metavar="ID", help="name of the request: the same name is the same release")
     how = add.add_mutually_exclusive_group()
     how.add_argument("--wait", action="store_true", help="watch it to its end, then print its record")
@@ -116,7 +119,7 @@ def wait(
 def _conclude(follower: Follower, *, as_json: bool) -> int:
     spec, run, findings = follower.spec, follower.run, follower.findings
     failed = run.state == "failed"
-    view = view_of(findings.entries, findings.traffic()) if findings.release else None
+    view = view_of(findings.whole(), findings.traffic()) if findings.release else None
     decision = findings.decision
     if as_json:
         show_json(
@@ -152,7 +155,7 @@ def _said(started: Started) -> str:
 
 
 def _request(arguments: argparse.Namespace) -> ReleaseRequest:
-    given = {name: getattr(arguments, name) for name in ("model", "commit", "reason", "force")}
+    given = {name: getattr(arguments, name) for name in ("model", "commit", "reason", "force", "until", "resume")}
     try:
         return ReleaseRequest.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as fault:

@@ -20,6 +20,7 @@ from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.state.drift import OpenDrift
 from nightferry.entities.state.rehearsal import Rehearsal
 from nightferry.entities.state.traffic import Traffic
+from nightferry.entities.state.waiting import waits
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def view_of(
     and newest rehearsal."""
     decision = next(entry for entry in entries if entry.kind == Kind.DECISION)
     closings = [entry for entry in entries if entry.kind == Kind.RELEASE]
-    steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE)]
+    steps = [entry for entry in entries if entry.kind not in (Kind.DECISION, Kind.RELEASE, Kind.TRIGGER)]
     return ReleaseView(
         decision=Decision.model_validate(decision.data),
         decided=decision.time,
@@ -123,7 +124,7 @@ def view_of(
             StepView(step_of(entry.key), entry.reason, entry.sentence, entry.data.get("seconds"), entry.time)
             for entry in steps
         ),
-        closing=closings[-1] if closings else None,
+        closing=closings[-1] if closings and not waits(entries) else None,
         entries=tuple(entries),
         traffic=traffic,
         drifts=drifts or {},
@@ -135,7 +136,7 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
     """Print a release for people."""
     decision, candidate = view.decision, view.decision.candidate
     facts = [
-        ("release", f"{decision.release}  {view.outcome or 'not ended'}"),
+        ("release", f"{decision.release}  {view.outcome or _open(view)}"),
         ("decided", f"{local_time(view.decided, zone)} by {decision.actor}: {decision.reason}"),
         ("because", decision.sentence),
         ("asked", decision.request.reason),
@@ -166,6 +167,12 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print(f"{name:<11}{traffic_line(now)}{drift_line(view.drifts.get(name, ()), zone)}")
     if tried := rehearsal_line(view.rehearsal, str(decision.release), zone, SystemClock().now()):
         print(f"{'rehearsed':<11}{tried}")
+
+
+def _open(view: ReleaseView) -> str:
+    """What a release does that has not ended."""
+    told = [entry for entry in view.entries if entry.kind == Kind.WAITING]
+    return f"waits ({told[-1].reason})" if told and waits(view.entries) else "not ended"
 
 
 def _tried(trial: Trial) -> str:

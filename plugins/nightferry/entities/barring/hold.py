@@ -32,6 +32,13 @@ class Hold(Recorded):
         return self.until is None or now < dt.datetime.fromisoformat(self.until)
 
 
+def said(hold: Hold, service: str) -> str:
+    """The hold in words, as it bars a service."""
+    what = "Everything is" if hold.everything else f"{service} is"
+    until = f" until {hold.until}" if hold.until else ""
+    return f"{what} held{until} by {hold.actor}: {hold.why.rstrip('.')}."
+
+
 def held_after(holds: Sequence[Hold], entry: LedgerEntry) -> tuple[Hold, ...]:
     """The holds after an entry that began one or ended some."""
     if entry.reason == Reason.RESUMED:

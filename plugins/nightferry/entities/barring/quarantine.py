@@ -16,7 +16,7 @@ from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.model_version import PinnedModel, Sha256
 from nightferry.entities.service_spec import ServiceSpec
 
-STAYS_HERE = {"warm_minutes", "strategy", "heal"}
+STAYS_HERE = {"warm_minutes", "strategy", "heal", "approvals"}
 """Keys of an environment that change no object: they say how a rollout goes and what is done
 after it, not what it makes."""
 

@@ -20,8 +20,9 @@ from nightferry.entities.state.canary import canary_after
 from nightferry.entities.state.drift import OpenDrift, drifts_after, forget_drifts
 from nightferry.entities.state.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.state.traffic import Traffic
+from nightferry.entities.state.waiting import Waiting, waiting_by
 
-FOLD = 7
+FOLD = 8
 """Which way of folding made a state; one that was kept by another way is made anew."""
 LAST = "production"
 """The environment that `released` speaks of: every service's last one."""
@@ -71,6 +72,8 @@ class ServiceState(Recorded):
     first."""
     rehearsal: Rehearsal | None = None
     """The newest look at whether the good releases would start and answer."""
+    waiting: Waiting | None = None
+    """The newest release that waits before an environment; one that is superseded stands here until it is closed."""
 
     @property
     def in_use(self) -> str | None:
@@ -91,6 +94,7 @@ class ServiceState(Recorded):
             changed["holds"] = held_after(self.holds, entry)
         elif entry.kind == Kind.REHEARSAL:
             changed["rehearsal"] = rehearsed_by(entry)
+        changed |= self._waits(entry)
         changed |= self._barred(entry)
         moved = self._moved(entry)
         if moved:
@@ -100,6 +104,23 @@ class ServiceState(Recorded):
         elif entry.kind == Kind.DRIFT:
             changed["drifts"] = drifts_after(self.drifts, entry)
         return self.model_copy(update=changed)
+
+    def _waits(self, entry: LedgerEntry) -> dict[str, Any]:
+        """What the entry says of a release that waits: it does, it goes on, or it has ended."""
+        mine = self.waiting is not None and self.waiting.release == entry.release
+        if entry.kind == Kind.WAITING and entry.release and not entry.data.get("dropped"):
+            order = self.decided.get(entry.release, 0)
+            newer = self.waiting is None or mine or order > self.waiting.order
+            return {"waiting": waiting_by(entry, order), "ended": entry.sequence} if newer else {}
+        if mine and entry.reason == Reason.CONTINUED:
+            return {"waiting": None, "open": entry.release}
+        return {"waiting": None} if mine and entry.kind == Kind.RELEASE else {}
+
+    @property
+    def superseded(self) -> bool:
+        """Whether users of the last environment get something that was ordered after what waits."""
+        last = self.traffic.get(LAST)
+        return self.waiting is not None and last is not None and last.order > self.waiting.order
 
     def _decided(self, entry: LedgerEntry) -> dict[str, Any]:
         changed: dict[str, Any] = {}
@@ -178,7 +199,8 @@ class ServiceState(Recorded):
         """Of so many releases: those that traffic speaks of, and the newest."""
         places = self.traffic.values()
         told = [(one.release, one.previous, one.going_to, one.canary and one.canary.release) for one in places]
-        needed = {*self.good, *(name for one in told for name in one if name)}
+        waits = {self.waiting.release} if self.waiting else set()
+        needed = {*self.good, *waits, *(name for one in told for name in one if name)}
         newest = list(decided)[-_KEPT:]
         return {name: sequence for name, sequence in decided.items() if name in needed or name in newest}
 

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
+from nightferry.clients.clock import SystemClock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
@@ -23,6 +26,8 @@ from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
 from nightferry.operators.pods.deployer_pod import DeployerPodOperator, environment_labels
 from nightferry.operators.run_facts import DECISION, read_decision
+from nightferry.steps.admission.admit import admit
+from nightferry.steps.admission.holders import HOLDERS
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, of_release
 from nightferry.steps.record.state import read_state
@@ -64,6 +69,9 @@ class RollOutOperator(DeployerPodOperator):
             self._first_try = context["ti"].try_number == 1
             # The deployer reads the same; what is missing is said without a pod.
             read_plan(release_entries(self.ledger(), str(decision.release)), self.environment.name)
+            if self._done_before(decision):
+                return
+            self.admit(decision)
             self.arguments = [
                 self.COMMAND,
                 "--release",
@@ -72,6 +80,23 @@ class RollOutOperator(DeployerPodOperator):
                 self.environment.name,
             ]
             super().execute(context)
+
+    def admit(self, decision: Decision) -> None:
+        """Ask whether the release may enter the environment now.
+
+        Raises:
+            AirflowSkipException: it waits before it, or ends here; that is on the record.
+        """
+        stay = admit(decision, self.environment.name, self.spec, HOLDERS, ledger=self.ledger(), clock=SystemClock())
+        if stay is not None:
+            raise AirflowSkipException(stay.sentence)
+
+    def _done_before(self, decision: Decision) -> bool:
+        """Whether a release that waited, and goes on, was in this environment before it waited."""
+        if not (decision.continued and self._first_try and self._verified(decision)):
+            return False
+        self.log.info("%s was in %s before it waited", decision.release, self.environment.name)
+        return True
 
     def recorded(self) -> bool:
         """Whether the record says that the pod's work is done: users get the release, and it was verified.
@@ -115,11 +140,15 @@ class VerifyOperator(RollOutOperator):
 
     COMMAND = "verify"
 
+    def admit(self, decision: Decision) -> None:
+        """What is looked at is there already."""
+
     def execute(self, context: Any) -> None:
         """Look again; on the first try the record's word counts, which the rollout's pod wrote a moment ago."""
         with reported(context):
             decision = read_decision(self.decision)
-            if context["ti"].try_number == 1 and self._stands(decision):
+            self._first_try = context["ti"].try_number == 1
+            if self._done_before(decision) or (self._first_try and self._stands(decision)):
                 return
         super().execute(context)
 
@@ -141,6 +170,12 @@ class GoBackOperator(RollOutOperator):
     `one_failed`."""
 
     COMMAND = "finish"
+
+    def admit(self, decision: Decision) -> None:
+        """Leaving an environment is never kept from a release."""
+
+    def _done_before(self, decision: Decision) -> bool:
+        return False
 
     def recorded(self) -> bool:
         """Never, since no single entry says that nothing is left to be finished."""

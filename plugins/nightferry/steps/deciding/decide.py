@@ -16,12 +16,14 @@ from nightferry.entities.decision import Decision, ReleaseRequest, trigger_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.trigger import Cause
 from nightferry.errors import Permanent
 from nightferry.steps.app.pin_app import AppPinner
+from nightferry.steps.deciding.go_on import go_on, going_on
 from nightferry.steps.deciding.pin import Pinned, Platform, before_of, choice_of, pin
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
-from nightferry.steps.record.state import decision_at, read_state, state_of
+from nightferry.steps.record.state import decision_at, decision_of, read_state, state_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Weighed:
     """What the first rule that has a word decides."""
     words: tuple[tuple[str, Word | None], ...]
     """Each rule's name, in order, and its word."""
+    sentence: str
+    """Why, for people: of a release that goes on it is not the decision's own."""
 
 
 def decide(
@@ -50,6 +54,7 @@ def decide(
     asked: dt.datetime | None = None,
     slot: dt.datetime | None = None,
     way: str = "",
+    cause: Cause | None = None,
 ) -> Decision:
     """Pin the model, the source and the service file, weigh them against the release in use, and write the decision
     down.
@@ -72,10 +77,13 @@ def decide(
         asked: when the run was asked for. Its decision is not older, so the record is not searched further back.
         slot: the moment of the schedule that asks; None where a person does.
         way: by what way it was asked; it is written down.
+        cause: what asked, where no person did and no slot of the schedule.
+
+    A request to go on with a release that waits returns that release's own decision, `continued`, where it still waits.
 
     Raises:
-        Permanent: (model_…, source_…, app_…, image_build_failed, source_repository_denied, storage_denied,
-            ledger_broken, ledger_missing)
+        Permanent: (release_unknown, model_…, source_…, app_…, image_build_failed, source_repository_denied,
+            storage_denied, ledger_broken, ledger_missing)
         Temporary: (storage_unavailable, source_repository_unavailable, builder_unavailable)
     """
     since = asked or slot
@@ -83,12 +91,14 @@ def decide(
     made = _made(chain, key, since)
     if made:
         return Decision.model_validate(made.data)
+    if request.resume:
+        return go_on(spec, request.resume, key=key, actor=actor, cause=cause, way=way, ledger=ledger, clock=clock)
     platform = Platform(base_image, recipe, apps)
     before = before_of(chain)
     try:
         pinned = pin(spec, request, models, source, platform, clock, before)
     except Permanent as error:
-        _write_failure(spec, request, key, actor, error, ledger, clock)
+        _write_failure(spec, request, key, actor, error, ledger, clock, cause)
         raise
 
     def make(chain: ledgers.Chain) -> LedgerEntry | dict[str, Any]:
@@ -96,7 +106,9 @@ def decide(
         made = _made(chain, key, since)
         if made:
             return made
-        weighed = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot)
+        weighed = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot, cause=cause)
+        if weighed.decision.continued:
+            return going_on(weighed.decision, key, actor, weighed.sentence, cause=cause, way=way)
         decision = weighed.decision.model_copy(update={"way": way})
         return {
             "kind": Kind.DECISION,
@@ -121,6 +133,7 @@ def weigh(
     key: str,
     actor: str,
     slot: dt.datetime | None = None,
+    cause: Cause | None = None,
 ) -> Weighed:
     """Ask every rule; nothing is written. Raises as `state_of`."""
     state = state_of(chain)
@@ -138,9 +151,14 @@ def weigh(
         slot=slot,
         holds=(*state.holds, *everywhere.holds),
         passed_over=pinned.passed_over,
+        waits=decision_of(chain, state, state.waiting.release) if state.waiting else None,
+        last_end=chain.at(state.ended) if state.waiting and state.ended else None,
     )
     words = [(rule.__name__, rule(question)) for rule in RULES]
     word = _first(words)
+    if word.continues and question.waits is not None:
+        goes = question.waits.model_copy(update={"image": word.image, "continued": True})
+        return Weighed(goes, tuple(words), word.sentence)
     today = clock.now().astimezone(spec.timezone).date()
     number = state.numbers.get(today.isoformat(), 0) + 1
     decision = Decision(
@@ -150,7 +168,8 @@ def weigh(
         reason=word.reason,
         sentence=f"{word.sentence} {pinned.waiting}".strip(),
         actor=actor,
-        trigger=trigger_of(key),
+        trigger=trigger_of(key, cause),
+        cause=cause,
         release=str(ReleaseId(spec.service, today, number)) if word.go else None,
         candidate=pinned.candidate if word.image is None or before is None else before.candidate,
         request=request,
@@ -159,7 +178,7 @@ def weigh(
         spec=spec.to_json(),
         choice=choice_of(pinned, spec, state) if word.go else None,
     )
-    return Weighed(decision, tuple(words))
+    return Weighed(decision, tuple(words), decision.sentence)
 
 
 def _first(words: Sequence[tuple[str, Word | None]]) -> Word:
@@ -180,6 +199,7 @@ def _write_failure(
     error: Permanent,
     ledger: LedgerStore,
     clock: Clock,
+    cause: Cause | None,
 ) -> None:
     ledgers.append(
         ledger,
@@ -195,7 +215,7 @@ def _write_failure(
             "key": key,
             "service": spec.service,
             "go": False,
-            "trigger": trigger_of(key),
+            "trigger": trigger_of(key, cause),
             "request": request.to_json(),
         },
     )

@@ -94,6 +94,9 @@ def needs_of(sight: Sight, keep: int) -> Needs:
     for name in last_good(sight, keep):
         _release(needs, sight, name, f"one of the last {keep} good releases" if keep > 1 else "the last good release")
     _release(needs, sight, sight.state.open, f"{sight.state.open} is under way")
+    waiting = sight.state.waiting
+    if waiting:
+        needs.image(waiting.image, f"{waiting.release} waits")
     return needs
 
 

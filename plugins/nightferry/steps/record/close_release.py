@@ -14,6 +14,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import IMAGE_STEPS, VERIFY
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import LAST
+from nightferry.entities.state.waiting import waits
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.history import release_entries
@@ -65,7 +66,8 @@ BY_HAND = Failure(
 def close_release(
     *, decision: Decision, spec: ServiceSpec, ended: Sequence[Ended], ledger: LedgerStore, clock: Clock
 ) -> LedgerEntry | None:
-    """Write what the steps did not write themselves, and then how the release ended; None when there was none.
+    """Write what the steps did not write themselves, and then how the release ended; None when there was none, or when
+    it waits before an environment.
 
     Args:
         decision: what was decided.
@@ -80,6 +82,8 @@ def close_release(
     if decision.release is None:
         return None
     known = release_entries(ledger, decision.release)
+    if waits(known):
+        return None
     ended = [_by_hand(step, known, decision) for step in ended]
     broken = next((step for step in ended if step.failure), None)
     for step in ended:
@@ -148,8 +152,8 @@ def close_again(ledger: LedgerStore, clock: Clock, release: str) -> None:
 def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: Clock) -> LedgerEntry | None:
     """Close the release that a run before this one left open, if there is one: its run was stopped from outside.
 
-    A service has one release at a time, so whoever decides anew knows that the one before has ended. Should it be
-    taken up again after all, its own end is written then.
+    A service has one run at a time, so whoever decides anew knows that the one before has ended. Should it be taken up
+    again after all, its own end is written then. A release that waits is not left open.
 
     Args:
         spec: the service.
@@ -163,8 +167,10 @@ def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: 
     chain = ledgers.Chain(ledger, spec.service)
     state = state_of(chain)
     left = decision_of(chain, state, state.open)
-    if left is None or left.key == key:
+    if left is None or left.key == key or (state.waiting and state.waiting.release == left.release):
         return None
+    if chain.find(key, ledgers.of_release(str(left.release))):
+        return None  # it goes on by this very key
     return record_release(ledger, clock, left, [environment.name for environment in spec.environments])
 
 

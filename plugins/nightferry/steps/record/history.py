@@ -40,6 +40,8 @@ class HistoryLine:
     """The environments whose users get this release now."""
     drifts: tuple[str, ...] = ()
     """Those of them where what runs differs from the record, as far as that was found."""
+    waits: str | None = None
+    """What it waits for, where it does: `published`, `awaits_approval` …"""
     shares: dict[str, int] = field(default_factory=dict)
     """The environments where a canary gives this release a share of the users now, and how many percent."""
 
@@ -54,6 +56,8 @@ def history(store: LedgerStore, service: str) -> Iterator[HistoryLine]:
             closing.setdefault(entry.release, entry)
         elif entry.kind == Kind.DECISION:
             yield _line(entry, closing.pop(entry.release or "", None), state)
+        elif entry.kind == Kind.TRIGGER and "candidate" in entry.data:  # a release that waited went on, or was not to
+            yield _line(entry, closing.get(entry.release or ""), state)
 
 
 def _state(chain: Chain) -> ServiceState:
@@ -93,6 +97,7 @@ def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
 
 
 def _line(decision: LedgerEntry, closing: LedgerEntry | None, state: ServiceState) -> HistoryLine:
+    waiting = state.waiting
     candidate: dict[str, Any] = decision.data.get("candidate") or {}
     named = state.traffic.items() if decision.release else ()
     serves = tuple(name for name, now in named if now.release == decision.release)
@@ -107,6 +112,7 @@ def _line(decision: LedgerEntry, closing: LedgerEntry | None, state: ServiceStat
         source=candidate.get("source", {}).get("commit"),
         ended=closing.time if closing else None,
         serves=serves,
+        waits=waiting.reason if waiting and decision.release and waiting.release == decision.release else None,
         shares={
             name: now.canary.share
             for name, now in named

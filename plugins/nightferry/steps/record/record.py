@@ -107,9 +107,10 @@ def record_release(
     """Write how the release ended, as far as its entries in the ledger say; None when nothing was to be released.
 
     Withdrawn: with the reason of its withdrawal, whatever was before. Released: it was verified in its last
-    environment. Failed: with the newest failure's reason. Otherwise the release was interrupted. An ending that changes
-    later (a failed release is taken up again, a released one is withdrawn) is written too. `environments` counts where
-    the decision names none; `entries` are the release's, where they were read already.
+    environment. Dropped: with the reason for which it was not let into an environment. Failed: with the newest
+    failure's reason. Otherwise the release was interrupted. An ending that changes later (a failed release is taken up
+    again, a released one is withdrawn) is written too. `environments` counts where the decision names none; `entries`
+    are the release's, where they were read already.
     """
     if decision.release is None:
         return None
@@ -143,6 +144,9 @@ def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[
     if steps[-1] not in missing:
         model, commit = decision.candidate.model.version, decision.candidate.source.commit[:8]
         return Reason.RELEASED, f"{decision.release} is in use: model {model}, source {commit}."
+    dropped = [entry for entry in entries if entry.kind == Kind.WAITING and entry.data.get("dropped")]
+    if dropped:
+        return dropped[-1].reason, dropped[-1].sentence
     failures = [entry for entry in entries if _failed(entry) and step_of(entry.key) in missing]
     if failures:
         return failures[-1].reason, f"{step_of(failures[-1].key)} failed: {failures[-1].sentence}{_blamed(entries)}"

@@ -16,13 +16,16 @@ from nightferry.steps.deciding.rules.moved_schedule import moved_schedule
 from nightferry.steps.deciding.rules.new_settings import new_settings
 from nightferry.steps.deciding.rules.quarantined import quarantined
 from nightferry.steps.deciding.rules.question import Question, Rule, Word
+from nightferry.steps.deciding.rules.waiting import ready, waiting
 
 __all__ = ["RULES", "Question", "Rule", "Word"]
 
 RULES: tuple[Rule, ...] = (
     moved_schedule,
     held,
+    ready,
     quarantined,
+    waiting,
     first_release,
     new_inputs,
     new_packages,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nightferry.entities.barring.hold import Hold
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision, ReleaseRequest
+from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 
@@ -37,6 +38,10 @@ class Question:
     """Those of the service and those of everything; the time of some may be over."""
     passed_over: tuple[str, ...] = ()
     """Sentences about what is newest and barred, and was not pinned for that."""
+    waits: Decision | None = None
+    """The decision of the release that waits; None: none does."""
+    last_end: LedgerEntry | None = None
+    """What ended last: a release, or a decision not to release."""
 
     @property
     def in_use(self) -> str:
@@ -52,6 +57,8 @@ class Word:
     reason: str
     sentence: str
     image: str | None = None
+    continues: bool = False
+    """The release that waits goes on, with that image; no new one is made."""
 
 
 Rule = Callable[[Question], Word | None]

@@ -1,0 +1,56 @@
+"""A release that waits before an environment: for a person, for a window to open, or to be released at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from nightferry.entities.frozen import Recorded
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
+
+
+class Waiting(Recorded):
+    """The newest release that waits. No run and no task waits with it: a run that goes on with it is started."""
+
+    release: str
+    environment: str
+    """What it waits before."""
+    reason: str
+    """What for: `published` (nobody asked for more yet), `frozen`, `awaits_approval`."""
+    sentence: str
+    since: str
+    """UTC, RFC 3339."""
+    until: str | None = None
+    """When that ends by itself, or is over (UTC, RFC 3339); None: it does not."""
+    order: int
+    """The sequence of the release's decision: of two that wait, the newer one counts."""
+    image: str
+    """`repo@sha256:…`"""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    sequence: int
+    """Of the entry that says so."""
+
+
+def waiting_by(entry: LedgerEntry, order: int) -> Waiting:
+    """What an entry says that waits; `order` is its release's."""
+    return Waiting(
+        release=str(entry.release),
+        environment=str(entry.data.get("environment", "")),
+        reason=entry.reason,
+        sentence=entry.sentence,
+        since=entry.time,
+        until=entry.data.get("until"),
+        order=order,
+        image=str(entry.data.get("image", "")),
+        facts=entry.data.get("facts") or {},
+        sequence=entry.sequence,
+    )
+
+
+def waits(entries: Sequence[LedgerEntry]) -> bool:
+    """Whether a release waits, by its entries, oldest first: that is the last word about whether it goes on."""
+    words = [one for one in entries if one.kind in (Kind.WAITING, Kind.RELEASE) or one.reason == Reason.CONTINUED]
+    return bool(words) and words[-1].kind == Kind.WAITING and not words[-1].data.get("dropped")

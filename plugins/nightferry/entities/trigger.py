@@ -1,0 +1,37 @@
+"""What asked for a decision where no person did, and no slot of the schedule."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from nightferry.entities.frozen import Recorded
+from nightferry.masking import mask
+
+Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)]
+"""What other systems say: bounded, and without secrets."""
+
+PERSON, SCHEDULE = "person", "schedule"
+
+
+class Cause(Recorded):
+    """An event, or the end of a wait. It is for the record: what is released is what `decide` finds."""
+
+    kind: Literal["commit", "model", "build", "window", "approval"]
+    """A commit or a model version that is new, a build that was published, a window that opened, or people's yes."""
+    by: Words = ""
+    """Who pushed, published or approved, as far as that is known."""
+    detail: Words = ""
+    delivery: Words = ""
+    """The event's own name, where one came: two with the same name are one."""
+    repository: Words = ""
+    commit: Words = ""
+    model: Words = ""
+    passed_over: Annotated[tuple[Words, ...], Field(max_length=100)] = ()
+    """Commits and models that came since the last decision and were not the newest any more when this was decided."""
+
+    @property
+    def actor(self) -> str:
+        """Who asked, for the record: the person where one is known, else what it was."""
+        return self.by or self.kind
