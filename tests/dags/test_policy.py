@@ -77,7 +77,7 @@ def test_the_kind_of_a_failure_decides_the_retries(dags: dict[str, Any], fault: 
 
 def test_every_parameter_of_a_release_is_explained(dags: dict[str, Any]) -> None:
     params = dags["release_digits"].params
-    assert set(params.keys()) == {"model", "commit", "reason", "force"}
+    assert set(params.keys()) == {"model", "commit", "reason", "force", "until", "resume"}
     for name in params:
         assert params.get_param(name).description
         assert params.get_param(name).schema["type"]
