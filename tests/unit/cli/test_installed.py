@@ -79,6 +79,19 @@ def test_asking_the_cluster_names_its_extra(lacking, services, capsys):
     assert "pip install 'nightferry[kubernetes]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lacking", ["docker"], indirect=True)
+def test_serving_an_app_names_its_extra_before_anything_is_built(lacking, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NIGHTFERRY_DOCKER_HOST", "unix:///nowhere")
+    app, model = tmp_path / "app", tmp_path / "model.bin"
+    app.mkdir()
+    (app / "app.py").write_text("from flask import Flask\napp = Flask(__name__)\n", encoding="utf-8")
+    model.write_bytes(b"weights")
+    assert main(["app", "run", str(app), "--model", str(model), "--once"]) == 2
+    said = capsys.readouterr().err
+    assert "pip install 'nightferry[docker]'" in said
+    assert "Building" not in said
+
+
 @pytest.mark.parametrize("lacking", ["rich"], indirect=True)
 def test_a_terminal_has_colours_without_rich_and_nothing_is_redrawn(lacking, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")

@@ -40,10 +40,10 @@ def served_in_image(contract: AppContract, folder: Path, model: Model, wanted: i
     port = wanted or free_port(contract.port)
     refuse_taken(port, "name another one with --port")
     settings = settings_of.load()
+    runner, name = connect.container_runner(settings), f"nf-run-{uuid.uuid4().hex[:12]}"
     print("Building the image…", file=sys.stderr)
     image = _built(settings, contract, folder, model)
     production = Environment(name="production", namespace="production")
-    runner, name = connect.container_runner(settings), f"nf-run-{uuid.uuid4().hex[:12]}"
     limit = memory(production.resources.memory_limit)
     given = variables(contract, production)
     try:

@@ -25,9 +25,16 @@ def connect_docker(address: str, timeout: int = 60) -> APIClient:
     """A client of the engine at `unix:///…` or `tcp://…`; it asks the engine for its version.
 
     Raises:
-        Permanent: (docker_unavailable: the engine refuses)   Temporary: (docker_unavailable)
+        Permanent: (docker_unavailable: the engine refuses; setting_missing: its client is not installed)
+        Temporary: (docker_unavailable)
     """
-    from docker.api import APIClient
+    try:
+        from docker.api import APIClient
+    except ImportError as fault:
+        raise Permanent(
+            Reason.SETTING_MISSING,
+            "The Docker engine cannot be asked, as its client is not installed: pip install 'nightferry[docker]'.",
+        ) from fault
 
     with _explained(address):
         return APIClient(base_url=address, version="auto", timeout=timeout)
