@@ -16,9 +16,12 @@ from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.manifests.route import weights_of
+from nightferry.steps.admission.admission import Stay
+from nightferry.steps.admission.admit import admit
 from nightferry.steps.blame.laboratory import Bench
 from nightferry.steps.blame.look_into import look_into, release_to_blame
-from nightferry.steps.deciding.decide import Weighed, weigh
+from nightferry.steps.deciding.decide import Weighed, entry_of, weigh
+from nightferry.steps.deciding.go_on import go_on
 from nightferry.steps.deciding.pin import Pinned
 from nightferry.steps.judging.answers import Answers
 from nightferry.steps.record.close_release import close_left_open
@@ -109,14 +112,38 @@ class AgreementWorld(World):
         self._runs += 1
         key = f"run:{self._runs}"
         close_left_open(spec=self.service, key=key, ledger=self.ledger, clock=self.clock)
-        decision = self._weighed(force, key).decision
-        facts: dict[str, Any] = {"kind": Kind.DECISION, "key": key, "release": decision.release, "actor": "ana"}
-        words = {"reason": decision.reason, "sentence": decision.sentence, "data": decision.to_json()}
-        append(self.ledger, self.clock, service="digits", **facts, **words)
+        weighed = self._weighed(force, key)
+        append(self.ledger, self.clock, service="digits", **entry_of(weighed, key, "ana"))
+        decision = weighed.decision
         if decision.release and not decision.image:
             published = {"image": image(decision.release)}
             record_step(self.ledger, self.clock, decision, "publish_image", sentence="Published.", data=published)
         return decision.release
+
+    def keep(self, release: str, reason: str = "frozen") -> None:
+        """Something keeps it from production, and its run ends."""
+        stay = Stay(reason, "Not now.")
+        admit(
+            self.decision_of(release),
+            "production",
+            self.service,
+            [lambda _: stay],
+            ledger=self.ledger,
+            clock=self.clock,
+        )
+
+    def go_on(self, release: str) -> Decision:
+        """A run that goes on with what waits."""
+        self._runs += 1
+        key = f"run:{self._runs}"
+        close_left_open(spec=self.service, key=key, ledger=self.ledger, clock=self.clock)
+        asked = {"key": key, "actor": "ana", "cause": None, "way": ""}
+        return go_on(self.service, release, **asked, ledger=self.ledger, clock=self.clock)
+
+    def decision_of(self, release: str) -> Decision:
+        """What a release was decided by."""
+        decided = next(one for one in release_entries(self.ledger, release) if one.kind == Kind.DECISION)
+        return Decision.model_validate(decided.data)
 
     def plan_of(self, release: str) -> RolloutPlan:
         """The plan, as the deployer reads it from the record."""
@@ -131,8 +158,7 @@ class AgreementWorld(World):
 
     def fail_gate(self, release: str, broken: Callable[[Candidate], bool]) -> None:
         """The image's test fails, and the task `blame` looks whose fault it is."""
-        decided = next(one for one in release_entries(self.ledger, release) if one.kind == Kind.DECISION)
-        decision = Decision.model_validate(decided.data)
+        decision = self.decision_of(release)
         fault = Permanent(Reason.IMAGE_GOLDEN_WRONG, "0.png should give 0, got 3.")
         record_failure(self.ledger, self.clock, decision, "test_image", fault)
         failures = [("test_image", Reason.IMAGE_GOLDEN_WRONG, fault.sentence)]
@@ -148,8 +174,7 @@ class AgreementWorld(World):
 
     def model_of(self, release: str) -> int:
         """Which model a release was decided with."""
-        decided = next(one for one in release_entries(self.ledger, release) if one.kind == Kind.DECISION)
-        return int(decided.data["candidate"]["model"]["version"].removeprefix("m"))
+        return int(self.decision_of(release).candidate.model.version.removeprefix("m"))
 
     def shares(self) -> dict[str, int]:
         """Object's name -> percent, of those that the route sends users to."""

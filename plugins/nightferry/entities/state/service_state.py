@@ -20,7 +20,7 @@ from nightferry.entities.state.canary import canary_after
 from nightferry.entities.state.drift import OpenDrift, drifts_after, forget_drifts
 from nightferry.entities.state.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.state.traffic import Traffic
-from nightferry.entities.state.waiting import Waiting, waiting_by
+from nightferry.entities.state.waiting import Waiting, came_in, waiting_by
 
 FOLD = 8
 """Which way of folding made a state; one that was kept by another way is made anew."""
@@ -114,6 +114,8 @@ class ServiceState(Recorded):
             return {"waiting": waiting_by(entry, order), "ended": entry.sequence} if newer else {}
         if mine and entry.reason == Reason.CONTINUED:
             return {"waiting": None, "open": entry.release}
+        if mine and self.waiting and came_in(entry, self.waiting.environment):
+            return {"waiting": None}
         return {"waiting": None} if mine and entry.kind == Kind.RELEASE else {}
 
     @property

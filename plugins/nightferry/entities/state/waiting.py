@@ -50,7 +50,17 @@ def waiting_by(entry: LedgerEntry, order: int) -> Waiting:
     )
 
 
+def came_in(entry: LedgerEntry, environment: str) -> bool:
+    """Whether the entry says that the environment's users get its release, whatever kept it before."""
+    return entry.reason == Reason.ROLLED_OUT and entry.data.get("environment") == environment
+
+
 def waits(entries: Sequence[LedgerEntry]) -> bool:
-    """Whether a release waits, by its entries, oldest first: that is the last word about whether it goes on."""
-    words = [one for one in entries if one.kind in (Kind.WAITING, Kind.RELEASE) or one.reason == Reason.CONTINUED]
-    return bool(words) and words[-1].kind == Kind.WAITING and not words[-1].data.get("dropped")
+    """Whether a release waits, by its entries, oldest first."""
+    where = ""
+    for entry in entries:
+        if entry.kind == Kind.WAITING:
+            where = "" if entry.data.get("dropped") else str(entry.data.get("environment"))
+        elif entry.kind == Kind.RELEASE or entry.reason == Reason.CONTINUED or came_in(entry, where):
+            where = ""
+    return bool(where)

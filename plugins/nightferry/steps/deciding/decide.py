@@ -107,20 +107,25 @@ def decide(
         if made:
             return made
         weighed = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot, cause=cause)
-        if weighed.decision.continued:
-            return going_on(weighed.decision, key, actor, weighed.sentence, cause=cause, way=way)
-        decision = weighed.decision.model_copy(update={"way": way})
-        return {
-            "kind": Kind.DECISION,
-            "key": key,
-            "release": decision.release,
-            "actor": actor,
-            "reason": decision.reason,
-            "sentence": decision.sentence,
-            "data": decision.to_json(),
-        }
+        return entry_of(weighed, key, actor, cause=cause, way=way)
 
     return Decision.model_validate(ledgers.append_with(ledger, clock, spec.service, make).data)
+
+
+def entry_of(weighed: Weighed, key: str, actor: str, *, cause: Cause | None = None, way: str = "") -> dict[str, Any]:
+    """What is written down of what was weighed: a decision, or that a release goes on which waited."""
+    if weighed.decision.continued:
+        return going_on(weighed.decision, key, actor, weighed.sentence, cause=cause, way=way)
+    decision = weighed.decision.model_copy(update={"way": way})
+    return {
+        "kind": Kind.DECISION,
+        "key": key,
+        "release": decision.release,
+        "actor": actor,
+        "reason": decision.reason,
+        "sentence": decision.sentence,
+        "data": decision.to_json(),
+    }
 
 
 def weigh(

@@ -22,14 +22,15 @@ from contextlib import suppress
 from functools import lru_cache
 
 import pytest
-from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import step_of
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.probe_report import Fault
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
+from nightferry.entities.state.waiting import waits
 from nightferry.errors import NightferryError, Temporary
 from nightferry.manifests import names
+from nightferry.steps.admission.drop import drop
 from nightferry.steps.record import ledger
 from nightferry.steps.record.bar import lift, quarantines_of
 from nightferry.steps.record.history import release_entries
@@ -92,6 +93,11 @@ class Story:
             self.rolled_back,
             self.rolled_back,
             self.gate_failed,
+            self.kept,
+            self.kept,
+            self.gone_on,
+            self.gone_on,
+            self.declined,
             self.clock_jumps,
             self.zone_moves,
         )
@@ -331,6 +337,39 @@ class Story:
     def zone_moves(self) -> None:
         self.world.zone = self.chance.choice(("Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Zurich"))
 
+    def kept(self) -> None:
+        """A night whose release waits before production; its deployer may be asked to roll out all the same, later."""
+        self.new_model()
+        release = self.world.decide_next(force=self.chance.random() < 0.2)
+        if release is not None:
+            self.perhaps_wrong(release)
+            self.world.keep(release, self.chance.choice(("frozen", "awaits_approval", "published")))
+
+    def gone_on(self) -> None:
+        """A run goes on with what waits, or with what waited; it may be killed, and a night may come between."""
+        waiting = read_state(self.world.ledger, "digits").waiting
+        release = waiting.release if waiting else self.some_release()
+        if release is None:
+            return
+        decision = self.world.go_on(release)
+        assert not decision.go or (waiting is not None and decision.release == waiting.release)
+        if not decision.go:
+            return
+        if self.chance.random() < 0.3:
+            self.world.kill_at(self.chance.randint(1, 80), dead=True)
+        with suppress(NightferryError, Killed):
+            self.world.release(release)
+        self.world.live()
+        if self.chance.random() < 0.7:
+            self.close(release)
+
+    def declined(self) -> None:
+        """Somebody says no to what waits."""
+        waiting = read_state(self.world.ledger, "digits").waiting
+        if waiting is not None:
+            facts = {"reason": "declined", "sentence": "Bert says no."}
+            drop(self.world.ledger, self.world.clock, self.world.decision_of(waiting.release), "production", **facts)
+
     def forced(self) -> str:
         """A decision to release; what is quarantined is lifted for it."""
         world = self.world
@@ -344,9 +383,7 @@ class Story:
 
     def close(self, release: str) -> None:
         """What `record` does."""
-        entries = release_entries(self.world.ledger, release)
-        decided = next(entry for entry in entries if entry.kind == Kind.DECISION)
-        decision = Decision.model_validate(decided.data)
+        decision = self.world.decision_of(release)
         record_release(self.world.ledger, self.world.clock, decision, decision.environments)
 
     def put_in_order(self) -> None:
@@ -403,7 +440,11 @@ class Story:
                 steps = {step_of(entry.key) for entry in release_entries(world.ledger, release)}
                 assert "production.verify" in steps
                 assert "production.withdrawal" not in steps, f"{release} is called released, and was taken back"
+        if state.waiting:
+            assert waits(release_entries(world.ledger, state.waiting.release)), "it waits by the state alone"
+            assert served != state.waiting.release, "users get what waits"
         decision = world.weigh()
+        assert decision.reason != Reason.WAITING or not state.superseded
         if decision.reason == Reason.UNCHANGED:
             assert decision.in_use == served, "unchanged, about a release that nobody serves"
             assert served is not None
