@@ -17,6 +17,9 @@ MODULES = {
         "hold": "release nothing new of a service, or of all, until a time or until resume",
         "resume": "end a hold",
     },
+    "nightferry.cli.calendars.command": {
+        "calendar": "show what the coming nights bring, and except a service from its calendar",
+    },
     "nightferry.cli.control.quarantine": {
         "quarantine": "bar a model or code from release, and see what is barred",
     },

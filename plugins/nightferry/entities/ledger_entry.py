@@ -37,6 +37,7 @@ class Kind(StrEnum):
     BLAME = "blame"
     TRIGGER = "trigger"
     WAITING = "waiting"
+    EXCEPTION = "exception"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -21,19 +21,7 @@ from nightferry.steps.services.fill_settings import fill_settings
 
 def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock, *, as_json: bool) -> int:
     """Decide as a run would, and say what every rule says. Raises as `decide`."""
-    spec = fill_settings(spec, settings.service_type)
-    chain = Chain(connect.ledger_store(settings), spec.service)
-    apps = None if spec.is_stock else app_pinner(settings, spec)
-    pinned = pin(
-        spec,
-        request,
-        connect.models(settings, spec.model),
-        connect.source(settings, spec.source),
-        Platform(settings.require("BASE_IMAGE"), recipe_digest(settings.root), apps),
-        clock,
-        before_of(chain),
-    )
-    weighed = weigh(spec, request, pinned, chain, clock, key="dry-run", actor="dry-run")
+    weighed = weigh_now(settings, spec, request, clock)
     decision = weighed.decision
     if as_json:
         show_json(decision.to_json() | {"rules": _rules(weighed)})
@@ -50,6 +38,23 @@ def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, cloc
     table(("RULE", "SAYS", "BECAUSE"), said)
     print("\nThe first rule that says something decides.")
     return OK
+
+
+def weigh_now(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock) -> Weighed:
+    """Decide as a run would; nothing is written. Raises as `decide`."""
+    spec = fill_settings(spec, settings.service_type)
+    chain = Chain(connect.ledger_store(settings), spec.service)
+    apps = None if spec.is_stock else app_pinner(settings, spec)
+    pinned = pin(
+        spec,
+        request,
+        connect.models(settings, spec.model),
+        connect.source(settings, spec.source),
+        Platform(settings.require("BASE_IMAGE"), recipe_digest(settings.root), apps),
+        clock,
+        before_of(chain),
+    )
+    return weigh(spec, request, pinned, chain, clock, key="dry-run", actor="dry-run")
 
 
 def app_pinner(settings: Settings, spec: ServiceSpec) -> AppPinner:

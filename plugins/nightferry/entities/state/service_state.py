@@ -18,6 +18,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.state.canary import canary_after
 from nightferry.entities.state.drift import OpenDrift, drifts_after, forget_drifts
+from nightferry.entities.state.exception import FreezeException, excepted_after
 from nightferry.entities.state.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.state.traffic import Traffic
 from nightferry.entities.state.waiting import Waiting, came_in, waiting_by
@@ -67,6 +68,8 @@ class ServiceState(Recorded):
     """Release -> what its decision bars and lifts once users get it: somebody asked for something by its name."""
     holds: tuple[Hold, ...] = ()
     """Those that no person ended, oldest first; whether one's time is over depends on when it is asked."""
+    exceptions: tuple[FreezeException, ...] = ()
+    """From the calendar, asked for or confirmed; whether one's time is over depends on when it is asked."""
     drifts: dict[str, tuple[OpenDrift, ...]] = Field(default_factory=dict)
     """By environment, the differences between what runs and the record that were found and are not gone, oldest
     first."""
@@ -92,6 +95,8 @@ class ServiceState(Recorded):
             changed["images"] = {**self.images, entry.release: str(entry.data["image"])}
         elif entry.kind == Kind.HOLD:
             changed["holds"] = held_after(self.holds, entry)
+        elif entry.kind == Kind.EXCEPTION:
+            changed["exceptions"] = excepted_after(self.exceptions, entry)
         elif entry.kind == Kind.REHEARSAL:
             changed["rehearsal"] = rehearsed_by(entry)
         changed |= self._waits(entry)

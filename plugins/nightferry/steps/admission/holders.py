@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nightferry.steps.admission.admission import Holder
+from nightferry.steps.admission.frozen import frozen
 from nightferry.steps.admission.held import held
 from nightferry.steps.admission.until_published import until_published
 
-HOLDERS: tuple[Holder, ...] = (until_published, held)
+HOLDERS: tuple[Holder, ...] = (until_published, held, frozen)

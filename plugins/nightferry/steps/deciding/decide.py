@@ -24,6 +24,7 @@ from nightferry.steps.deciding.pin import Pinned, Platform, before_of, choice_of
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.state import decision_at, decision_of, read_state, state_of
+from nightferry.steps.services.load_calendars import calendar_of
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def weigh(
         now=clock.now(),
         slot=slot,
         holds=(*state.holds, *everywhere.holds),
+        calendar=calendar_of(spec),
         passed_over=pinned.passed_over,
         waits=decision_of(chain, state, state.waiting.release) if state.waiting else None,
         last_end=chain.at(state.ended) if state.waiting and state.ended else None,

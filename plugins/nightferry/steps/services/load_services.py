@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.masking import mask
 from nightferry.steps.services.claims import Claims, ServiceFile
+from nightferry.steps.services.load_calendars import load_calendar
 from nightferry.steps.services.service_yaml import read_service_yaml
 from nightferry.steps.services.strict_yaml import YamlFault
 
@@ -49,12 +51,15 @@ class LoadedServices:
         return dict(sorted(found.items()))
 
 
-def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]) -> LoadedServices:
+def load_services(
+    folders: Path | Sequence[Path], environment: Mapping[str, str], calendars: Sequence[Path] | None = None
+) -> LoadedServices:
     """Read every `*.yaml` and `*.yml` of the folders.
 
     Args:
         folders: where the service files are; one that is not there holds none.
         environment: the values of `${NIGHTFERRY_…}` (`Settings.expandable`).
+        calendars: the folders beside which the calendars are, where it is not these.
     """
     loaded = LoadedServices()
     files: list[ServiceFile] = []
@@ -66,6 +71,7 @@ def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]
         except YamlFault as fault:
             loaded.problems.append(_invalid(path, path.stem, str(fault)))
     claims = Claims(files)
+    calendar_faults = cache(partial(_calendar_faults, calendars or folders))  # thousand services may share one
     for file in files:
         faults = claims.against(file)
         try:
@@ -73,7 +79,7 @@ def load_services(folders: Path | Sequence[Path], environment: Mapping[str, str]
         except ValidationError as fault:
             faults.append((Reason.SERVICE_FILE_INVALID, f"{file.path}: {'; '.join(problems(fault))}."))
         else:
-            wrong = rules.faults(spec)
+            wrong = [*rules.faults(spec), *calendar_faults(spec.calendar)]
             if wrong:
                 faults.append((Reason.SERVICE_FILE_INVALID, f"{file.path}: {'; '.join(wrong)}."))
             elif not faults:
@@ -97,6 +103,15 @@ def load_service(folders: Path | Sequence[Path], environment: Mapping[str, str],
     known = ", ".join(loaded.specs) or "none"
     where = " or ".join(map(str, _each(folders)))
     raise Permanent(Reason.SERVICE_UNKNOWN, f"There is no service {name!r} in {where}; the services are: {known}.")
+
+
+def _calendar_faults(folders: Path | Sequence[Path], name: str | None) -> list[str]:
+    try:
+        if name is not None:
+            load_calendar(folders, name)
+    except Permanent as fault:
+        return [f"calendar: {fault.sentence.rstrip('.')}"]
+    return []
 
 
 def _each(folders: Path | Sequence[Path]) -> Sequence[Path]:

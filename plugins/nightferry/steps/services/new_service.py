@@ -144,14 +144,15 @@ def _checked(
     for folder in (alone, beside):
         folder.mkdir()
         (folder / new).write_bytes(content)
-    loaded = load_services(alone, environment)
+    loaded = load_services(alone, environment, folders)
     problems = loaded.problems
     if not problems:
         (service,) = loaded.specs
         for each in place.glob("*.y*ml"):
             if each.suffix in SUFFIXES and each.name != f"{service}.yaml":
                 (beside / each.name).symlink_to(each.resolve())
-        problems = [one for one in load_services([*others, beside], environment).problems if one.service == service]
+        together = load_services([*others, beside], environment, folders)
+        problems = [one for one in together.problems if one.service == service]
     for problem in problems:
         sentence = problem.sentence
         for folder in (alone, beside):

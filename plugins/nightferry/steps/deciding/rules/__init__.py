@@ -11,6 +11,7 @@ from nightferry.steps.deciding.rules.changes import (
     new_platform,
     unchanged,
 )
+from nightferry.steps.deciding.rules.frozen import frozen
 from nightferry.steps.deciding.rules.held import held
 from nightferry.steps.deciding.rules.moved_schedule import moved_schedule
 from nightferry.steps.deciding.rules.new_settings import new_settings
@@ -23,6 +24,7 @@ __all__ = ["RULES", "Question", "Rule", "Word"]
 RULES: tuple[Rule, ...] = (
     moved_schedule,
     held,
+    frozen,
     ready,
     quarantined,
     waiting,

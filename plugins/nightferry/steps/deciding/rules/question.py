@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nightferry.entities.barring.hold import Hold
+from nightferry.entities.calendar.freeze_calendar import Calendar
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import LedgerEntry
@@ -36,6 +37,8 @@ class Question:
     """The moment of the schedule that asks; None where a person does."""
     holds: tuple[Hold, ...] = ()
     """Those of the service and those of everything; the time of some may be over."""
+    calendar: Calendar | None = None
+    """The service's, as it is now."""
     passed_over: tuple[str, ...] = ()
     """Sentences about what is newest and barred, and was not pinned for that."""
     waits: Decision | None = None

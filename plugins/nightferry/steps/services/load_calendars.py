@@ -1,0 +1,93 @@
+"""Read a calendar file: strictly, so that what is wrong is said with its key, before any night."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nightferry import settings as settings_of
+from nightferry.clients.holiday_dates import public_holidays
+from nightferry.entities.calendar.calendar_file import CalendarFile
+from nightferry.entities.calendar.freeze_calendar import Calendar
+from nightferry.entities.frozen import problems
+from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import Permanent
+from nightferry.steps.services.strict_yaml import YamlFault, read_yaml
+
+SUFFIXES = (".yaml", ".yml")
+Read = Callable[[ServiceSpec], Calendar | None]
+"""The calendar of a service; None where it names none. Raises Permanent (service_file_invalid)."""
+
+
+def calendar_of(spec: ServiceSpec) -> Calendar | None:
+    """The service's calendar as its file is now; None where it names none.
+
+    Raises:
+        Permanent: (service_file_invalid) the calendar is missing or wrong; (setting_missing, setting_invalid)
+    """
+    if spec.calendar is None:
+        return None
+    return load_calendar(settings_of.load().services_folders, spec.calendar)
+
+
+def load_calendar(folders: Path | Sequence[Path], name: str) -> Calendar:
+    """One calendar.
+
+    Args:
+        folders: those of the service files; the calendars are in the folder `calendars` beside each.
+        name: its file's name without `.yaml`.
+
+    Raises:
+        Permanent: (service_file_invalid) there is none of this name, or two, or something is wrong with it.
+    """
+    places = [folder.parent / "calendars" for folder in ((folders,) if isinstance(folders, Path) else folders)]
+    found = [path for place in places for suffix in SUFFIXES if (path := place / f"{name}{suffix}").is_file()]
+    if not found:
+        where = " or ".join(map(str, places))
+        raise Permanent(Reason.SERVICE_FILE_INVALID, f"There is no calendar {name!r}: {name}.yaml is not in {where}.")
+    if len(found) > 1:
+        raise Permanent(
+            Reason.SERVICE_FILE_INVALID,
+            f"The calendar {name} is described by {' and '.join(map(str, found))}; keep one of them.",
+        )
+    try:
+        return read_calendar(found[0])
+    except ValueError as fault:
+        raise Permanent(Reason.SERVICE_FILE_INVALID, f"{found[0]}: {fault}.") from fault
+
+
+def read_calendar(path: Path) -> Calendar:
+    """The calendar in a file.
+
+    Raises:
+        ValueError: what is wrong with it, with the keys.
+    """
+    try:
+        file = CalendarFile.model_validate(read_yaml(path, "windows"))
+    except YamlFault:
+        raise
+    except ValidationError as fault:
+        raise ValueError("; ".join(problems(fault))) from fault
+    with suppress(Permanent):  # without the library nobody can look, which makes no file wrong
+        _know_the_countries(file)
+        calendar = Calendar(path.stem, file, public_holidays)
+        if calendar.never_opens():
+            raise ValueError("windows: the calendar never opens, since its windows leave no time between them")
+    return Calendar(path.stem, file, public_holidays)
+
+
+def _know_the_countries(file: CalendarFile) -> None:
+    wrong = []
+    for number, rule in enumerate(file.windows):
+        try:
+            if rule.country:
+                public_holidays(*rule.country, 2026)
+        except LookupError as fault:
+            kind = "holidays" if rule.holidays else "month_end"
+            wrong.append(f"windows.{number}.{kind}: {fault}")
+    if wrong:
+        raise ValueError("; ".join(wrong))
