@@ -26,7 +26,6 @@ from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import NightferryError, Permanent
-from nightferry.masking import mask
 from nightferry.settings import Settings
 from nightferry.steps.record.state import read_state
 from nightferry.steps.services.load_calendars import load_calendar
@@ -46,7 +45,7 @@ def coming(arguments: argparse.Namespace) -> int:
     nights = _nights(settings, spec, calendar, now, end)
     windows = calendar.windows(now, end) if calendar else []
     if arguments.ics:
-        return _write(arguments.ics, mask(icalendar(spec.service, nights, windows, now)))
+        return _write(arguments.ics, icalendar(spec.service, nights, windows, now))
     seen, code = ({}, OK) if arguments.no_look else _look(settings, spec, clock)
     if arguments.json:
         whole = {"service": spec.service, "timezone": spec.timezone.key, "calendar": spec.calendar}

@@ -43,7 +43,7 @@ def calendar(arguments: argparse.Namespace) -> int:
     exception = len(words) == 2 and words[0] == EXCEPT
     if len(words) != 1 and not exception:
         raise Permanent(
-            Reason.REQUEST_INVALID, "Name one service; `nightferry calendar except SERVICE` is the other way."
+            Reason.REQUEST_INVALID, "Name one service; an exception is `nightferry calendar except SERVICE`."
         )
     arguments.service = words[-1]
     for name in _OF_LIST if exception else _OF_EXCEPTION:

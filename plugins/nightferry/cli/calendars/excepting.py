@@ -43,16 +43,13 @@ def except_(arguments: argparse.Namespace) -> int:
     else:
         entry = confirm(store, clock, spec.service, calendar, arguments.confirm, actor=actor)
     number, end = entry.sequence if asking else arguments.confirm, entry.data["until"]
+    shown = local_time(end, spec.timezone)
     if arguments.json:
         show_json({"service": spec.service, "exception": number, "until": end, "asked_for_only": asking})
     elif asking:
-        print(
-            f"Exception {number} of {spec.service} until {local_time(end, spec.timezone)} is asked for; nothing is lifted."
-        )
+        print(f"Exception {number} of {spec.service} until {shown} is asked for; as yet nothing is lifted.")
         print(f"Another person confirms it: nightferry calendar except {spec.service} --confirm {number}")
     else:
-        print(
-            f"The calendar bars nothing of {spec.service} until {local_time(end, spec.timezone)} (exception {number})."
-        )
+        print(f"The calendar bars nothing of {spec.service} until {shown} (exception {number}).")
         print("Holds still count. It ends by itself.")
     return OK

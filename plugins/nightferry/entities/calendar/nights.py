@@ -19,7 +19,7 @@ _BEFORE = dt.timedelta(days=2)
 
 
 def nights(spec: ServiceSpec, begin: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
-    """The moments after `begin` and before `end` at which the schedule starts a run, in UTC; none without a schedule."""
+    """The moments after `begin` and before `end` at which the schedule starts a run, in UTC."""
     from croniter import croniter
 
     if spec.schedule is None:

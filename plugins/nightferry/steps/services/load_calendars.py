@@ -16,7 +16,8 @@ from nightferry.entities.frozen import problems
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
-from nightferry.steps.services.strict_yaml import YamlFault, read_yaml
+from nightferry.masking import secrets_in
+from nightferry.steps.services.strict_yaml import read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 Read = Callable[[ServiceSpec], Calendar | None]
@@ -68,10 +69,10 @@ def read_calendar(path: Path) -> Calendar:
     """
     try:
         file = CalendarFile.model_validate(read_yaml(path, "windows"))
-    except YamlFault:
-        raise
     except ValidationError as fault:
         raise ValueError("; ".join(problems(fault))) from fault
+    if secrets := list(secrets_in(file.model_dump(mode="json"))):
+        raise ValueError(f"{secrets[0]}: it holds a password, key or token, which would be on record; keep it out")
     with suppress(Permanent):  # without the library nobody can look, which makes no file wrong
         _know_the_countries(file)
         calendar = Calendar(path.stem, file, public_holidays)
