@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -121,7 +121,7 @@ PREDICATES: dict[str, Callable[[dict[str, Any], dt.date], bool]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def oracle(zone: str, day: str) -> Oracle:
     return Oracle(zone, day)
 
@@ -142,7 +142,9 @@ HOLIDAY = {"holidays": {"country": "CH"}}
 
 @some.composite
 def weekly(draw: some.DrawFn) -> dict[str, Any]:
-    hours = some.sampled_from(["00:00", "00:30", "01:00", "01:59", "02:00", "02:15", "02:30", "03:00", "03:01", "23:59"])
+    hours = some.sampled_from(
+        ["00:00", "00:30", "01:00", "01:59", "02:00", "02:15", "02:30", "03:00", "03:01", "23:59"]
+    )
     times = some.builds(lambda day, hour: f"{day} {hour}", some.sampled_from(DAYS), hours)
     begin = draw(times)
     return {"weekly": {"from": begin, "to": draw(times.filter(lambda end: end != begin))}}
