@@ -154,7 +154,7 @@ def test_what_meets_a_window_that_drops_is_declined_with_its_reason_and_end(worl
     assert (decision.go, decision.reason) == (False, Reason.FROZEN)
     assert "weekend: away" in decision.sentence
     assert "Mon 2026-11-23 06:00 CET" in decision.sentence
-    world.clock.advance(50 * 3600)
+    world.clock.advance(52 * 3600)  # Monday, 06:00
     assert world.decide("run:two").go
 
 
