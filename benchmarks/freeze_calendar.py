@@ -17,14 +17,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from nightferry.entities.calendar.icalendar_text import icalendar
 from nightferry.entities.calendar.outlook import outlook
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.services.load_calendars import read_calendar
 
+ROOT = Path(__file__).resolve().parents[1]
 AIM_SECONDS = 1.0
 BEGIN = dt.datetime(2026, 2, 1, 12, tzinfo=dt.UTC)
 SPEC = ServiceSpec.model_validate(
