@@ -113,7 +113,6 @@ def admission(spec: ServiceSpec, now: dt.datetime) -> Admission:
         state=ServiceState(),
         entries=(),
         now=now,
-        resumed=False,
     )
 
 

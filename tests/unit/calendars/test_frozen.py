@@ -69,7 +69,7 @@ def asked(
     """What the holder says before production."""
     spec = digits_spec(calendar="company")
     entries = [entry(Kind.DECISION, Reason.NEW_MODEL, decided)] if decided else []
-    entries += [entry(Kind.TRIGGER, Reason.RESUMED, resumed)] if resumed else []
+    entries += [entry(Kind.TRIGGER, Reason.CONTINUED, resumed)] if resumed else []
     admission = Admission(
         decision=a_decision(),
         environment=spec.environments[-1],
@@ -78,7 +78,6 @@ def asked(
         state=state or ServiceState(),
         entries=entries,
         now=now,
-        resumed=resumed is not None,
     )
     return frozen(admission, lambda _: told)
 
