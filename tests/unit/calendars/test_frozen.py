@@ -16,11 +16,15 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.errors import Permanent
 from nightferry.steps.admission.admission import Admission, Stay
+from nightferry.steps.admission.admit import admit
 from nightferry.steps.admission.exceptions import ask, confirm
 from nightferry.steps.admission.frozen import frozen, has_opened
+from nightferry.steps.admission.holders import HOLDERS
+from nightferry.steps.admission.opened import opened
+from nightferry.steps.record.record import record_step
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.a_release import a_decision
+from tests.fakes.a_release import IMAGE, a_decision
 from tests.fakes.service_specs import digits_spec
 from tests.fakes.worlds.deciding_world import DecidingWorld
 
@@ -175,3 +179,67 @@ def test_an_exception_of_two_persons_lifts_the_window_and_ends_by_itself(world: 
     world.clock.advance(2 * 3600)
     assert asked(world.clock.now(), told, state=state) is not None
     assert has_opened(world.spec, state, world.clock.now(), lambda _: told) is False
+
+
+# --- from the night on which it waits to the one on which it goes on
+
+
+def waiting(world: DecidingWorld) -> Stay:
+    """The night's release, built and kept before staging."""
+    decision = world.decide("run:one")
+    record_step(world.ledger, world.clock, decision, "publish_image", sentence="Published.", data={"image": IMAGE})
+    stay = admit(decision, "staging", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock)
+    assert stay is not None
+    return stay
+
+
+@pytest.mark.parametrize("late", [dt.timedelta(), dt.timedelta(days=8)], ids=["at once", "after eight days of outage"])
+def test_what_waited_goes_on_when_the_calendar_opens(world: DecidingWorld, late: dt.timedelta) -> None:
+    says(world)
+    told = waiting(world)
+    assert (told.reason, told.until) == (Reason.FROZEN, "2026-11-23T05:00:00Z")
+    state = read_state(world.ledger, "digits")
+    assert opened(world.spec, state, END - MINUTE) is None
+    run = opened(world.spec, state, END + late)
+    assert run is not None
+    assert run == opened(world.spec, state, END + MINUTE), "asked again, it would have been another run"
+
+    world.clock.time = END + late
+    goes = world.decide(f"run:{run.run_id}", resume=run.conf["resume"])
+    assert goes.continued
+    assert admit(goes, "staging", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is None
+    assert opened(world.spec, read_state(world.ledger, "digits"), world.clock.now()) is None, "it goes on once"
+
+
+def test_sent_on_too_early_it_waits_again_and_goes_on_by_another_run(world: DecidingWorld) -> None:
+    says(world)
+    waiting(world)
+    first = opened(world.spec, read_state(world.ledger, "digits"), END)
+    goes = world.decide("run:by-hand", resume="digits-2026-11-21.1")
+    assert admit(goes, "staging", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is not None
+    again = opened(world.spec, read_state(world.ledger, "digits"), END)
+    assert first is not None
+    assert again is not None
+    assert first.run_id != again.run_id
+
+
+def test_an_exception_sends_on_what_waits(world: DecidingWorld) -> None:
+    says(world)
+    waiting(world)
+    until, told = world.clock.now() + dt.timedelta(hours=2), calendar()
+    number = ask(world.ledger, world.clock, "digits", told, until=until, why="outage", actor="ana").sequence
+    assert opened(world.spec, read_state(world.ledger, "digits"), world.clock.now()) is None
+    confirm(world.ledger, world.clock, "digits", told, number, actor="ben")
+    assert opened(world.spec, read_state(world.ledger, "digits"), world.clock.now()) is not None
+
+
+def test_a_window_that_drops_ends_what_it_meets_before_an_environment(world: DecidingWorld) -> None:
+    says(world)
+    decision = world.decide("run:one")
+    record_step(world.ledger, world.clock, decision, "publish_image", sentence="Published.", data={"image": IMAGE})
+    says(world, meets="drop")  # somebody changed the file meanwhile
+    stay = admit(decision, "staging", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock)
+    assert stay is not None
+    assert stay.drop
+    state = read_state(world.ledger, "digits")
+    assert (state.waiting, state.open) == (None, None)
