@@ -20,7 +20,6 @@ from nightferry.steps.admission.admit import admit
 from nightferry.steps.admission.exceptions import ask, confirm
 from nightferry.steps.admission.frozen import frozen, has_opened
 from nightferry.steps.admission.holders import HOLDERS
-from nightferry.steps.admission.opened import opened
 from nightferry.steps.record.record import record_step
 from nightferry.steps.record.state import read_state
 
@@ -193,34 +192,33 @@ def waiting(world: DecidingWorld) -> Stay:
     return stay
 
 
+def may_go_on(world: DecidingWorld, now: dt.datetime) -> bool:
+    state = read_state(world.ledger, "digits")
+    assert state.waiting is not None
+    assert state.waiting.reason == Reason.FROZEN
+    return has_opened(world.spec, state, now)
+
+
 @pytest.mark.parametrize("late", [dt.timedelta(), dt.timedelta(days=8)], ids=["at once", "after eight days of outage"])
 def test_what_waited_goes_on_when_the_calendar_opens(world: DecidingWorld, late: dt.timedelta) -> None:
     says(world)
     told = waiting(world)
     assert (told.reason, told.until) == (Reason.FROZEN, "2026-11-23T05:00:00Z")
-    state = read_state(world.ledger, "digits")
-    assert opened(world.spec, state, END - MINUTE) is None
-    run = opened(world.spec, state, END + late)
-    assert run is not None
-    assert run == opened(world.spec, state, END + MINUTE), "asked again, it would have been another run"
+    assert [may_go_on(world, now) for now in (END - MINUTE, END, END + late)] == [False, True, True]
 
     world.clock.time = END + late
-    goes = world.decide(f"run:{run.run_id}", resume=run.conf["resume"])
+    goes = world.decide("run:resume", resume="digits-2026-11-21.1")
     assert goes.continued
     assert admit(goes, "staging", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is None
-    assert opened(world.spec, read_state(world.ledger, "digits"), world.clock.now()) is None, "it goes on once"
+    assert read_state(world.ledger, "digits").waiting is None
 
 
-def test_sent_on_too_early_it_waits_again_and_goes_on_by_another_run(world: DecidingWorld) -> None:
+def test_sent_on_too_early_it_waits_again(world: DecidingWorld) -> None:
     says(world)
     waiting(world)
-    first = opened(world.spec, read_state(world.ledger, "digits"), END)
     goes = world.decide("run:by-hand", resume="digits-2026-11-21.1")
     assert admit(goes, "staging", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is not None
-    again = opened(world.spec, read_state(world.ledger, "digits"), END)
-    assert first is not None
-    assert again is not None
-    assert first.run_id != again.run_id
+    assert [may_go_on(world, now) for now in (END - MINUTE, END)] == [False, True]
 
 
 def test_an_exception_sends_on_what_waits(world: DecidingWorld) -> None:
@@ -228,9 +226,9 @@ def test_an_exception_sends_on_what_waits(world: DecidingWorld) -> None:
     waiting(world)
     until, told = world.clock.now() + dt.timedelta(hours=2), calendar()
     number = ask(world.ledger, world.clock, "digits", told, until=until, why="outage", actor="ana").sequence
-    assert opened(world.spec, read_state(world.ledger, "digits"), world.clock.now()) is None
+    assert not may_go_on(world, world.clock.now())
     confirm(world.ledger, world.clock, "digits", told, number, actor="ben")
-    assert opened(world.spec, read_state(world.ledger, "digits"), world.clock.now()) is not None
+    assert may_go_on(world, world.clock.now())
 
 
 def test_a_window_that_drops_ends_what_it_meets_before_an_environment(world: DecidingWorld) -> None:
