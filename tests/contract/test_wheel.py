@@ -25,11 +25,11 @@ pytestmark = pytest.mark.clients
 ROOT = Path(__file__).parents[2]
 MOST = 60_000_000
 """Bytes that may be installed."""
-ABSENT = ("airflow", "docker", "flask", "kubernetes", "numpy", "onnxruntime", "supervisor")
+ABSENT = ("airflow", "docker", "flask", "holidays", "kubernetes", "numpy", "onnxruntime", "supervisor")
 COMMANDS = (
     *("", "models", "models publish", "models list", "release", "history", "show", "url"),
     *("ledger", "ledger verify", "ledger export", "services", "services check", "services add", "init", "login"),
-    *("app", "app check", "app lock", "app run"),
+    *("app", "app check", "app lock", "app run", "calendar"),
 )
 NOTHING = b"<?xml version='1.0'?><EnumerationResults><Blobs/><NextMarker/></EnumerationResults>"
 """A container without blobs: https://learn.microsoft.com/rest/api/storageservices/list-blobs"""

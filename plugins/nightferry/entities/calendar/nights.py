@@ -25,11 +25,11 @@ def nights(spec: ServiceSpec, begin: dt.datetime, end: dt.datetime) -> Iterator[
     if spec.schedule is None:
         return
     moment, zone = (begin - _BEFORE).astimezone(dt.UTC), spec.timezone
+    cron = croniter(spec.schedule.cron)
+    hourly = cron.expanded[1] == ["*"]
     while True:
         local = shown(moment, zone)
-        cron = croniter(spec.schedule.cron, start_time=local)
-        following: dt.datetime = cron.get_next(dt.datetime)
-        hourly = cron.expanded[1] == ["*"]
+        following: dt.datetime = cron.get_next(dt.datetime, start_time=local)
         moment = moment + (following - local) if hourly else scheduled_at(following, zone)
         if moment >= end:
             return
