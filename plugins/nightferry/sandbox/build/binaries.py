@@ -1,9 +1,10 @@
 """The sandbox's programs that no package manager has: Kubernetes, etcd, CoreDNS, BuildKit, Contour and versitygw,
 compiled from source.
 
-All but the last two are one Go module (`sandbox/`), because then what they share is compiled once. Contour and versitygw
-are modules of their own (`sandbox/gateway/`, `sandbox/s3/`): they ask for newer versions of what they share. What is compiled stays in the cache, named
-by its module's content, so this is needed once per machine and again only after a change of the module.
+All but the last two are one Go module (`sandbox/`), because then what they share is compiled once. Contour and
+versitygw are modules of their own (`sandbox/gateway/`, `sandbox/s3/`): they ask for newer versions of what they share.
+What is compiled stays in the cache, named by its module's content, so this is needed once per machine and again only
+after a change of the module.
 """
 
 from __future__ import annotations
