@@ -15,6 +15,7 @@ from nightferry.errors import Permanent
 
 TRIES = 4
 """How often the SDK asks, seconds apart. Airflow's own retries wait longer, and are seen."""
+REDIRECTS = (301, 302, 307, 308)
 _NAMES = ("aws_access_key_id", "aws_secret_access_key")
 _TOKEN = "aws_session_token"  # noqa: S105 (its name)
 
@@ -90,7 +91,16 @@ def open_s3(url: str | None, region: str | None, key: S3Key | None) -> S3Service
             f"{url or f'The region {region}'} names no S3 storage: the place is written https://HOST[:PORT], a region "
             "like eu-central-1.",
         ) from fault
+    client.meta.events.register_first("needs-retry.s3", _refuse_redirects)
     return S3Service(client, urlsplit(client.meta.endpoint_url).netloc)
+
+
+def _refuse_redirects(response: Any = None, operation: Any = None, **_: object) -> None:
+    """The SDK would ask for the bucket's region, by a request that is redirected too, and so on for ever."""
+    from botocore.exceptions import ClientError
+
+    if response and response[0].status_code in REDIRECTS:
+        raise ClientError(response[1], operation.name)
 
 
 def _alone() -> Any:

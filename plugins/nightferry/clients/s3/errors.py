@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nightferry.clients.s3.connection import REDIRECTS
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 
@@ -74,11 +75,11 @@ def _answered(error: Any, host: str, bucket: str) -> NightferryError:
             Reason.MODEL_REPOSITORY_MISSING,
             f"The bucket {bucket} does not exist in the S3 storage {host}; make it, or correct model.repository.",
         )
-    if code in _ELSEWHERE or status in (301, 307):
+    if code in _ELSEWHERE or status in REDIRECTS:
         return Permanent(
             Reason.STORAGE_DENIED,
-            f"The bucket {bucket} is in another region than the one that {host} was asked for ({code or status}): set "
-            "NIGHTFERRY_S3_REGION, in Airflow the region of nightferry_s3.",
+            f"The bucket {bucket} is not where {host} was asked for it ({code or status}): set NIGHTFERRY_S3_REGION to "
+            "its region, or correct NIGHTFERRY_S3_URL (https instead of http?); in Airflow, those of nightferry_s3.",
         )
     if code == "RequestTimeTooSkewed":
         return Permanent(
