@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from nightferry import settings
@@ -61,7 +62,7 @@ def azure_bench(
     monkeypatch.setattr(azure_stream, "PAUSE", 0)
     retry = ExponentialRetry(initial_backoff=0, increment_base=0, retry_total=2, random_jitter_range=0)
     inner = blob_service.get_container_client(container)
-    host = blob_service.primary_hostname
+    host = urlsplit(blob_service.url).netloc
     with door(host) as opened:
         url = blob_service.url.replace(host, opened.address)
         service = BlobServiceClient(url, blob_service.credential, retry_policy=retry)
