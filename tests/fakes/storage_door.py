@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -85,9 +85,14 @@ class _Handler(BaseHTTPRequestHandler):
                 inner.putheader(name, value)
         if body or self.command in ("PUT", "POST"):
             inner.putheader("Content-Length", str(len(body)))
-        inner.endheaders(body or None)
-        answer = inner.getresponse()
-        content = answer.read()
+        try:
+            inner.endheaders(body or None)
+            answer = inner.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):  # the storage is away
+            inner.close()
+            self._break()
+            return
         length = answer.getheader("Content-Length") or "0"
         inner.close()
         if self.command == "PUT" and habits.drop_writes:
@@ -142,8 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _break(self) -> None:
         self.close_connection = True
-        self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
