@@ -69,7 +69,7 @@ def azure_bench(
         yield AzureBench(
             opened,
             lambda prefix: AzureModels(service, container, prefix),
-            lambda name, content: inner.upload_blob(name, content, overwrite=True),
+            lambda name, content, metadata=None: inner.upload_blob(name, content, overwrite=True, metadata=metadata),
             inner.delete_blob,
         )
 

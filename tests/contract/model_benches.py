@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Protocol
 
+from nightferry.clients.azure.listing import metadata_of
 from nightferry.clients.model_repository import ModelRepository
+from nightferry.entities.model_version import parse_manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 
@@ -35,7 +37,10 @@ class Bench(Protocol):
 
     def put(self, name: str, content: bytes) -> None: ...
     def remove(self, name: str) -> None: ...
-    def put_many(self, files: Mapping[str, bytes]) -> None: ...
+    def put_many(self, files: Mapping[str, bytes]) -> None:
+        """model.json of many versions, as publishing them would have left it."""
+        ...
+
     def within(self, prefix: str) -> None: ...
     def requests(self) -> int: ...
     def refuse(self, denied: bool) -> None: ...
@@ -98,7 +103,7 @@ class DoorBench:
         self,
         door: Door,
         make: Callable[[str], ModelRepository],
-        put: Callable[[str, bytes], Any],
+        put: Callable[..., Any],
         remove: Callable[[str], Any],
     ) -> None:
         """`make`: the repository in a prefix, through the door; `put`, `remove`: by name, not through it."""
@@ -141,7 +146,14 @@ class DoorBench:
 
 
 class AzureBench(DoorBench):
-    """Blob storage, by Azurite."""
+    """Blob storage, by Azurite. What a listing shows stands in the metadata that publishing writes."""
+
+    def put_many(self, files: Mapping[str, bytes]) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda item: self._described(*item), files.items()))
+
+    def _described(self, name: str, content: bytes) -> None:
+        self._put(f"{self._prefix}/{name}", content, metadata_of(parse_manifest(content), content))
 
     many, few = 1100, 1
     prefixes = ("team a/Gr\u00f6\u00dfe_v+2/100%&=#?~*", "!$'()+,;=@[]{}^`|<>\"", "\u6570\u5b57")
