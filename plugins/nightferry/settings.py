@@ -104,6 +104,15 @@ class Settings(BaseSettings):
     storage_connection_file: Path | None = Field(
         None, description="A file that holds the account's connection string: a file, so that no secret is in here."
     )
+    s3_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+/?$",
+        description="The S3 storage that models may be in, http(s)://HOST[:PORT]; none: Amazon's own.",
+    )
+    s3_key_file: Path | None = Field(
+        None, description="A file with its key, as AWS's own tools keep one; none: the identity of machine or pod."
+    )
+    s3_region: str | None = Field(None, description="Its region; a storage of one's own usually takes any.")
     ledger: str = Field(
         "ledger",
         pattern=r"^[a-z0-9](-?[a-z0-9])*$",

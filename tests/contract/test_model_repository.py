@@ -5,61 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import threading
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from nightferry.clients.azure.models import AzureModels
 from nightferry.clients.azure.stream import PIECE
-from nightferry.clients.model_repository import ModelRepository
 from nightferry.entities.model_version import manifest_sha256
 from nightferry.entities.reason import Reason
-from nightferry.errors import Permanent
+from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.model.model_folder import read_manifest
 
-from tests.fakes.memory.memory_models import MemoryModels
+from tests.contract.model_benches import BENCHES, Bench, MemoryBench
 from tests.fakes.model_versions import manifest_of, write_version
 
 FILES = {"model.onnx": b"weights", "golden/0.bin": b"zero", "empty.txt": b""}
 
 
-class Bench(Protocol):
-    """A repository, and a hand that changes its blobs behind its back."""
-
-    repository: ModelRepository
-
-    def put(self, name: str, content: bytes) -> None: ...
-    def remove(self, name: str) -> None: ...
+KINDS = ["memory", *(pytest.param(kind, marks=pytest.mark.sandbox) for kind in BENCHES)]
+"""A further system needs an entry in `BENCHES` (tests/contract/model_benches.py) and nothing here."""
 
 
-class MemoryBench:
-    def __init__(self) -> None:
-        self.repository = MemoryModels()
-
-    def put(self, name: str, content: bytes) -> None:
-        self.repository.blobs[name] = content
-
-    def remove(self, name: str) -> None:
-        del self.repository.blobs[name]
-
-
-class AzureBench:
-    def __init__(self, service: Any, container: str) -> None:
-        self.repository = AzureModels(service, container, "team/digits")
-        self._container = service.get_container_client(container)
-
-    def put(self, name: str, content: bytes) -> None:
-        self._container.upload_blob(f"team/digits/{name}", content, overwrite=True)
-
-    def remove(self, name: str) -> None:
-        self._container.delete_blob(f"team/digits/{name}")
-
-
-@pytest.fixture(params=["memory", pytest.param("azure", marks=pytest.mark.sandbox)])
+@pytest.fixture(params=KINDS)
 def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "memory":
         return MemoryBench()
-    return AzureBench(request.getfixturevalue("blob_service"), request.getfixturevalue("container"))
+    return request.getfixturevalue(BENCHES[request.param])
 
 
 def publish(bench: Bench, folder: Path, version: str = "v1", **changes: Any) -> bytes:
@@ -237,3 +208,150 @@ def test_an_interrupted_upload_goes_on_where_it_stopped(bench: Bench, tmp_path: 
     assert set(bench.repository.publish(place, *read_manifest(place))) == {"golden/0.bin", "model.json"}
     pinned, _ = bench.repository.pin("v1")
     assert bench.repository.download(pinned, "golden/0.bin", tmp_path / "got") == hashlib.sha256(b"zero").hexdigest()
+
+
+def fails(call: Any, *arguments: Any) -> tuple[type[NightferryError], Reason | str]:
+    with pytest.raises(NightferryError) as failure:
+        call(*arguments)
+    assert failure.value.sentence.rstrip().endswith((".", "?"))
+    return type(failure.value), failure.value.reason
+
+
+def large(folder: Path, version: str = "v1", size: int = 5 * PIECE + 7) -> tuple[Path, bytes]:
+    data = random.Random(4).randbytes(size)
+    return write_version(folder, version, {"model.onnx": data}), data
+
+
+@pytest.mark.parametrize(("denied", "kind"), [(True, Permanent), (False, Temporary)])
+def test_who_refuses_and_who_is_busy_are_told_apart(bench: Bench, tmp_path: Path, denied: bool, kind: type):
+    publish(bench, tmp_path)
+    pinned, _ = bench.repository.pin("v1")
+    bench.refuse(denied)
+    wanted = (kind, Reason.STORAGE_DENIED if denied else Reason.STORAGE_UNAVAILABLE)
+    place = tmp_path / "v1"
+    assert fails(bench.repository.listings) == wanted
+    assert fails(bench.repository.pin, "v1") == wanted
+    assert fails(bench.repository.download, pinned, "model.onnx", tmp_path / "target") == wanted
+    assert fails(bench.repository.publish, place, *read_manifest(place)) == wanted
+    assert list(tmp_path.glob("*target*")) == []
+
+
+def test_a_file_that_is_overwritten_while_it_is_read(bench: Bench, tmp_path: Path):
+    place, data = large(tmp_path, size=12 * PIECE)
+    bench.repository.publish(place, *read_manifest(place))
+    pinned, _ = bench.repository.pin("v1")
+    moved: list[int] = []
+
+    def overwrite_once(count: int) -> None:
+        if not moved:
+            bench.put("v1/model.onnx", data[::-1])
+        moved.append(count)
+
+    assert reason_of(bench.repository.download, pinned, "model.onnx", tmp_path / "target", overwrite_once) is (
+        Reason.MODEL_OVERWRITTEN
+    )
+    assert list(tmp_path.glob("*target*")) == []
+
+
+def test_a_download_that_breaks_off_goes_on(bench: Bench, tmp_path: Path):
+    """Three times, in the middle of a piece, also just before the end."""
+    place, data = large(tmp_path)
+    bench.repository.publish(place, *read_manifest(place))
+    pinned, _ = bench.repository.pin("v1")
+    bench.cut_downloads([PIECE + 5, 0, 4 * PIECE + 1])
+    moved: list[int] = []
+    sha256 = bench.repository.download(pinned, "model.onnx", tmp_path / "got", moved.append)
+    assert sha256 == hashlib.sha256(data).hexdigest()
+    assert (tmp_path / "got").read_bytes() == data
+    assert sum(moved) == len(data)
+
+
+def test_a_slow_storage_is_waited_for(bench: Bench, tmp_path: Path):
+    place, data = large(tmp_path, size=2 * PIECE)
+    bench.repository.publish(place, *read_manifest(place))
+    pinned, _ = bench.repository.pin("v1")
+    bench.slow(0.02)
+    assert bench.repository.download(pinned, "model.onnx", tmp_path / "got") == hashlib.sha256(data).hexdigest()
+    assert [listing.version for listing in bench.repository.listings()] == ["v1"]
+
+
+def test_an_upload_that_breaks_off_is_no_version_and_is_finished_by_the_next(bench: Bench, tmp_path: Path):
+    place, data = large(tmp_path)
+    bench.break_uploads()
+    assert fails(bench.repository.publish, place, *read_manifest(place)) == (Temporary, Reason.STORAGE_UNAVAILABLE)
+    assert list(bench.repository.listings()) == []
+    assert reason_of(bench.repository.pin, "v1") is Reason.MODEL_UNKNOWN
+    bench.well()
+    bench.repository.publish(place, *read_manifest(place))
+    pinned, _ = bench.repository.pin("v1")
+    assert bench.repository.download(pinned, "model.onnx", tmp_path / "got") == hashlib.sha256(data).hexdigest()
+
+
+def test_an_answer_that_is_lost_after_the_write(bench: Bench, tmp_path: Path):
+    """The next try finds what this one wrote, and never calls it another's."""
+    place = write_version(tmp_path, "v1", FILES)
+    bench.lose_answers(1)
+    try:
+        bench.repository.publish(place, *read_manifest(place))
+    except Temporary:
+        bench.repository.publish(place, *read_manifest(place))
+    assert bench.repository.pin("v1")[0].version == "v1"
+
+
+def test_of_two_who_publish_one_version_the_second_changes_nothing(bench: Bench, tmp_path: Path):
+    """Both have looked before either wrote: what is created is created once."""
+    first, second = (write_version(tmp_path / name, "v1", {"model.onnx": name.encode()}) for name in ("ana", "bob"))
+    told: dict[Path, object] = {}
+    start = threading.Barrier(2)
+
+    def go(place: Path) -> None:
+        start.wait()
+        try:
+            told[place] = bench.repository.publish(place, *read_manifest(place))
+        except NightferryError as fault:
+            told[place] = fault.reason
+
+    threads = [threading.Thread(target=go, args=(place,)) for place in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.repository.listings()
+    winners = [place for place in (first, second) if isinstance(told[place], tuple) and told[place]]
+    # Whoever loses says so, and may be told to try again; there are never two.
+    assert len(winners) <= 1, told
+    if winners:
+        pinned, _ = bench.repository.pin("v1")
+        assert pinned.sha256 == manifest_sha256((winners[0] / "model.json").read_bytes())
+
+
+def test_a_listing_of_thousands_asks_little(bench: Bench, tmp_path: Path):
+    """More versions than any page has; the second look reads none of them."""
+    names = [f"v{number}" for number in range(bench.many)]
+    manifest = manifest_of(FILES, "NAME")
+    bench.put_many({f"{name}/model.json": json.dumps(manifest | {"version": name}).encode() for name in names})
+    assert {listing.version for listing in bench.repository.listings()} == set(names)
+    before = bench.requests()
+    assert bench.repository.listings()[0].version == f"v{bench.many - 1}"
+    assert bench.requests() - before <= bench.few
+
+
+def test_a_listing_shows_the_newest_state_whatever_is_kept_of_the_last(bench: Bench, tmp_path: Path):
+    publish(bench, tmp_path, "v1", author="ana")
+    publish(bench, tmp_path, "v2", author="ana")
+    assert len(bench.repository.listings()) == 2
+    bench.put("v1/model.json", json.dumps(manifest_of(FILES, "v1", author="bob")).encode())
+    bench.remove("v2/model.json")
+    assert [(listing.version, listing.author) for listing in bench.repository.listings()] == [("v1", "bob")]
+
+
+def test_names_with_every_character_that_the_system_allows(bench: Bench, tmp_path: Path):
+    """Its prefix, and files of a model of the format `files`."""
+    for prefix in bench.prefixes:
+        bench.within(prefix)
+        publish(bench, tmp_path / str(len(prefix)), "A-1_b.2")
+        assert [listing.version for listing in bench.repository.listings()] == ["A-1_b.2"], prefix
+        pinned, _ = bench.repository.pin("A-1_b.2")
+        for name, data in FILES.items():
+            found = bench.repository.download(pinned, name, tmp_path / "got")
+            assert found == hashlib.sha256(data).hexdigest(), prefix

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.clients
 ROOT = Path(__file__).parents[2]
 MOST = 60_000_000
 """Bytes that may be installed."""
-ABSENT = ("airflow", "docker", "flask", "holidays", "kubernetes", "numpy", "onnxruntime", "supervisor")
+ABSENT = ("airflow", "boto3", "docker", "flask", "holidays", "kubernetes", "numpy", "onnxruntime", "supervisor")
 COMMANDS = (
     *("", "models", "models publish", "models list", "release", "history", "show", "url"),
     *("ledger", "ledger verify", "ledger export", "services", "services check", "services add", "init", "login"),

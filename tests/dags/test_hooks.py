@@ -12,6 +12,7 @@ from nightferry.errors import Permanent
 from nightferry.hooks.buildkit import BuildKitHook
 from nightferry.hooks.cluster import require_cluster
 from nightferry.hooks.registry import RegistryHook
+from nightferry.hooks.s3 import S3Hook
 from nightferry.hooks.storage import StorageHook
 
 KEY = "a2V5a2V5a2V5a2V5"
@@ -22,7 +23,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, name: str, **connection: Any) -> No
     monkeypatch.setenv(f"AIRFLOW_CONN_NIGHTFERRY_{name}", json.dumps(connection))
 
 
-@pytest.mark.parametrize("hook", [StorageHook, RegistryHook, BuildKitHook])
+@pytest.mark.parametrize("hook", [StorageHook, RegistryHook, BuildKitHook, S3Hook])
 def test_making_a_hook_touches_nothing(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def touched(conn_id: str) -> None:
         raise AssertionError(f"{conn_id} was looked up")
@@ -40,6 +41,7 @@ def need_buildkit() -> None:
     ("use", "missing"),
     [
         pytest.param(lambda: StorageHook().ledger_store(), "nightferry_storage", id="storage"),
+        pytest.param(lambda: S3Hook().service(), "nightferry_s3", id="s3"),
         pytest.param(lambda: RegistryHook().registry(), "nightferry_registry", id="registry"),
         pytest.param(need_buildkit, "nightferry_buildkit", id="buildkit"),
         pytest.param(lambda: require_cluster("nightferry_cluster"), "nightferry_cluster", id="cluster"),
@@ -76,6 +78,17 @@ def test_storage_says_in_seconds_that_nothing_answers(monkeypatch: pytest.Monkey
         StorageHook().models(ModelSource(repository="azure-blob://models/digits")).pin("v1")
 
     assert raised.value.reason == Reason.STORAGE_UNAVAILABLE
+
+
+def test_models_in_s3_need_no_storage_account_and_no_provider_of_amazons(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"endpoint_url": "http://127.0.0.1:1", "region_name": "eu-north-1"}
+    connect(monkeypatch, "S3", conn_type="aws", login="AKIA0", password="secret", extra=extra)
+
+    StorageHook().models(ModelSource(repository="s3://models/digits"))
+    opened = S3Hook().service()
+
+    assert (opened.host, opened.client.meta.region_name) == ("127.0.0.1:1", "eu-north-1")
+    assert opened.client._request_signer._credentials.secret_key == "secret"
 
 
 @pytest.mark.parametrize(

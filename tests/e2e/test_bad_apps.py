@@ -243,7 +243,7 @@ def _locks(stage: AppStage) -> set[str]:
 
 def _replant(stage: AppStage, source: str, target: str) -> None:
     container = connect.storage(stage.settings).get_container_client("models")
-    found = connect.locks(stage.settings, stage.spec.model).newest(source)
+    found = connect.locks(stage.settings, stage.spec).newest(source)
     assert found is not None
     for name in list(container.list_blob_names(name_starts_with=f"{stage.service}/.locks/{target}/")):
         container.upload_blob(name, found[1], overwrite=True)

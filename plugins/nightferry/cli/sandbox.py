@@ -24,6 +24,7 @@ from nightferry.sandbox.status import Status
 STORAGE = "azurite"
 UP_EXAMPLES = """\
   nightferry up                                   start all parts that do not run, install what is missing
+  nightferry up --with s3                         an S3 storage for models too; it stays until `clean`
   NIGHTFERRY_KUBECONFIG=aks.yaml nightferry up    use this cluster instead of the one in the sandbox
 """
 STATUS_EXAMPLES = """\
@@ -42,6 +43,9 @@ def add_parsers(subparsers: Subparsers) -> None:
     add.add_argument(
         "--browser", action="store_true", help="install one too, and a proxy, for the tests of the service"
     )
+    add.add_argument(
+        "--with", dest="wanted", metavar="PART[,PART]", default="", help="parts that a plain `up` does not start: s3"
+    )
     command(subparsers, "down", down, HELP["down"])
     command(subparsers, "status", status, HELP["status"], STATUS_EXAMPLES)
     add = command(subparsers, "logs", logs, HELP["logs"], LOGS_EXAMPLES)
@@ -59,11 +63,12 @@ def _layout() -> Layout:
 
 def up(arguments: argparse.Namespace) -> int:
     """Start the sandbox; says where its parts are."""
+    from nightferry.sandbox import extras
     from nightferry.sandbox import up as work
 
-    layout = _layout()
+    layout, wanted = _layout(), extras.read(arguments.wanted)
     privileges.ensure_root(sys.argv[1:])
-    state = work.up(settings_of.load(), layout, Progress(sys.stderr), browser=arguments.browser)
+    state = work.up(settings_of.load(), layout, Progress(sys.stderr), browser=arguments.browser, wanted=wanted)
     if arguments.json:
         show_json({"home": str(layout.home), "settings": dict(state.settings), "ports": dict(state.ports)})
         return OK
@@ -72,6 +77,8 @@ def up(arguments: argparse.Namespace) -> int:
     print(f"  Airflow     {state.settings['NIGHTFERRY_AIRFLOW_URL']}  user admin, password: cat {_shown(password)}")
     print(f"  registry    {state.settings['NIGHTFERRY_REGISTRY']}")
     print(f"  storage     {state.settings['NIGHTFERRY_STORAGE_URL']}")
+    for name in extras.EXTRAS.keys() & set(state.extras):
+        print(f"  {name:<10}  {state.settings[f'NIGHTFERRY_{extras.EXTRAS[name]}']}")
     print(f"  cluster     {_shown(state.settings['NIGHTFERRY_KUBECONFIG'])}")
     return OK
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.azure.locks import AzureLocks
-from nightferry.clients.azure.models import AzureModels
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.cluster import Cluster
 from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.connection import open_cluster
+from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.patient_cluster import PatientCluster
 from nightferry.clients.source_repository import SourceRepository
 from nightferry.clients.stock_source import StockSource
+from nightferry.clients.versions.opening import open_locks, open_models
 from nightferry.entities.reason import Reason
-from nightferry.entities.service_spec import CLUSTER, ModelSource, Source
+from nightferry.entities.service_spec import CLUSTER, ModelSource, ServiceSpec, Source
 from nightferry.errors import Permanent
 from nightferry.settings import Settings
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from nightferry.clients.buildkit.builder import BuildKit
     from nightferry.clients.docker_engine.runner import DockerRunner
     from nightferry.clients.registry.oci import OciRegistry
+    from nightferry.clients.s3.connection import S3Service
 
 
 def storage(settings: Settings) -> BlobServiceClient:
@@ -67,14 +69,23 @@ def storage_options() -> dict[str, Any]:
     return {"retry_policy": retry, "connection_timeout": 5, "read_timeout": 60}
 
 
-def models(settings: Settings, source: ModelSource) -> AzureModels:
-    """The repository of one service's models. Raises as `storage`."""
-    return AzureModels(storage(settings), source.container, source.prefix)
+def s3(settings: Settings) -> S3Service:
+    """The S3 storage: NIGHTFERRY_S3_URL or Amazon's own, with the key of NIGHTFERRY_S3_KEY_FILE, else as the identity
+    that the machine or the pod has. Raises as `open_s3` and `read_key`."""
+    from nightferry.clients.s3.connection import open_s3, read_key
+
+    key = read_key(settings.s3_key_file) if settings.s3_key_file else None
+    return open_s3(settings.s3_url, settings.s3_region, key)
 
 
-def locks(settings: Settings, source: ModelSource) -> AzureLocks:
-    """The locks of one service's app, beside its models. Raises as `storage`."""
-    return AzureLocks(storage(settings), source.container, source.prefix)
+def models(settings: Settings, source: ModelSource) -> ModelRepository:
+    """The repository of one service's models, by the scheme of its address. Raises as `storage` and `s3`."""
+    return open_models(source, lambda: storage(settings), lambda: s3(settings))
+
+
+def locks(settings: Settings, spec: ServiceSpec) -> AzureLocks:
+    """The locks of one service's app. Raises as `storage`."""
+    return open_locks(storage(settings), spec)
 
 
 def ledger_store(settings: Settings) -> AzureLedger:

@@ -25,6 +25,7 @@ from pydantic import (
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.service_file.approvals import Approvals
 from nightferry.entities.service_file.gateway import Gateway, parse_traffic
+from nightferry.entities.service_file.model_address import ModelAddress, Scheme
 from nightferry.entities.service_file.pod_needs import Egress, Placement
 from nightferry.entities.service_file.strategy import Strategy
 from nightferry.entities.service_file.triggers import Triggers
@@ -89,18 +90,29 @@ class Source(Frozen):
 class ModelSource(Frozen):
     """Where the service's models are published."""
 
-    repository: Annotated[str, StringConstraints(pattern=r"^azure-blob://[a-z0-9][-a-z0-9]{1,61}[a-z0-9]/[-a-z0-9/]+$")]
-    """`azure-blob://<container>/<prefix>`."""
+    repository: Annotated[str, StringConstraints(pattern=r"^(azure-blob|s3|mlflow)://[^/]")]
+    """`azure-blob://<container>/<prefix>`, `s3://<bucket>/<prefix>`, `mlflow://<name>@<alias>` or `mlflow://<name>`:
+    see `service_file.model_address`."""
+
+    @property
+    def address(self) -> ModelAddress:
+        """What `repository` says, in one spelling."""
+        return ModelAddress.parse(self.repository)
+
+    @property
+    def scheme(self) -> Scheme:
+        """The kind of system that it is in."""
+        return self.address.scheme
 
     @property
     def container(self) -> str:
         """The Blob container."""
-        return self.repository.removeprefix("azure-blob://").partition("/")[0]
+        return self.address.place
 
     @property
     def prefix(self) -> str:
-        """The folder in the container, without slashes at its ends."""
-        return self.repository.removeprefix("azure-blob://").partition("/")[2].strip("/")
+        """The folder in the Blob container, without slashes at its ends."""
+        return self.address.within
 
 
 class ImageTarget(Frozen):

@@ -11,8 +11,9 @@ from nightferry import settings
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.lock_store import LockStore
 from nightferry.clients.model_repository import ModelRepository
-from nightferry.entities.service_spec import ModelSource
+from nightferry.entities.service_spec import ModelSource, ServiceSpec
 from nightferry.hooks.connections import connection
+from nightferry.hooks.s3 import S3Hook
 
 STORAGE = "nightferry_storage"
 
@@ -47,16 +48,17 @@ class StorageHook(BaseHook):
         return BlobServiceClient(client.url, credential=client.credential, **storage_options())
 
     def models(self, source: ModelSource) -> ModelRepository:
-        """The repository of one service's models. Raises as `service_client`."""
-        from nightferry.clients.azure.models import AzureModels
+        """The repository of one service's models, by the scheme of its address: those that are not in Blob storage have
+        a connection of their own. Raises as `service_client` and `S3Hook.service`."""
+        from nightferry.clients.versions.opening import open_models
 
-        return AzureModels(self.service_client, source.container, source.prefix)
+        return open_models(source, lambda: self.service_client, lambda: S3Hook().service())
 
-    def locks(self, source: ModelSource) -> LockStore:
+    def locks(self, spec: ServiceSpec) -> LockStore:
         """The locks of one service's app. Raises as `service_client`."""
-        from nightferry.clients.azure.locks import AzureLocks
+        from nightferry.clients.versions.opening import open_locks
 
-        return AzureLocks(self.service_client, source.container, source.prefix)
+        return open_locks(self.service_client, spec)
 
     def ledger_store(self) -> LedgerStore:
         """Where the ledger is kept. Raises as `service_client`."""

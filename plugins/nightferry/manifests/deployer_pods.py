@@ -15,7 +15,8 @@ ALLOWED = "nightferry-deployer"
 SECRET = "nightferry-storage"  # noqa: S105 (its name)
 SECRET_FOLDER = "/var/run/secrets/nightferry/storage"  # noqa: S105
 SECRET_KEY = "connection-string"  # noqa: S105
-PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE", "GATEWAY_METRICS", "PROMETHEUS_URL")
+S3_KEY = "s3-key"
+PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE", "GATEWAY_METRICS", "PROMETHEUS_URL", "S3_URL", "S3_REGION")
 """Settings that the deployer needs too."""
 
 
@@ -28,6 +29,8 @@ def environment(get: Callable[[str], str | None]) -> dict[str, str]:
     found = {PREFIX + name: get(name) for name in PASSED_ON}
     if get("STORAGE_CONNECTION_FILE"):
         found[PREFIX + "STORAGE_CONNECTION_FILE"] = f"{SECRET_FOLDER}/{SECRET_KEY}"
+    if get("S3_KEY_FILE"):
+        found[PREFIX + "S3_KEY_FILE"] = f"{SECRET_FOLDER}/{S3_KEY}"
     return {name: value for name, value in found.items() if value}
 
 
@@ -48,12 +51,22 @@ def allowed(image: str, variables: Mapping[str, str], namespace: str = NAMESPACE
     }
 
 
-def storage_secret(connection_string: str, namespace: str = NAMESPACE) -> dict[str, Any]:
-    """How deployers reach the storage account where pods have no identity of their own for it."""
+def storage_secret(
+    connection_string: str | None, namespace: str = NAMESPACE, s3_key: str | None = None
+) -> dict[str, Any]:
+    """How deployers reach the storage account, and the S3 storage that models may be in, where pods have no identity of
+    their own for it.
+
+    Args:
+        connection_string: the account's.
+        namespace: where the deployers run.
+        s3_key: the text of the key's file.
+    """
+    held = {SECRET_KEY: connection_string, S3_KEY: s3_key}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": SECRET, "namespace": namespace},
         "type": "Opaque",
-        "stringData": {SECRET_KEY: connection_string},
+        "stringData": {name: text for name, text in held.items() if text},
     }

@@ -91,4 +91,4 @@ class DecideOperator(BaseOperator, SkipMixin):
 
     def _apps(self, now: settings.Settings, storage: StorageHook) -> AppPinner:
         builder = BuildKitHook(self.buildkit_conn_id).builder(RegistryHook(self.registry_conn_id))
-        return AppPinner(now.root, now.work, bases_of(now), storage.locks(self.spec.model), builder)
+        return AppPinner(now.root, now.work, bases_of(now), storage.locks(self.spec), builder)

@@ -76,7 +76,7 @@ class StepOperator(BaseOperator):
 
 def sources(now: settings.Settings, spec: ServiceSpec, storage_conn_id: str) -> Sources:
     """Where the parts of a service's image come from."""
-    locks = StorageHook(storage_conn_id).locks(spec.model)
+    locks = StorageHook(storage_conn_id).locks(spec)
     return Sources(connect.source(now, spec.source), locks, now.root, now.work)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nightferry.sandbox import secrets_files
+from nightferry.sandbox import extras, secrets_files
 from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.kubernetes import gateway
 from nightferry.sandbox.layout import Layout
@@ -25,10 +25,12 @@ class Choices:
     docker: bool
     """Also not ours where the machine's own Docker engine answers."""
     docker_host: str
+    extras: tuple[str, ...] = ()
+    """Parts that someone asked for with `up --with`: see `extras`."""
 
 
-def make(settings: Settings, layout: Layout) -> Choices:
-    """Look at what the user set, and for a Docker engine."""
+def make(settings: Settings, layout: Layout, wanted: Iterable[str] = ()) -> Choices:
+    """Look at what the user set, and for a Docker engine; `wanted` are the extras."""
     given = settings.own("DOCKER_HOST") or engine.running(layout.owner)
     return Choices(
         storage=settings.own("STORAGE_URL") is None,
@@ -37,6 +39,7 @@ def make(settings: Settings, layout: Layout) -> Choices:
         cluster=settings.own("KUBECONFIG") is None,
         docker=given is None,
         docker_host=given or f"unix://{layout.docker_socket}",
+        extras=extras.ours(settings, wanted),
     )
 
 
@@ -65,4 +68,5 @@ def sandbox_settings(settings: Settings, layout: Layout, choices: Choices, ports
     if choices.cluster:
         ours |= {"KUBECONFIG": str(layout.kubeconfig("airflow")), "SERVICE_TYPE": "NodePort"}
         ours |= {"GATEWAY_PORT": str(ports["gateway"]), "GATEWAY_METRICS": gateway.metrics(ports)}
+    ours |= extras.settings_of(choices.extras, layout, ports)
     return {**{f"{PREFIX}{name}": value for name, value in ours.items()}, **given(settings)}

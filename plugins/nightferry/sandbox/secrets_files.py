@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nightferry.clients.s3.connection import read_key
 from nightferry.sandbox.layout import Layout
 
 ACCOUNT = "nightferry"
@@ -34,6 +35,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "airflow-database": _word(32),
     "storage-key": _account_key,
     "registry": _word(32),
+    "s3-secret": _word(32),
 }
 
 
@@ -89,6 +91,7 @@ def connections(settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
         text = Path(file).read_text(encoding="utf-8").strip()
         storage = {"conn_type": "wasb", "extra": {"connection_string": text}}
     return {
+        **_s3(settings),
         "nightferry_storage": storage,
         "nightferry_registry": {"conn_type": "docker", "host": settings.get("NIGHTFERRY_REGISTRY", "")},
         "nightferry_buildkit": {"conn_type": "generic", "host": settings.get("NIGHTFERRY_BUILDKIT", "")},
@@ -97,3 +100,17 @@ def connections(settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
             "extra": {"kube_config_path": settings.get("NIGHTFERRY_KUBECONFIG", "")},
         },
     }
+
+
+def _s3(settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """The S3 storage, where the settings know one."""
+    named = {"endpoint_url": "NIGHTFERRY_S3_URL", "region_name": "NIGHTFERRY_S3_REGION"}
+    extra = {key: settings[name] for key, name in named.items() if settings.get(name)}
+    if not extra:
+        return {}
+    made: dict[str, object] = {"conn_type": "aws", "extra": extra}
+    if file := settings.get("NIGHTFERRY_S3_KEY_FILE"):
+        key = read_key(Path(file))
+        made |= {"login": key.access, "password": key.secret}
+        made |= {"extra": {**extra, "aws_session_token": key.token}} if key.token else {}
+    return {"nightferry_s3": made}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightferry.clients.azure.ledger import NOTES as LEDGER_NOTES
+from nightferry.clients.versions.opening import LOCKS
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import deployer_pods
@@ -19,6 +20,7 @@ from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.assembly import Assembly
 from nightferry.sandbox.build import base_image, binaries, cache, debian_13, images, toolchain
 from nightferry.sandbox.build.buildkit import Buildkit
+from nightferry.sandbox.extras import ExtraSteps
 from nightferry.sandbox.gateway_steps import GatewaySteps
 from nightferry.sandbox.graph import Step, run_all
 from nightferry.sandbox.kubernetes import cluster_objects, pki
@@ -39,11 +41,19 @@ LATER_GIGABYTES = 0.5
 CLUSTER_FILES = ("cluster files",)
 
 
-def up(settings: Settings, layout: Layout, progress: Progress, *, browser: bool = False) -> State:
+def up(
+    settings: Settings,
+    layout: Layout,
+    progress: Progress,
+    *,
+    browser: bool = False,
+    wanted: frozenset[str] = frozenset(),
+) -> State:
     """Start what does not run, install what is missing. Returns when every part works.
 
     Args:
         browser: install one too, and a proxy, for the tests of the service.
+        wanted: extras to add to those that were asked for before.
 
     Raises:
         Permanent: something keeps a part from working; the sentence says what.
@@ -51,11 +61,19 @@ def up(settings: Settings, layout: Layout, progress: Progress, *, browser: bool 
     layout.prepare()
     with ownership.exclusively(layout):
         ownership.refuse_another(layout)
-        return _Up(settings, layout, progress, browser).run()
+        return _Up(settings, layout, progress, browser, wanted).run()
 
 
 class _Up:
-    def __init__(self, settings: Settings, layout: Layout, progress: Progress, browser: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        layout: Layout,
+        progress: Progress,
+        browser: bool,
+        wanted: frozenset[str] = frozenset(),
+    ) -> None:
+        self.wanted = wanted
         self.settings, self.layout, self.progress, self.browser = settings, layout, progress, browser
         self.root, self.logs = layout.root, layout.home / "logs"
         self.supervisor = Supervisor(layout)
@@ -73,11 +91,13 @@ class _Up:
         running = self.supervisor.answers()
         if not running:
             leftovers.end(self.layout)
-        self.choices = choices.make(self.settings, self.layout)
+        wanted = tuple(sorted({*kept.extras, *self.wanted}))
+        self.choices = choices.make(self.settings, self.layout, wanted)
         self._refuse_another_cluster()
         self.ports = ports.choose(kept.ports, running)
         secrets_files.ensure(self.layout)
-        self.state = State(choices.sandbox_settings(self.settings, self.layout, self.choices, self.ports), self.ports)
+        chosen = choices.sandbox_settings(self.settings, self.layout, self.choices, self.ports)
+        self.state = State(chosen, self.ports, wanted)
         secrets_files.write_connections(self.layout, self.state.settings)
         ownership.claim(self.layout, own_docker=self.choices.docker)
         self.had_images = "NIGHTFERRY_DEPLOYER_IMAGE" in kept.settings
@@ -102,6 +122,7 @@ class _Up:
             *self._store_steps(),
             *self._debian_13_steps(),
             *self._airflow_steps(),
+            *ExtraSteps(self.choices.extras, self.layout, self.ports, self.assembly, self._compile).steps(),
         ]
         if self.choices.cluster:
             steps += self._cluster_steps()
@@ -195,10 +216,12 @@ class _Up:
             "kubernetes": self.choices.cluster,
             "gateway": self.choices.cluster,
         }
-        return [part for part, wanted in ours.items() if wanted]
+        compiled = [part for part, wanted in ours.items() if wanted]
+        return compiled + [name for name in self.choices.extras if name in binaries.PARTS]
 
-    def _compile(self, part: str) -> None:
+    def _compile(self, part: str) -> dict[str, Path]:
         self.programs |= binaries.ensure(self.progress, self.root, self.logs, [part])
+        return self.programs
 
     def _buildkitd(self) -> None:
         self._compile("buildkit")
@@ -211,13 +234,17 @@ class _Up:
         self.assembly.bring(store_parts.azurite(self.layout, self.ports, program))
 
     def _connection_string(self) -> str | None:
-        file = self.state.settings.get("NIGHTFERRY_STORAGE_CONNECTION_FILE")
-        return Path(file).read_text(encoding="utf-8").strip() if file else None
+        text = self._secret("STORAGE_CONNECTION_FILE")
+        return text.strip() if text else None
+
+    def _secret(self, setting: str) -> str | None:
+        file = self.state.settings.get(PREFIX + setting)
+        return Path(file).read_text(encoding="utf-8") if file else None
 
     def _storage_containers(self) -> None:
         ledger = self.state.settings["NIGHTFERRY_LEDGER"]
         storage_containers.ensure(
-            self._connection_string() or "", (storage_containers.MODELS, ledger, ledger + LEDGER_NOTES)
+            self._connection_string() or "", (storage_containers.MODELS, LOCKS, ledger, ledger + LEDGER_NOTES)
         )
 
     def _cluster_programs(self) -> None:
@@ -271,7 +298,8 @@ class _Up:
         return self.settings.own("DEPLOYER_NAMESPACE") or deployer_pods.NAMESPACE
 
     def _cluster_objects(self) -> None:
-        cluster_objects.apply(self._kube_api(), self._connection_string(), self._deployer_namespace())
+        storage, s3_key = self._connection_string(), self._secret("S3_KEY_FILE")
+        cluster_objects.apply(self._kube_api(), storage, self._deployer_namespace(), s3_key)
 
     def _allow_deployer(self) -> None:
         given = self.state.settings

@@ -19,7 +19,7 @@ from nightferry.entities.model_version import (
     pinned_files,
 )
 from nightferry.entities.reason import Reason
-from nightferry.errors import NightferryError, Permanent
+from nightferry.errors import NightferryError, Permanent, Temporary
 
 
 class MemoryModels:
@@ -28,6 +28,8 @@ class MemoryModels:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.fault: NightferryError | None = None
+        self.breaks = False
+        """Whether an upload breaks off before model.json."""
         self.downloads: list[str] = []
 
     def listings(self) -> Sequence[ModelListing]:
@@ -82,6 +84,9 @@ class MemoryModels:
             target.write_bytes(content)
         if on_bytes:
             on_bytes(len(content))
+        if self.blobs.get(blob) != content:
+            target.unlink()
+            raise Permanent(Reason.MODEL_OVERWRITTEN, f"{blob} was overwritten while it was read.")
         return hashlib.sha256(content).hexdigest()
 
     def publish(
@@ -95,6 +100,8 @@ class MemoryModels:
             raise Permanent(Reason.MODEL_EXISTS, f"{manifest.version} is there with other content.")
         uploaded = []
         for name in (*(file.name for file in manifest.files), MANIFEST):
+            if self.breaks and name == MANIFEST:
+                raise Temporary(Reason.STORAGE_UNAVAILABLE, "The connection broke.")
             data = content if name == MANIFEST else (folder / name).read_bytes()
             if self.blobs.get(f"{manifest.version}/{name}") != data:
                 self.blobs[f"{manifest.version}/{name}"] = data

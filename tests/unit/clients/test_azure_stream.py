@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from nightferry.clients.azure import stream as azure_stream
-from nightferry.clients.azure.stream import PIECE, hashing_file
+from nightferry.clients.azure.stream import PIECE
+from nightferry.clients.versions.writing import hashing_file
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -61,7 +61,7 @@ def ensure(calls: Path, *parts: str) -> dict[str, Path]:
 
 def test_every_program_is_there_after_one_compilation_of_each_part(calls: Path) -> None:
     first = ensure(calls)
-    assert set(first) == {"nightferry-kube", "coredns", "pause", "buildkitd", "buildctl", "contour"}
+    assert set(first) == {"nightferry-kube", "coredns", "pause", "buildkitd", "buildctl", "contour", "versitygw"}
     assert all(path.read_text() == "compiled\n" for path in first.values())
     assert len(calls.read_text().splitlines()) == len(binaries.PARTS)
 

@@ -214,3 +214,18 @@ def test_a_deployer_is_given_what_it_needs_and_no_secret() -> None:
         "NIGHTFERRY_LEDGER": "ledger",
         "NIGHTFERRY_STORAGE_CONNECTION_FILE": "/var/run/secrets/nightferry/storage/connection-string",
     }
+
+
+def test_a_deployer_finds_s3s_key_beside_the_storages_secret() -> None:
+    settings = {"S3_URL": "http://a", "S3_REGION": "eu-north-1", "S3_KEY_FILE": "/home/me/key"}
+    assert deployer_pods.environment(settings.get) == {
+        "NIGHTFERRY_S3_URL": "http://a",
+        "NIGHTFERRY_S3_REGION": "eu-north-1",
+        "NIGHTFERRY_S3_KEY_FILE": "/var/run/secrets/nightferry/storage/s3-key",
+    }
+    held = deployer_pods.storage_secret(None, s3_key="the key")
+    assert held["stringData"] == {"s3-key": "the key"}
+    assert deployer_pods.storage_secret("x", s3_key="the key")["stringData"] == {
+        "connection-string": "x",
+        "s3-key": "the key",
+    }

@@ -104,7 +104,7 @@ def lock(arguments: argparse.Namespace) -> int:
     source = connect.source(settings, spec.source)
     print("Reading the app, and resolving what it asks for…", file=sys.stderr)
     pinned = source.pin(spec.source.ref, spec.source.path, spec.source.tests)
-    locks, builder = connect.locks(settings, spec.model), connect.builder(settings)
+    locks, builder = connect.locks(settings, spec), connect.builder(settings)
     pinner = AppPinner(settings.root, settings.work, bases_of(settings), locks, builder)
     before = _newest(pinner, pinned, source) if arguments.upgrade else pinner.pin(pinned, source).lock
     now = pinner.renew(pinned, source) if arguments.upgrade else before

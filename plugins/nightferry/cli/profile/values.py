@@ -48,7 +48,7 @@ def _checked(name: str, value: str) -> str:
         )
     if _CONTROL.search(value) or not value.isprintable():
         raise _wrong(f"{option(name)} holds a character that nobody can see")
-    if name in ("STORAGE_URL", "AIRFLOW_URL"):
+    if name in ("STORAGE_URL", "AIRFLOW_URL", "S3_URL"):
         return _url(name, value)
     if name == "REGISTRY":
         return _registry(value)

@@ -59,7 +59,7 @@ def weigh_now(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, cl
 
 def app_pinner(settings: Settings, spec: ServiceSpec) -> AppPinner:
     """What pins an app without a builder: what was never resolved stays open."""
-    return AppPinner(settings.root, settings.work, bases_of(settings), connect.locks(settings, spec.model))
+    return AppPinner(settings.root, settings.work, bases_of(settings), connect.locks(settings, spec))
 
 
 def _rules(weighed: Weighed) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightferry.clients.azure.errors import azure_errors, error_code, quiet
-from nightferry.clients.azure.stream import hashing_file, stream_blob
+from nightferry.clients.azure.stream import stream_blob
 from nightferry.clients.full_disk import full_disk
+from nightferry.clients.versions.writing import hashing_file
 from nightferry.entities.app.lock import LOCK
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

@@ -7,22 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightferry.clients.azure.errors import azure_errors, quiet
-from nightferry.clients.azure.listing import described, read_listing
-from nightferry.clients.azure.stream import hashing_file, stream_blob
+from nightferry.clients.azure.listing import described
+from nightferry.clients.azure.stream import stream_blob
 from nightferry.clients.azure.upload import upload_version
 from nightferry.clients.full_disk import full_disk
 from nightferry.clients.model_repository import ModelListing, OnBytes
-from nightferry.entities.model_version import (
-    MANIFEST,
-    ManifestFault,
-    ModelManifest,
-    PinnedModel,
-    manifest_sha256,
-    parse_manifest,
-    pinned_files,
-)
-from nightferry.entities.reason import Reason
-from nightferry.errors import Permanent
+from nightferry.clients.versions import pinning
+from nightferry.clients.versions.listing import read_listing
+from nightferry.clients.versions.pinning import StoredFile
+from nightferry.clients.versions.writing import hashing_file
+from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -56,26 +50,10 @@ class AzureModels:
         """The named version, with the ETags of what the model consists of."""
         blobs = self._blobs(version)
         if MANIFEST not in blobs:
-            raise Permanent(Reason.MODEL_UNKNOWN, self._unknown(version, blobs))
+            raise pinning.unknown(self._where, version, begun=bool(blobs))
         content = self._read_manifest(version, _etag(blobs[MANIFEST]))
-        manifest = self._parsed(version, content)
-        for file in manifest.files:
-            blob = blobs.get(file.name)
-            if blob is None or blob.size != file.size:
-                raise Permanent(
-                    Reason.MODEL_INCOMPLETE,
-                    f"Model {version} in {self._where} is incomplete: {file.name} "
-                    f"{'is missing' if blob is None else f'has {blob.size} bytes'}, while {MANIFEST} lists it with "
-                    f"{file.size} bytes; publish the model under a new version.",
-                )
-        pinned = PinnedModel(
-            version=version,
-            sha256=manifest_sha256(content),
-            created=manifest.created,
-            size=manifest.size,
-            etags={name: _etag(blobs[name]) for name in pinned_files(manifest)},
-        )
-        return pinned, manifest
+        files = {name: StoredFile(blob.size, _etag(blob)) for name, blob in blobs.items()}
+        return pinning.pin_files(self._where, version, content, files)
 
     def download(self, pinned: PinnedModel, name: str, target: Path, on_bytes: OnBytes | None = None) -> str:
         """Stream one file to `target`, conditional on the pinned ETag, if there is one; its sha256."""
@@ -94,7 +72,7 @@ class AzureModels:
             except (ResourceModifiedError, ResourceNotFoundError) as error:
                 if getattr(error, "error_code", None) == "ContainerNotFound":
                     raise
-                raise self._overwritten(pinned.version, name) from error
+                raise pinning.overwritten(self._where, pinned.version, name) from error
             return sha256()
 
     def publish(
@@ -105,11 +83,7 @@ class AzureModels:
         if MANIFEST in blobs:
             if self._read_manifest(manifest.version, _etag(blobs[MANIFEST])) == content:
                 return ()
-            raise Permanent(
-                Reason.MODEL_EXISTS,
-                f"Model {manifest.version} is in {self._where} already, with other content; versions never change: "
-                "publish under a new name.",
-            )
+            raise pinning.exists(self._where, manifest.version)
         with self._errors():
             place = f"{self._prefix}/{manifest.version}"
             return upload_version(self._container, place, folder, manifest, content, blobs, on_bytes)
@@ -140,35 +114,8 @@ class AzureModels:
                     self._container.get_blob_client(f"{self._prefix}/{version}/{MANIFEST}"), etag, pieces.append
                 )
             except (ResourceModifiedError, ResourceNotFoundError) as error:
-                raise self._overwritten(version, MANIFEST) from error
+                raise pinning.overwritten(self._where, version, MANIFEST) from error
         return b"".join(pieces)
-
-    def _parsed(self, version: str, content: bytes) -> ModelManifest:
-        try:
-            manifest = parse_manifest(content)
-            if manifest.version != version:
-                raise ManifestFault(f"version is {manifest.version}, not that of its folder")
-        except ManifestFault as fault:
-            raise Permanent(
-                Reason.MODEL_MANIFEST_INVALID,
-                f"Model {version} in {self._where}: {MANIFEST}: {fault}; publish it again under a new version.",
-            ) from fault
-        return manifest
-
-    def _unknown(self, version: str, blobs: dict[str, BlobProperties]) -> str:
-        if blobs:
-            return (
-                f"Model {version} in {self._where} is not complete: it has no {MANIFEST}, which is uploaded last; "
-                "finish it with `nightferry models publish`."
-            )
-        return f"There is no model {version} in {self._where}; `nightferry models list` shows the ones there are."
-
-    def _overwritten(self, version: str, name: str) -> Permanent:
-        return Permanent(
-            Reason.MODEL_OVERWRITTEN,
-            f"{name} of model {version} in {self._where} was overwritten or removed after it was decided on; versions "
-            "never change: publish the model under a new version and start the release again.",
-        )
 
     def _errors(self) -> AbstractContextManager[None]:
         return azure_errors(self._storage, self._container.container_name)

@@ -2,23 +2,17 @@
 
 The SDK's own download holds whole ranges in memory and asks for each anew, which costs more than half of the throughput
 (benchmarks/fetch.py). So this is one GET of ours, with the SDK's login, that goes on where a broken connection stopped.
-While a piece is received and hashed, a thread writes the one before it: sockets, hashing and files wait without
-Python's lock, and three pieces are the most that is in memory.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from io import FileIO
+from nightferry.clients.versions.writing import Sink
 
+if TYPE_CHECKING:
     from azure.core import PipelineClient
     from azure.core.exceptions import HttpResponseError
     from azure.storage.blob import BlobClient
@@ -29,7 +23,6 @@ TRIES = 4
 """How often in a row a connection may fail without a byte having come."""
 PAUSE = 2.0
 """Seconds between those tries."""
-Sink = Callable[[bytes], object]
 
 
 def stream_blob(blob: BlobClient, etag: str | None, sink: Sink) -> None:
@@ -62,41 +55,6 @@ def stream_blob(blob: BlobClient, etag: str | None, sink: Sink) -> None:
     # A stream that had begun goes on with the old content when the blob is overwritten.
     if etag is not None:
         blob.get_blob_properties(etag=etag, match_condition=MatchConditions.IfNotModified)
-
-
-@contextmanager
-def hashing_file(target: Path) -> Iterator[tuple[Sink, Callable[[], str]]]:
-    """A sink that writes to `target` and a function that tells the sha256 so far.
-
-    The file has another name until the end, and none after a failure. A failure to write a piece is raised when the
-    next one is handed over, or at the end; the thread that writes has ended in any case.
-    """
-    digest = hashlib.sha256()
-    coming = target.with_name(f".{target.name}.part")
-    written: Future[None] | None = None
-    try:
-        with coming.open("wb", buffering=0) as stream, ThreadPoolExecutor(1, "write-model") as writer:
-
-            def sink(piece: bytes) -> None:
-                nonlocal written
-                digest.update(piece)
-                if written:
-                    written.result()
-                written = writer.submit(_write, stream, piece)
-
-            yield sink, digest.hexdigest
-            if written:
-                written.result()
-        coming.replace(target)
-    except BaseException:
-        coming.unlink(missing_ok=True)
-        raise
-
-
-def _write(stream: FileIO, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[stream.write(rest) :]
 
 
 def _client(blob: BlobClient) -> PipelineClient[Any, Any]:

@@ -17,11 +17,12 @@ from nightferry.entities.service_file.gateway import gateway_faults
 from nightferry.entities.service_file.git_address import check_git_address
 from nightferry.entities.service_file.git_ref import check_git_ref
 from nightferry.entities.service_file.image_repository import ImageRepository
+from nightferry.entities.service_file.model_address import read_model_address
 from nightferry.entities.service_file.pod_needs import egress_faults, is_network, placement_faults, secrets_faults
 from nightferry.entities.service_file.quantity import cpu, memory
 from nightferry.entities.service_file.settings import settings_faults
 from nightferry.entities.service_file.strategy import strategy_faults, together_faults
-from nightferry.entities.service_spec import Environment, ModelSource, Resources, Schedule, ServiceSpec, Source
+from nightferry.entities.service_spec import Environment, Resources, Schedule, ServiceSpec, Source
 from nightferry.masking import secrets_in
 
 _T = TypeVar("_T")
@@ -52,7 +53,7 @@ def _faults(spec: ServiceSpec) -> Iterator[Fault]:
     if spec.schedule:
         yield from _schedule(spec.schedule)
     yield from _source(source)
-    yield from _checked("model.repository", _check_model_repository, spec.model)
+    yield from _checked("model.repository", read_model_address, spec.model.repository)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.repository)
     yield from _checked("image.repository", ImageRepository.parse, spec.image.candidates)
     yield from gates_faults(spec.gates)
@@ -104,13 +105,6 @@ def _check_folder(folder: str) -> None:
     parts = folder.removesuffix("/").split("/")
     if folder != "." and (set(parts) & {"", ".", ".."} or _CONTROL.search(folder)):
         raise ValueError(f"a folder inside the repository is wanted, not {folder!r}")
-
-
-def _check_model_repository(model: ModelSource) -> None:
-    if "--" in model.container:
-        raise ValueError(f"Azure allows no two dashes beside each other in the name of a container ({model.container})")
-    if not model.prefix or "//" in model.prefix:
-        raise ValueError("write azure-blob://<container>/<prefix>, with single slashes")
 
 
 def _environment(service: str, environment: Environment) -> Iterator[Fault]:

@@ -1,9 +1,10 @@
-"""The sandbox's programs that no package manager has: Kubernetes, etcd, CoreDNS, BuildKit and Contour, compiled from
-source.
+"""The sandbox's programs that no package manager has: Kubernetes, etcd, CoreDNS, BuildKit, Contour and versitygw,
+compiled from source.
 
-All but Contour are one Go module (`sandbox/`), because then what they share is compiled once. Contour is a module of
-its own (`sandbox/gateway/`): it asks for newer versions of what they share. What is compiled stays in the cache, named
-by its module's content, so this is needed once per machine and again only after a change of the module.
+All but the last two are one Go module (`sandbox/`), because then what they share is compiled once. Contour and
+versitygw are modules of their own (`sandbox/gateway/`, `sandbox/s3/`): they ask for newer versions of what they share.
+What is compiled stays in the cache, named by its module's content, so this is needed once per machine and again only
+after a change of the module.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Part:
 
 BUILDKIT = "github.com/moby/buildkit"
 KUBERNETES = "k8s.io/kubernetes"
+VERSITYGW = "github.com/versity/versitygw"
 KUBERNETES_STAMPS = "k8s.io/component-base/version"
 STAMPS = {
     f"{KUBERNETES_STAMPS}.gitVersion": KUBERNETES,
@@ -80,6 +82,14 @@ PARTS: Mapping[str, Part] = {
         420,
         folder="gateway",
         beside=gateway_crds.write,
+    ),
+    "s3": Part(
+        "an S3 storage",
+        VERSITYGW,
+        {"versitygw": f"{VERSITYGW}/cmd/versitygw"},
+        "NIGHTFERRY_S3_URL",
+        135,
+        folder="s3",
     ),
 }
 

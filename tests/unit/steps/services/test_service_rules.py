@@ -65,6 +65,8 @@ WRONG = [
     ({"model": {"repository": "azure-blob://my--models/digits"}}, "model.repository"),
     ({"model": {"repository": "azure-blob://models//"}}, "model.repository"),
     ({"model": {"repository": "azure-blob://models/a//b"}}, "model.repository"),
+    ({"model": {"repository": "s3://Models/digits"}}, "model.repository"),
+    ({"model": {"repository": "mlflow://churn@latest"}}, "model.repository"),
     ({"image": {"repository": "127.0.0.1:5000/Digits"}}, "image.repository"),
     ({"image": {"repository": "127.0.0.1:5000/digits:1.0"}}, "image.repository"),
     ({"image": {"repository": "127.0.0.1:5000/digits@sha256:" + "a" * 64}}, "image.repository"),
