@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from nightferry.cli import main
 from nightferry.entities.approvals.people import People
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason
@@ -12,7 +13,7 @@ from nightferry.errors import Permanent
 from nightferry.steps.approvals.end_waiting import end_waiting
 from nightferry.steps.approvals.refuse_unapproved import refuse_unapproved
 
-from tests.fakes.a_release import IMAGE
+from tests.fakes.a_release import IMAGE, SERVICE_FILE
 from tests.fakes.worlds.asking_world import HOURS, PEOPLE, Asking
 
 OTHER = "127.0.0.1:5000/digits@sha256:" + "b" * 64
@@ -264,3 +265,19 @@ def test_groups_and_users_are_meant_once() -> None:
     assert PEOPLE.user_of("Bert <BERT@example.org>") == "bert"
     assert PEOPLE.user_of("b.  keller") == "bert"
     assert PEOPLE.user_of("Nobody <nobody@example.org>") is None
+
+
+def test_services_check_names_whom_nobody_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "services"
+    folder.mkdir()
+    asking = "namespace: production, approvals: {from: [nobody-knows]}"
+    file = folder / "digits.yaml"
+    file.write_text(SERVICE_FILE.replace("namespace: production", asking), encoding="utf-8")
+    monkeypatch.setenv("NIGHTFERRY_SERVICES", str(folder))
+    monkeypatch.setenv("NIGHTFERRY_HOME", str(tmp_path))
+    assert main(["services", "check"]) == 1
+    assert "nobody-knows is neither a group nor a user" in capsys.readouterr().out
+    (tmp_path / "people.yaml").write_text("users: {nobody-knows: {}}", encoding="utf-8")
+    assert main(["services", "check"]) == 0
