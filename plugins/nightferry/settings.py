@@ -285,6 +285,12 @@ class Settings(BaseSettings):
         return self.home / "work"
 
     @property
+    def people_file(self) -> Path:
+        """Who is who: people.yaml of the state folder where there is one, else dags/people.yaml of the project."""
+        of_state = self.home / "people.yaml"
+        return of_state if of_state.exists() else self.root / "dags" / "people.yaml"
+
+    @property
     def services_folders(self) -> tuple[Path, ...]:
         """Where the service files are: NIGHTFERRY_SERVICES (several with `:` between), else dags/services of the
         project and services of the state folder; those that are missing hold none.

@@ -10,6 +10,11 @@ MODULES = {
     "nightferry.cli.releasing.release": {
         "release": "release a service now: its newest model and code",
     },
+    "nightferry.cli.control.approve": {
+        "approve": "say yes to a release that waits for people",
+        "decline": "say no to a release that waits for people; that is final",
+        "approvals": "list the releases that wait for people",
+    },
     "nightferry.cli.control.rollback": {
         "rollback": "send users to an earlier release again; needs no Airflow",
     },

@@ -14,6 +14,7 @@ from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, table
 from nightferry.clients import connect
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.steps.approvals.load_people import unnamed
 from nightferry.steps.services.kept_connections import kept_connections_note
 from nightferry.steps.services.load_services import load_services
 from nightferry.steps.services.new_service import add_service
@@ -69,6 +70,7 @@ def check(arguments: argparse.Namespace) -> int:
     """List the services and what is wrong with which file."""
     settings = settings_of.load()
     loaded = load_services(settings.services_folders, settings.expandable)
+    loaded.problems.extend(unnamed(loaded, settings.people_file))
     notes = [note for _, (spec, _) in sorted(loaded.specs.items()) if (note := kept_connections_note(spec))]
     if arguments.json:
         show_json(

@@ -9,8 +9,13 @@ from functools import cache, partial
 from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.deployer.doors import asker, leased, opened
+from nightferry.deployer.doors import Doors, asker, leased, opened
 from nightferry.entities.deployer_end import EXIT_DONE
+from nightferry.entities.rollout_plan import RolloutPlan
+from nightferry.errors import Permanent
+from nightferry.steps.approvals.refuse_unapproved import refuse_unapproved
+from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.rollout_record import ROLL_OUT, record_trouble
 from nightferry.steps.rollout.back.finish_release import GRACE, decided_environment
 from nightferry.steps.rollout.back.roll_back import Wish, roll_back
 from nightferry.steps.rollout.lease.claims import of_person
@@ -21,6 +26,7 @@ from nightferry.steps.rollout.roll_out import roll_out
 def roll_out_task(given: argparse.Namespace) -> int:
     """Bring a release into use, look at what users get, and go back if it is not right."""
     with opened(given, "roll_out") as (plan, doors):
+        _refuse_unapproved(plan, doors)
         prepare = cache(partial(doors.prepare, plan))
         doors.cluster.get("Lease", plan.service)  # the first call takes it
         take_away(doors.held, plan.environment, doors.clock)
@@ -38,6 +44,15 @@ def roll_out_task(given: argparse.Namespace) -> int:
         )
         doors.verify(plan, prepare())
     return EXIT_DONE
+
+
+def _refuse_unapproved(plan: RolloutPlan, doors: Doors) -> None:
+    """Before anything is touched: the record's own word, whatever started this pod."""
+    try:
+        refuse_unapproved(release_entries(doors.ledger, plan.release), plan.environment.name, plan.image)
+    except Permanent as fault:
+        record_trouble(doors.ledger, doors.clock, plan, ROLL_OUT, fault, {})
+        raise
 
 
 def verify_task(given: argparse.Namespace) -> int:

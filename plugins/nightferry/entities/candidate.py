@@ -28,6 +28,8 @@ class PinnedSource(Recorded):
     """git's id of the app's folder: equal content, equal tree, whatever the commit."""
     path: str
     tests: str | None = None
+    author: str = ""
+    """Who made the commit, `Ana Lima <ana@example.org>`; empty: nobody says. It decides nothing of the image."""
 
     @property
     def where(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from nightferry.entities.barring.quarantine import Choice
 from nightferry.entities.candidate import Candidate, GitId
@@ -69,6 +69,12 @@ class Decision(Recorded):
     """The image to roll out, where nothing is built: only settings changed, or a release that waited goes on."""
     continued: bool = False
     """Whether a release goes on that waited: what it has done before is not done again."""
+    approvers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Environment -> the Airflow users whom its `approvals:` meant when this was decided."""
+    authors: dict[str, str] = Field(default_factory=dict)
+    """`model`, `source` -> who made it, in its own words; of the installation's stock service nobody."""
+    author_users: dict[str, str] = Field(default_factory=dict)
+    """The same -> that author's name in Airflow; one whom dags/people.yaml did not know is missing."""
     choice: Choice | None = None
     """What it bars and lifts once users get it, where something was asked for by its name."""
     spec: dict[str, Any] | None = None

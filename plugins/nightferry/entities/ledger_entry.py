@@ -38,6 +38,7 @@ class Kind(StrEnum):
     TRIGGER = "trigger"
     WAITING = "waiting"
     EXCEPTION = "exception"
+    APPROVAL = "approval"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -31,6 +31,15 @@ class Reason(StrEnum):
     WAITING = "waiting"
     NOT_WAITING = "not_waiting"
 
+    # People's yes and no
+    AWAITS_APPROVAL = "awaits_approval"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    NOT_COUNTED = "not_counted"
+    APPROVAL_EXPIRED = "approval_expired"
+    NOT_APPROVED = "not_approved"
+    PEOPLE_INVALID = "people_invalid"
+
     # Results
     SUCCEEDED = "succeeded"
     UPSTREAM_FAILED = "upstream_failed"

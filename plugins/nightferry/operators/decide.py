@@ -21,6 +21,7 @@ from nightferry.operators.failures import reported
 from nightferry.operators.run_facts import actor, cause, decision_key, is_scheduled, release_request, way
 from nightferry.steps.app.pin_app import AppPinner, bases_of
 from nightferry.steps.app.recipe import recipe_digest
+from nightferry.steps.approvals.load_people import load_people
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.record.close_release import close_left_open
 from nightferry.steps.rollout.refuse_new_record import refuse_new_record
@@ -87,6 +88,7 @@ class DecideOperator(BaseOperator, SkipMixin):
             slot=run.logical_date if is_scheduled(run) else None,
             way=way(run),
             cause=asked,
+            people=load_people(now.people_file),
         )
 
     def _apps(self, now: settings.Settings, storage: StorageHook) -> AppPinner:

@@ -14,6 +14,22 @@ from nightferry.sandbox.layout import Layout
 ACCOUNT = "nightferry"
 """The name of the storage account that Azurite serves."""
 
+USERS: Mapping[str, str] = {
+    "admin": "admin",
+    "op": "op",
+    "user": "user",
+    "viewer": "viewer",
+    "anna": "op",
+    "bert": "op",
+    "carl": "op",
+}
+"""Airflow's users in the sandbox, with their roles: one for each role, and three who can be asked to approve."""
+
+
+def password_file(user: str) -> str:
+    """The name of the secret that is a user's password."""
+    return "airflow-password" if user == "admin" else f"airflow-password-{user}"
+
 
 def _word(length: int) -> Callable[[], str]:
     return lambda: secrets.token_urlsafe(length)
@@ -28,7 +44,7 @@ def _account_key() -> str:
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {
-    "airflow-password": _word(18),
+    **{password_file(user): _word(18) for user in USERS},
     "airflow-jwt": _word(64),
     "airflow-api": _word(48),
     "airflow-fernet": _fernet,
@@ -71,9 +87,9 @@ def write_database_password(layout: Layout) -> Path:
 
 
 def write_airflow_users(layout: Layout) -> Path:
-    """The file that Airflow's simple auth manager reads: the one user, `admin`."""
+    """The file that Airflow's simple auth manager reads: the password of each user."""
     path = layout.folder("airflow", owned=True) / "users.json"
-    layout.write(path, json.dumps({"admin": read(layout, "airflow-password")}) + "\n", owned=True)
+    layout.write(path, json.dumps({user: read(layout, password_file(user)) for user in USERS}) + "\n", owned=True)
     return path
 
 

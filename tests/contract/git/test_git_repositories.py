@@ -426,3 +426,8 @@ def test_a_mirror_of_the_version_before_is_used(origin: Origin, work: Path, tmp_
     for number, wanted in enumerate((commit, newest)):
         source.export(wanted, "app", tmp_path / f"exported-{number}")
         assert (tmp_path / f"exported-{number}" / "main.py").read_text() == f"print({number + 1})\n"
+
+
+def test_a_commit_says_who_made_it(origin: Origin, source: GitSource):
+    origin.git("commit", "-q", "--allow-empty", "-m", "By Ana", "--author", "Ana Lima <ana@example.org>")
+    assert source.pin("main", "app", None).author == "Ana Lima <ana@example.org>"

@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+from nightferry.entities.approvals.people import People
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
@@ -36,6 +37,7 @@ class DecidingWorld:
         self.clock = StillClock("2026-11-21T01:00:00+00:00")
         self.base, self.recipe = BASE, "2" * 64
         self.spec = digits_spec()
+        self.people = People()
         self.publish("one", created="2026-11-20T00:00:00Z")
 
     def publish(self, version: str, **changes: Any) -> None:
@@ -68,6 +70,7 @@ class DecidingWorld:
             slot=slot,
             way=way,
             cause=cause,
+            people=self.people,
         )
 
     def note(self, number: int) -> None:

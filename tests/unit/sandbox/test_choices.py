@@ -128,7 +128,9 @@ def test_a_secrets_mode_is_mended(layout: Layout) -> None:
 def test_airflows_user_has_the_generated_password(layout: Layout) -> None:
     secrets_files.ensure(layout)
     users = json.loads(secrets_files.write_airflow_users(layout).read_text())
-    assert users == {"admin": secrets_files.read(layout, "airflow-password")}
+    assert users["admin"] == secrets_files.read(layout, "airflow-password")
+    assert users.keys() == secrets_files.USERS.keys()
+    assert len(set(users.values())) == len(users), "two users have one password"
 
 
 def test_an_engine_that_does_not_answer_is_not_used() -> None:

@@ -116,9 +116,14 @@ class AirflowApi:
         """The address of Airflow's pages."""
         return self._address
 
+    @property
+    def user(self) -> str:
+        """Whose login this is; empty where it is a token's."""
+        return self._user
+
     def paused(self, dag: str) -> bool | None:
         """Whether the DAG is paused; None while Airflow does not know such a DAG."""
-        answer = self._call("GET", f"/api/v2/dags/{quote(dag)}", accept=(404,))
+        answer = self.call("GET", f"/api/v2/dags/{quote(dag)}", accept=(404,))
         # Airflow keeps the row of a DAG whose file is gone; it starts no run of it until the DAG is parsed again.
         if answer.status_code == 404 or answer.json()["is_stale"]:
             return None
@@ -128,27 +133,27 @@ class AirflowApi:
         """Start a run of that id; False when there is one already."""
         # Without a logical date a run is nobody's slot: any number of them can stand beside the nightly ones.
         body = {"dag_run_id": run, "logical_date": None, "conf": dict(conf), "note": note or None}
-        answer = self._call("POST", f"/api/v2/dags/{quote(dag)}/dagRuns", body, accept=(400, 404, 409, 422))
+        answer = self.call("POST", f"/api/v2/dags/{quote(dag)}/dagRuns", body, accept=(400, 404, 409, 422))
         if answer.status_code == 404:
             raise Temporary(Reason.AIRFLOW_UNAVAILABLE, f"Airflow has no DAG {dag} yet.")
         if answer.status_code in (400, 422):
-            raise Permanent(Reason.REQUEST_INVALID, f"Airflow refuses the run's parameters: {_detail(answer)}")
+            raise Permanent(Reason.REQUEST_INVALID, f"Airflow refuses the run's parameters: {detail(answer)}")
         return answer.status_code != 409
 
     def run(self, dag: str, run: str) -> Run | None:
         """The run; None when there is none."""
-        answer = self._call("GET", f"/api/v2/dags/{quote(dag)}/dagRuns/{quote(run, safe='')}", accept=(404,))
+        answer = self.call("GET", f"/api/v2/dags/{quote(dag)}/dagRuns/{quote(run, safe='')}", accept=(404,))
         return None if answer.status_code == 404 else Run(run, str(answer.json()["state"]))
 
     def tasks(self, dag: str, run: str) -> list[TaskState]:
         """The tasks of a run."""
         path = f"/api/v2/dags/{quote(dag)}/dagRuns/{quote(run, safe='')}/taskInstances?limit=100"
         now = dt.datetime.now(dt.UTC)
-        return [_task_state(found, now) for found in self._call("GET", path).json()["task_instances"]]
+        return [_task_state(found, now) for found in self.call("GET", path).json()["task_instances"]]
 
     def pool(self, name: str) -> int | None:
         """How many slots a pool has; None where there is none."""
-        answer = self._call("GET", _pool(name), accept=(404,))
+        answer = self.call("GET", _pool(name), accept=(404,))
         return None if answer.status_code == 404 else int(answer.json()["slots"])
 
     def set_pool(self, name: str, slots: int) -> None:
@@ -156,22 +161,23 @@ class AirflowApi:
         found = self.pool(name)
         body = {"slots": slots, "description": POOLS[name], "include_deferred": False}
         if found is None:
-            self._call("POST", "/api/v2/pools", {"name": name, **body}, accept=(409,))
+            self.call("POST", "/api/v2/pools", {"name": name, **body}, accept=(409,))
         elif found != slots:
-            self._call("PATCH", _pool(name), {"pool": name, **body})
+            self.call("PATCH", _pool(name), {"pool": name, **body})
 
-    def _call(self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()) -> requests.Response:
+    def call(self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()) -> requests.Response:
+        """The answer to a request of the API; one whose status is in `accept` is the caller's. Raises as the others."""
         answer = self._send(method, path, body)
         if answer.status_code == 401:  # The token has run out, or Airflow was set up anew.
             self._session = None
             answer = self._send(method, path, body)
-        if answer.status_code in (401, 403):
+        if answer.status_code in (401, 403) and answer.status_code not in accept:
             what = f"{self._who} may not {method} {path}"
             if self._token_file and answer.status_code == 401:
                 what = f"{self._who} has run out, or is none; put a new one there"
             raise Permanent(Reason.AIRFLOW_DENIED, f"Airflow at {self._address} refuses: {what}.")
         if not answer.ok and answer.status_code not in accept:
-            raise self._unavailable(f"it answers {answer.status_code} to {method} {path}: {_detail(answer)}")
+            raise self._unavailable(f"it answers {answer.status_code} to {method} {path}: {detail(answer)}")
         return answer
 
     def _send(self, method: str, path: str, body: Any) -> requests.Response:
@@ -233,9 +239,10 @@ def _task_state(found: Mapping[str, Any], now: dt.datetime) -> TaskState:
     return TaskState(found["task_id"], found.get("state"), seconds, int(found.get("try_number") or 0))
 
 
-def _detail(answer: requests.Response) -> str:
+def detail(answer: requests.Response) -> str:
+    """What Airflow says about a refusal."""
     try:
-        detail = answer.json().get("detail", "")
+        said = answer.json().get("detail", "")
     except (ValueError, AttributeError):
-        detail = answer.text[:200]
-    return " ".join(str(detail).split())[:500]
+        said = answer.text[:200]
+    return " ".join(str(said).split())[:500]

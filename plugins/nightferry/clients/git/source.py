@@ -43,7 +43,10 @@ class GitSource:
         tree = _tree(self._repository, commit, path)
         if tests is not None:
             _tree(self._repository, commit, tests)
-        return PinnedSource(repository=self._name, ref=ref, commit=commit, tree=tree, path=path, tests=tests)
+        author = self._repository.git.quietly("show", "--no-patch", "--no-show-signature", "--format=%an <%ae>", commit)
+        return PinnedSource(
+            repository=self._name, ref=ref, commit=commit, tree=tree, path=path, tests=tests, author=author or ""
+        )
 
     def export(self, commit: str, path: str, target: Path) -> None:
         """Write the folder `path` of a commit into `target`, exactly as committed, with the content of its submodules

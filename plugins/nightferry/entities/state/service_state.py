@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from nightferry.entities.approvals.approval import Approval
 from nightferry.entities.barring.hold import Hold, held_after
 from nightferry.entities.barring.quarantine import Choice, Quarantine, barred_by, bars_of
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
@@ -16,6 +17,7 @@ from nightferry.entities.frozen import Recorded
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
+from nightferry.entities.state.approvals import answered_after, declined_by
 from nightferry.entities.state.canary import canary_after
 from nightferry.entities.state.drift import OpenDrift, drifts_after, forget_drifts
 from nightferry.entities.state.exception import FreezeException, excepted_after
@@ -77,6 +79,8 @@ class ServiceState(Recorded):
     """The newest look at whether the good releases would start and answer."""
     waiting: Waiting | None = None
     """The newest release that waits before an environment; one that is superseded stands here until it is closed."""
+    approvals: tuple[Approval, ...] = ()
+    """What people answered about the newest release that they were asked about, oldest first."""
 
     @property
     def in_use(self) -> str | None:
@@ -97,6 +101,8 @@ class ServiceState(Recorded):
             changed["holds"] = held_after(self.holds, entry)
         elif entry.kind == Kind.EXCEPTION:
             changed["exceptions"] = excepted_after(self.exceptions, entry)
+        elif entry.kind == Kind.APPROVAL:
+            changed["approvals"] = answered_after(self.approvals, entry)
         elif entry.kind == Kind.REHEARSAL:
             changed["rehearsal"] = rehearsed_by(entry)
         changed |= self._waits(entry)
@@ -143,6 +149,7 @@ class ServiceState(Recorded):
         decided = self._kept({**self.decided, entry.release: entry.sequence})
         return changed | {
             "open": entry.release,
+            "approvals": (),
             "numbers": dict(sorted({**self.numbers, release.date.isoformat(): release.number}.items())[-_DAYS:]),
             "decided": decided,
             "compared": {name: self.compared.get(name, sequence) for name, sequence in decided.items()},
@@ -157,6 +164,8 @@ class ServiceState(Recorded):
     def _barred(self, entry: LedgerEntry) -> dict[str, Any]:
         """The quarantines and the good releases, where the entry changes them."""
         key = FactKey.parse(entry.key)
+        if entry.kind == Kind.APPROVAL:
+            return {"quarantines": declined_by(self.quarantines, entry)}
         if entry.kind == Kind.QUARANTINE:
             lifted = entry.data.get("lifts") or []
             left = tuple(one for one in self.quarantines if one.number not in lifted)

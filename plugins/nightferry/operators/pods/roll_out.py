@@ -19,10 +19,12 @@ from nightferry.entities.decision import Decision
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.entities.fact_key import FAILED, FactKey, of_environment
 from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import VERIFY
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.hooks.storage import STORAGE, StorageHook
+from nightferry.operators.approvals.ends import ask_people
 from nightferry.operators.failures import reported
 from nightferry.operators.pods.deployer_pod import DeployerPodOperator, environment_labels
 from nightferry.operators.run_facts import DECISION, read_decision
@@ -89,6 +91,9 @@ class RollOutOperator(DeployerPodOperator):
         """
         stay = admit(decision, self.environment.name, self.spec, HOLDERS, ledger=self.ledger(), clock=SystemClock())
         if stay is not None:
+            if stay.reason == Reason.AWAITS_APPROVAL:
+                plan = read_plan(release_entries(self.ledger(), str(decision.release)), self.environment.name)
+                ask_people(decision, self.environment.name, plan.image)
             raise AirflowSkipException(stay.sentence)
 
     def _done_before(self, decision: Decision) -> bool:

@@ -44,7 +44,9 @@ def environment(layout: Layout, ports: Mapping[str, int], given: Mapping[str, st
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__BASE_URL": url(ports),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url(ports)}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+            f"{name}:{role}" for name, role in secrets_files.USERS.items()
+        ),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "users.json"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url(layout),
         # Without the password, which is in this file.

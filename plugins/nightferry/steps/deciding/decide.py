@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from nightferry.clients.clock import CLOCK_ERROR, Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.source_repository import SourceRepository
+from nightferry.entities.approvals.people import People
 from nightferry.entities.barring.hold import EVERYTHING
 from nightferry.entities.decision import Decision, ReleaseRequest, trigger_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
@@ -20,11 +21,14 @@ from nightferry.entities.trigger import Cause
 from nightferry.errors import Permanent
 from nightferry.steps.app.pin_app import AppPinner
 from nightferry.steps.deciding.go_on import go_on, going_on
+from nightferry.steps.deciding.name_people import name_people
 from nightferry.steps.deciding.pin import Pinned, Platform, before_of, choice_of, pin
 from nightferry.steps.deciding.rules import RULES, Question, Word
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.state import decision_at, decision_of, read_state, state_of
 from nightferry.steps.services.load_calendars import calendar_of
+
+NOBODY = People()
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def decide(
     slot: dt.datetime | None = None,
     way: str = "",
     cause: Cause | None = None,
+    people: People = NOBODY,
 ) -> Decision:
     """Pin the model, the source and the service file, weigh them against the release in use, and write the decision
     down.
@@ -79,12 +84,13 @@ def decide(
         slot: the moment of the schedule that asks; None where a person does.
         way: by what way it was asked; it is written down.
         cause: what asked, where no person did and no slot of the schedule.
+        people: who is who, for those who have to approve.
 
     A request to go on with a release that waits returns that release's own decision, `continued`, where it still waits.
 
     Raises:
-        Permanent: (release_unknown, model_…, source_…, app_…, image_build_failed, source_repository_denied,
-            storage_denied, ledger_broken, ledger_missing)
+        Permanent: (release_unknown, people_invalid, model_…, source_…, app_…, image_build_failed,
+            source_repository_denied, storage_denied, ledger_broken, ledger_missing)
         Temporary: (storage_unavailable, source_repository_unavailable, builder_unavailable)
     """
     since = asked or slot
@@ -98,6 +104,7 @@ def decide(
     before = before_of(chain)
     try:
         pinned = pin(spec, request, models, source, platform, clock, before)
+        named = name_people(spec, pinned, people)
     except Permanent as error:
         _write_failure(spec, request, key, actor, error, ledger, clock, cause)
         raise
@@ -107,7 +114,7 @@ def decide(
         made = _made(chain, key, since)
         if made:
             return made
-        weighed = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot, cause=cause)
+        weighed = weigh(spec, request, pinned, chain, clock, key=key, actor=actor, slot=slot, cause=cause, named=named)
         return entry_of(weighed, key, actor, cause=cause, way=way)
 
     return Decision.model_validate(ledgers.append_with(ledger, clock, spec.service, make).data)
@@ -140,6 +147,7 @@ def weigh(
     actor: str,
     slot: dt.datetime | None = None,
     cause: Cause | None = None,
+    named: Mapping[str, Any] | None = None,
 ) -> Weighed:
     """Ask every rule; nothing is written. Raises as `state_of`."""
     state = state_of(chain)
@@ -184,6 +192,7 @@ def weigh(
         image=word.image,
         spec=spec.to_json(),
         choice=choice_of(pinned, spec, state) if word.go else None,
+        **(named or {}),
     )
     return Weighed(decision, tuple(words), decision.sentence)
 

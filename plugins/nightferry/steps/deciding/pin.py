@@ -57,6 +57,8 @@ class Pinned:
     """What is newest where something else was asked for by its name."""
     named: bool = False
     """Whether something was asked for by its name."""
+    model_author: str = ""
+    """Who made the model, as model.json says it."""
 
 
 def before_of(chain: Chain) -> Before:
@@ -92,12 +94,12 @@ def pin(
     if spec.is_stock:
         refuse_files(manifest, spec.service, stock=True)
         candidate = Candidate(**whole, base_image=platform.base_image, recipe=platform.recipe)
-        return Pinned(candidate, waiting, passed_over, turned_down, named)
+        return Pinned(candidate, waiting, passed_over, turned_down, named, manifest.author)
     if platform.apps is None:
         raise ValueError("an app of its own is pinned by an AppPinner")
     app = platform.apps.pin(pinned, source)
     candidate = Candidate(**whole, base_image=app.base_image, recipe=app.recipe, app=app.contract, lock=app.lock)
-    return Pinned(candidate, f"{waiting} {app.waiting}".strip(), passed_over, turned_down, named)
+    return Pinned(candidate, f"{waiting} {app.waiting}".strip(), passed_over, turned_down, named, manifest.author)
 
 
 def choice_of(pinned: Pinned, spec: ServiceSpec, state: ServiceState) -> Choice | None:
