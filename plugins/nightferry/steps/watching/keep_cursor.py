@@ -17,7 +17,7 @@ class Kept(NamedTuple):
 
 
 def read_cursor(store: CursorStore, name: str) -> Kept:
-    """The cursor; an empty one where there is no note, or one that this version cannot read. Raises as `CursorStore`."""
+    """The cursor; an empty one where there is no note, or one that is not understood. Raises as `CursorStore`."""
     note = store.recall(name)
     if note is None:
         return Kept(Cursor(), None)

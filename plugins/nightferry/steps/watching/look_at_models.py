@@ -13,9 +13,7 @@ from nightferry.entities.watching.find import MODEL, Find
 from nightferry.steps.watching.look_at_code import Look
 
 
-def look_at_models(
-    services: Sequence[ServiceSpec], models: ModelRepository, cursor: Cursor, now: dt.datetime
-) -> Look:
+def look_at_models(services: Sequence[ServiceSpec], models: ModelRepository, cursor: Cursor, now: dt.datetime) -> Look:
     """Look at the newest complete version whose time has come; it is every service's that takes its models here.
 
     Raises:

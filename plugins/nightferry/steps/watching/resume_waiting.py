@@ -44,7 +44,9 @@ def _turn(services: list[ServiceSpec], now: dt.datetime) -> list[ServiceSpec]:
 def _start(service: ServiceSpec, wanted: Resume, waiting: Waiting, doors: Doors) -> str:
     """Start it; again, with growing pauses, where such a run ended and the release waits as before."""
     dag, now = RELEASE_DAG + service.service, doors.clock.now()
-    since = dt.datetime.fromisoformat(waiting.until if waiting.until and wanted.cause.kind == "window" else waiting.since)
+    since = dt.datetime.fromisoformat(
+        waiting.until if waiting.until and wanted.cause.kind == "window" else waiting.since
+    )
     for number in range(1, MOST_TRIES + 1):
         run = wanted.run if number == 1 else f"{wanted.run}-{number}"
         if not doors.runs.known(dag, run):

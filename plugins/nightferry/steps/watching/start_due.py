@@ -100,13 +100,19 @@ def _start(
             if run in _decided(Chain(doors.ledger, service.service), last_decision):  # it was at that very moment
                 return Answer(None, seen)
             continue
-        if number > 1 and before and before.not_before and now < dt.datetime.fromisoformat(before.not_before):
+        if before and number > 1 and _pauses(before, wanted.run, now):
             return Answer(before, seen)
         conf: dict[str, object] = {"trigger": _cause(service, find, seen, push).to_json()}
         new = doors.runs.start(dag, run, conf | ({"until": wanted.until} if wanted.until else {}))
         pause = dt.timedelta(minutes=min(LONGEST_PAUSE, 2 ** min(number, 10)))
         return Answer(Open(run=run, not_before=utc(now + pause)), started=run if new else "")
     return Answer(before, seen)
+
+
+def _pauses(before: Open, name: str, now: dt.datetime) -> bool:
+    """Whether a run about the very same ended a moment ago without a decision."""
+    same = before.run == name or before.run.startswith(f"{name}-")
+    return same and before.not_before is not None and now < dt.datetime.fromisoformat(before.not_before)
 
 
 def _decided(chain: Chain, last_decision: int) -> set[str]:
