@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 
 from tests.fakes.service_specs import digits_spec
 
-SECRET = "a secret of the tests"  # noqa: S105
+SECRET = "a secret of the tests"
 NOW = 1_800_000_000
 COMMIT, OLDER = "a" * 40, "b" * 40
 
@@ -88,8 +88,8 @@ class Endpoint:
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    yield Endpoint()
+def endpoint() -> Endpoint:
+    return Endpoint()
 
 
 def a_push(**changes: Any) -> dict[str, Any]:
