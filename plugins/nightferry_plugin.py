@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin

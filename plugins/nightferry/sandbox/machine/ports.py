@@ -38,6 +38,7 @@ PORTS = (
     Port("airflow", 8080),
     Port("registry", 5100),
     Port("azurite", 10000, ADDRESS),
+    Port("azurite-queue", 10001, ADDRESS),
     Port("etcd", 2379),
     Port("etcd-peer", 2380),
     Port("kube-apiserver", 6443, ADDRESS),
