@@ -73,7 +73,7 @@ def queue_service(connection_string: str | None, blob_url: str, credential: Any)
     """The queues of a storage account whose blobs are known: by its connection string, else beside its blobs."""
     from azure.storage.queue import QueueServiceClient
 
-    options = {"retry_total": 2, "connection_timeout": 5, "read_timeout": 20}
+    options: dict[str, Any] = {"retry_total": 2, "connection_timeout": 5, "read_timeout": 20}
     if connection_string:
         return QueueServiceClient.from_connection_string(connection_string, **options)
     return QueueServiceClient(blob_url.replace(".blob.", ".queue.", 1), credential, **options)

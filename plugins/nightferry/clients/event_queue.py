@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Event:
 
     message: str
     """Names it, for people."""
-    receipt: object
+    receipt: Any
     """What the queue wants back when the message is deleted."""
     blobs: tuple[tuple[str, str], ...]
     """Container and name of each blob that was written; none where the message is about something else."""

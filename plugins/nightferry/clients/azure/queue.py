@@ -63,7 +63,7 @@ class AzureEventQueue:
         with self._errors():
             with suppress(ResourceExistsError):
                 poison.create_queue()
-            poison.send_message(event.receipt.content)  # type: ignore[attr-defined]
+            poison.send_message(event.receipt.content)
         self.delete(event)
 
     def put(self, container: str, blob: str) -> None:
