@@ -71,9 +71,10 @@ def storage_options() -> dict[str, Any]:
 
 def queue_service(connection_string: str | None, blob_url: str, credential: Any) -> QueueServiceClient:
     """The queues of a storage account whose blobs are known: by its connection string, else beside its blobs."""
-    from azure.storage.queue import QueueServiceClient
+    from azure.storage.queue import ExponentialRetry, QueueServiceClient
 
-    options: dict[str, Any] = {"retry_total": 2, "connection_timeout": 5, "read_timeout": 20}
+    retry = ExponentialRetry(initial_backoff=1, increment_base=1, retry_total=2, random_jitter_range=1)
+    options: dict[str, Any] = {"retry_policy": retry, "connection_timeout": 5, "read_timeout": 20}
     if connection_string:
         return QueueServiceClient.from_connection_string(connection_string, **options)
     return QueueServiceClient(blob_url.replace(".blob.", ".queue.", 1), credential, **options)

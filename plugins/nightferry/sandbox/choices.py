@@ -54,6 +54,7 @@ def sandbox_settings(settings: Settings, layout: Layout, choices: Choices, ports
         "AIRFLOW_URL": airflow_parts.url(ports),
         "AIRFLOW_USER": "admin",
         "AIRFLOW_PASSWORD_FILE": str(layout.secrets / "airflow-password"),
+        "HOOK_GITHUB_SECRET_FILE": str(layout.secrets / "hook-github"),
     }
     if choices.storage:
         ours["STORAGE_URL"] = store_parts.storage_url(ports)

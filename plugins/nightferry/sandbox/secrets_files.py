@@ -34,6 +34,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "airflow-database": _word(32),
     "storage-key": _account_key,
     "registry": _word(32),
+    "hook-github": _word(32),
 }
 
 
