@@ -48,8 +48,8 @@ def found(sender: str) -> str:
 
 
 def _of_connection(name: str) -> str:
-    from airflow.exceptions import AirflowNotFoundException
     from airflow.models.connection import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         connection = Connection.get_connection_from_secrets(name)
