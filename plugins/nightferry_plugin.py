@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -41,6 +42,7 @@ PRELOADED = (
     "nightferry.operators.pods.roll_out",
     "nightferry.operators.image.test_image",
     "nightferry.operators.image.test_source",
+    "nightferry.operators.watch",
     "nightferry.operators.watcher",
     "nightferry.steps.services.load_services",
     "yaml",
@@ -59,7 +61,16 @@ def preload(arguments: list[str]) -> bool:
 preload(sys.argv)
 
 
+def hooks(arguments: list[str]) -> list[dict[str, Any]]:
+    """The webhooks' endpoints where this process is the API server's; no other one imports them."""
+    if arguments[1:2] != ["api-server"]:
+        return []
+    app = importlib.import_module("nightferry.web.hooks.app").hooks_app()
+    return [{"app": app, "url_prefix": "/nightferry/hooks", "name": "Nightferry webhooks"}]
+
+
 class NightferryPlugin(AirflowPlugin):
     """Nightferry's place in Airflow."""
 
     name = "nightferry"
+    fastapi_apps = hooks(sys.argv)

@@ -120,6 +120,24 @@ class Settings(BaseSettings):
         max_length=57,  # of Azure's 63, since the container `<name>-hints` stands beside it
         description="The container that holds the record; the name that the runbook has the operator make.",
     )
+    events_queue: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9](-?[a-z0-9])+$",
+        max_length=56,  # of Azure's 63, since `<name>-poison` stands beside it
+        description="The Storage Queue that the account's Event Grid events come through; none: models are polled.",
+    )
+    hook_github_secret_file: Path | None = Field(
+        None,
+        description="A file with the secret of GitHub's webhooks. Without one, and without the connection "
+        "nightferry_hook_github, there is no such endpoint.",
+    )
+    hook_azure_secret_file: Path | None = Field(
+        None, description="The same for Azure Repos: the password, or USER:PASSWORD."
+    )
+    hook_gitlab_secret_file: Path | None = Field(
+        None, description="The same for GitLab: its secret token, or signing token."
+    )
+    hook_mlflow_secret_file: Path | None = Field(None, description="The same for MLflow.")
     buildkit: str | None = Field(None, description="The address of the BuildKit daemon; there is no usual one.")
     buildctl: str = Field("buildctl", description="BuildKit's client; by default the one on the PATH.")
     buildkit_tls: Path | None = Field(

@@ -20,7 +20,8 @@ from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.model_repository import ModelListing
 from nightferry.entities.model_version import FILES, MANIFEST
-from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.service_spec import ModelSource, ServiceSpec
+from nightferry.errors import NightferryError
 from nightferry.settings import Settings
 from nightferry.steps.model.check_model import is_number
 from nightferry.steps.model.describing.describe import describe
@@ -122,6 +123,26 @@ def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: Publ
 
 def upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedModel:
     """Check and upload, with progress where it can be drawn. Raises as `publish_model`."""
+    published = _upload(settings, spec, folder)
+    if published.uploaded:
+        tell_event(settings, spec.model, published.version)
+    return published
+
+
+def tell_event(settings: Settings, source: ModelSource, version: str) -> None:
+    """Say on the queue of events that a version is complete, in the words of Event Grid: the sandbox has none.
+
+    A queue that is silent hinders no publishing: the watch looks every minute anyway.
+    """
+    try:
+        events = connect.events(settings) if source.repository.startswith("azure-blob://") else None
+        if events:
+            events.put(source.container, f"{source.prefix}/{version}/{MANIFEST}")
+    except NightferryError as silent:
+        print(f"Note: the watch was not woken, and looks within a minute: {silent.sentence}", file=sys.stderr)
+
+
+def _upload(settings: Settings, spec: ServiceSpec, folder: Path) -> PublishedModel:
     models, clock, stock = connect.models(settings, spec.model), SystemClock(), spec.is_stock
     ready = max(environment.ready_seconds for environment in spec.environments)
     if not redrawn(sys.stderr):

@@ -24,7 +24,9 @@ from nightferry.settings import Settings
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
+    from azure.storage.queue import QueueServiceClient
 
+    from nightferry.clients.azure.queue import AzureEventQueue
     from nightferry.clients.buildkit.builder import BuildKit
     from nightferry.clients.docker_engine.runner import DockerRunner
     from nightferry.clients.registry.oci import OciRegistry
@@ -76,6 +78,28 @@ def s3(settings: Settings) -> S3Service:
 
     key = read_key(settings.s3_key_file) if settings.s3_key_file else None
     return open_s3(settings.s3_url, settings.s3_region, key)
+
+
+def queue_service(connection_string: str | None, blob_url: str, credential: Any) -> QueueServiceClient:
+    """The queues of a storage account whose blobs are known: by its connection string, else beside its blobs."""
+    from azure.storage.queue import ExponentialRetry, QueueServiceClient
+
+    retry = ExponentialRetry(initial_backoff=1, increment_base=1, retry_total=2, random_jitter_range=1)
+    options: dict[str, Any] = {"retry_policy": retry, "connection_timeout": 5, "read_timeout": 20}
+    if connection_string:
+        return QueueServiceClient.from_connection_string(connection_string, **options)
+    return QueueServiceClient(blob_url.replace(".blob.", ".queue.", 1), credential, **options)
+
+
+def events(settings: Settings) -> AzureEventQueue | None:
+    """The queue of events that NIGHTFERRY_EVENTS_QUEUE names; None where it names none. Raises as `storage`."""
+    if not settings.events_queue:
+        return None
+    from nightferry.clients.azure.queue import AzureEventQueue
+
+    file, blobs = settings.storage_connection_file, storage(settings)
+    service = queue_service(_connection_string(file) if file else None, blobs.url, blobs.credential)
+    return AzureEventQueue(service, settings.events_queue)
 
 
 def models(settings: Settings, source: ModelSource) -> ModelRepository:

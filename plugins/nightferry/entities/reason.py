@@ -154,6 +154,8 @@ class Reason(StrEnum):
     CLUSTER_DENIED = "cluster_denied"
     AIRFLOW_UNAVAILABLE = "airflow_unavailable"
     AIRFLOW_DENIED = "airflow_denied"
+    WATCH_SLOW = "watch_slow"
+    EVENT_UNREADABLE = "event_unreadable"
     DISK_FULL = "disk_full"
     SANDBOX_FAILED = "sandbox_failed"
 

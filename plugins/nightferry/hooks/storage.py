@@ -8,6 +8,8 @@ from typing import Any
 from airflow.sdk import BaseHook
 
 from nightferry import settings
+from nightferry.clients.cursor_store import CursorStore
+from nightferry.clients.event_queue import EventQueue
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.clients.lock_store import LockStore
 from nightferry.clients.model_repository import ModelRepository
@@ -65,3 +67,21 @@ class StorageHook(BaseHook):
         from nightferry.clients.azure.ledger import AzureLedger
 
         return AzureLedger(self.service_client, settings.load().ledger)
+
+    def cursors(self) -> CursorStore:
+        """What the watch remembers, beside the ledger. Raises as `service_client`."""
+        from nightferry.clients.azure.cursors import AzureCursors
+
+        return AzureCursors(self.service_client, settings.load().ledger)
+
+    def events(self, queue: str) -> EventQueue:
+        """A queue of the same account, which its events come through. Raises as `service_client`."""
+        from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+
+        from nightferry.clients.azure.queue import AzureEventQueue
+        from nightferry.clients.connect import queue_service
+
+        connection(self.storage_conn_id)
+        found = connection(self.storage_conn_id).extra_dejson.get("connection_string")
+        client = WasbHook(wasb_conn_id=self.storage_conn_id).blob_service_client
+        return AzureEventQueue(queue_service(found, client.url, client.credential), queue)

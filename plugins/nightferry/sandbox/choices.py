@@ -9,7 +9,7 @@ from nightferry.sandbox import extras, secrets_files
 from nightferry.sandbox.airflow import parts as airflow_parts
 from nightferry.sandbox.kubernetes import gateway
 from nightferry.sandbox.layout import Layout
-from nightferry.sandbox.stores import engine
+from nightferry.sandbox.stores import containers, engine
 from nightferry.sandbox.stores import parts as store_parts
 from nightferry.settings import PREFIX, Settings
 
@@ -57,10 +57,15 @@ def sandbox_settings(settings: Settings, layout: Layout, choices: Choices, ports
         "AIRFLOW_URL": airflow_parts.url(ports),
         "AIRFLOW_USER": "admin",
         "AIRFLOW_PASSWORD_FILE": str(layout.secrets / "airflow-password"),
+        "HOOK_GITHUB_SECRET_FILE": str(layout.secrets / "hook-github"),
     }
     if choices.storage:
         ours["STORAGE_URL"] = store_parts.storage_url(ports)
-        ours["STORAGE_CONNECTION_FILE"] = str(secrets_files.write_storage_connection(layout, ours["STORAGE_URL"]))
+        queues = store_parts.queue_url(ports)
+        ours["STORAGE_CONNECTION_FILE"] = str(
+            secrets_files.write_storage_connection(layout, ours["STORAGE_URL"], queues)
+        )
+        ours["EVENTS_QUEUE"] = containers.EVENTS
     if choices.registry:
         ours["REGISTRY"] = f"127.0.0.1:{ports['registry']}"
     if choices.buildkit:

@@ -52,6 +52,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "storage-key": _account_key,
     "registry": _word(32),
     "s3-secret": _word(32),
+    "hook-github": _word(32),
 }
 
 
@@ -70,12 +71,17 @@ def read(layout: Layout, name: str) -> str:
     return (layout.secrets / name).read_text(encoding="utf-8").strip()
 
 
-def write_storage_connection(layout: Layout, url: str) -> Path:
-    """The connection string of our Azurite at `url` (`http://host:port/account`), in a file."""
+def write_storage_connection(layout: Layout, url: str, queues: str) -> Path:
+    """The connection string of our Azurite, in a file.
+
+    Args:
+        url: its Blob service, `http://host:port/account`.
+        queues: its Queue service, likewise.
+    """
     path = layout.secrets / "storage-connection"
     key = read(layout, "storage-key")
     protocol = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT}"
-    layout.write(path, f"{protocol};AccountKey={key};BlobEndpoint={url};", owned=True)
+    layout.write(path, f"{protocol};AccountKey={key};BlobEndpoint={url};QueueEndpoint={queues};", owned=True)
     return path
 
 

@@ -232,6 +232,8 @@ class _Up:
     def _azurite(self) -> None:
         program = toolchain.azurite(self.progress, self.root, self.logs)
         self.assembly.bring(store_parts.azurite(self.layout, self.ports, program))
+        program = toolchain.azurite(self.progress, self.root, self.logs, "queue")
+        self.assembly.bring(store_parts.azurite_queue(self.layout, self.ports, program))
 
     def _connection_string(self) -> str | None:
         text = self._secret("STORAGE_CONNECTION_FILE")
@@ -246,6 +248,7 @@ class _Up:
         storage_containers.ensure(
             self._connection_string() or "", (storage_containers.MODELS, LOCKS, ledger, ledger + LEDGER_NOTES)
         )
+        storage_containers.ensure_queue(self._connection_string() or "", storage_containers.EVENTS)
 
     def _cluster_programs(self) -> None:
         self._compile("kubernetes")

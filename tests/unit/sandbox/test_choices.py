@@ -74,6 +74,7 @@ def test_the_settings_say_where_our_parts_are(layout: Layout) -> None:
     assert Path(made["NIGHTFERRY_AIRFLOW_PASSWORD_FILE"]).read_text()
     text = Path(made["NIGHTFERRY_STORAGE_CONNECTION_FILE"]).read_text()
     assert "BlobEndpoint=http://10.244.0.1:10000/nightferry" in text
+    assert "QueueEndpoint=http://10.244.0.1:10001/nightferry" in text
 
 
 def test_a_users_part_has_no_secret_or_default_of_ours(layout: Layout) -> None:

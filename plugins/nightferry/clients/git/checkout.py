@@ -48,6 +48,10 @@ class Checkout:
         self._look()
         return self.git.quietly("cat-file", "-e", f"{commit}^{{commit}}") is not None
 
+    def bring_head(self, ref: str, commit: str) -> bool:
+        """Whether the commit is here, whatever the ref names. Raises as `resolve`."""
+        return self.bring(commit)
+
     def _look(self) -> None:
         try:
             self.git.run("rev-parse", "--git-dir")

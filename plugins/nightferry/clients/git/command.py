@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from nightferry.clients.git.words import cause
@@ -66,13 +67,18 @@ class Git:
         except GitFault:
             return None
 
-    def _run(self, command: list[str], verb: str) -> str:
+    def batch(self, *arguments: str, lines: Sequence[str]) -> list[str]:
+        """The lines that git answers to lines. Raises as `run`."""
+        asked = "".join(f"{line}\n" for line in lines).encode()
+        return self._run(self.words(*arguments), arguments[0], asked).splitlines()
+
+    def _run(self, command: list[str], verb: str, asked: bytes | None = None) -> str:
         try:
             # A session of its own: git's helpers, ssh among them, are ended with it.
             process = subprocess.Popen(
                 command,
                 env=environment() | self._own,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if asked is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -81,7 +87,7 @@ class Git:
             raise GitFault(f"{command[0]} is not installed here") from fault
         with process:
             try:
-                out, err = process.communicate(timeout=self._seconds)
+                out, err = process.communicate(asked, timeout=self._seconds)
             except subprocess.TimeoutExpired as fault:
                 _end(process)
                 raise GitTooSlow(

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
@@ -20,6 +20,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _KEPT = "refs/nightferry"
 _HISTORY = ("+refs/heads/*:refs/history/heads/*", "+refs/tags/*:refs/history/tags/*")
 _ENDLESS = str(2**31 - 1)
+_MOST_NAMED = 400
+"""More names than that are not said to a server: all that it has are asked for."""
 
 
 class Mirror:
@@ -74,6 +76,29 @@ class Mirror:
             if isinstance(fault, GitTooSlow) or told.reason is Reason.DISK_FULL:
                 raise told from fault
         return self._from_tips_or_history(commit) is not None
+
+    def named(self, refs: Sequence[str]) -> dict[str, str]:
+        """The commits that branches, else tags, or HEAD name now, by the names that were asked for; one call to the
+        server. Names that nothing has are left out. Raises as `resolve`."""
+        wanted = {ref: ("HEAD",) if ref == "HEAD" else (f"refs/heads/{ref}", f"refs/tags/{ref}") for ref in refs}
+        names = [name for pair in wanted.values() for one in pair for name in (one, f"{one}^{{}}")]
+        if not names:
+            return {}
+        advertised = self._advertised(*names) if len(names) <= _MOST_NAMED else self._advertised()
+        if len(names) > _MOST_NAMED and "HEAD" in wanted:
+            advertised |= self._advertised("HEAD")
+        found = {}
+        for ref, pair in wanted.items():
+            for name in pair:
+                if name in advertised:
+                    found[ref] = advertised.get(f"{name}^{{}}", advertised[name])
+                    break
+        return found
+
+    def bring_head(self, ref: str, commit: str) -> bool:
+        """Have the commit here that a ref named a moment ago; False where that ref names another one, or none. Raises
+        as `resolve`."""
+        return self._has(commit) or self.resolve(ref) == commit
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -52,8 +52,12 @@ def node(progress: Progress, root: Path, logs: Path) -> Node:
     return Node(binary, (str(binary), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
 
 
-def azurite(progress: Progress, root: Path, logs: Path) -> list[str]:
-    """The words that a call of Azurite's Blob service begins with; installs it into the cache where it is missing."""
+def azurite(progress: Progress, root: Path, logs: Path, service: str = "blob") -> list[str]:
+    """The words that a call of one of Azurite's services begins with; installs it into the cache where it is missing.
+
+    Args:
+        service: `blob` or `queue`.
+    """
     runner = node(progress, root, logs)
     module = root / "sandbox"
     files = [module / "package.json", module / "package-lock.json"]
@@ -63,7 +67,7 @@ def azurite(progress: Progress, root: Path, logs: Path) -> list[str]:
     if not (cache.cache_folder() / name).is_dir():
         with progress.step("install Azurite", log=log, expected=30):
             cache.kept(name, partial(_npm_ci, runner, files, log))
-    return [str(runner.node), str(cache.cache_folder() / name / "node_modules/azurite/dist/src/blob/main.js")]
+    return [str(runner.node), str(cache.cache_folder() / name / f"node_modules/azurite/dist/src/{service}/main.js")]
 
 
 def envoy(progress: Progress, root: Path, logs: Path) -> Path:

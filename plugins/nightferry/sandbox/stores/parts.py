@@ -58,6 +58,26 @@ def azurite(layout: Layout, ports: Mapping[str, int], program: Sequence[str]) ->
     )
 
 
+def azurite_queue(layout: Layout, ports: Mapping[str, int], program: Sequence[str]) -> Part:
+    """Azure's Queue service of the same account, for the events that Event Grid sends elsewhere."""
+    port, folder = ports["azurite-queue"], layout.folder("azurite-queue", owned=True)
+    options = ["--queueHost", ADDRESS, "--queuePort", str(port), "--location", str(folder)]
+    options += ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+    return Part(
+        name="azurite-queue",
+        command=(*program, *options),
+        environment={"AZURITE_ACCOUNTS": f"{secrets_files.ACCOUNT}:{secrets_files.read(layout, 'storage-key')}"},
+        probe=Http(f"http://{ADDRESS}:{port}/", any_answer=True),
+        address=queue_url(ports),
+        owned=True,
+    )
+
+
+def queue_url(ports: Mapping[str, int]) -> str:
+    """The account's queues."""
+    return f"http://{ADDRESS}:{ports['azurite-queue']}/{secrets_files.ACCOUNT}"
+
+
 def storage_url(ports: Mapping[str, int]) -> str:
     """The Blob account that Azurite serves."""
     return f"http://{ADDRESS}:{ports['azurite']}/{secrets_files.ACCOUNT}"

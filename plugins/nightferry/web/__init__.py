@@ -1,0 +1,1 @@
+"""What Nightferry adds to Airflow's API server."""
