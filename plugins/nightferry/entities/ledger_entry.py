@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DRILL = "drill"
     BLAME = "blame"
     TRIGGER = "trigger"
+    PREVIEW = "preview"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -14,10 +14,12 @@ from nightferry.entities.barring.quarantine import Choice, Quarantine, barred_by
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.preview import PREVIEW, is_preview, PreviewId
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.state.canary import canary_after
 from nightferry.entities.state.drift import OpenDrift, drifts_after, forget_drifts
+from nightferry.entities.state.preview import OpenPreview, previews_after
 from nightferry.entities.state.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.state.traffic import Traffic
 
@@ -71,6 +73,10 @@ class ServiceState(Recorded):
     first."""
     rehearsal: Rehearsal | None = None
     """The newest look at whether the good releases would start and answer."""
+    previews: tuple[OpenPreview, ...] = ()
+    """Those that are not over by the record, oldest first."""
+    preview_number: int = 0
+    """The number of the last preview."""
 
     @property
     def in_use(self) -> str | None:
@@ -91,6 +97,8 @@ class ServiceState(Recorded):
             changed["holds"] = held_after(self.holds, entry)
         elif entry.kind == Kind.REHEARSAL:
             changed["rehearsal"] = rehearsed_by(entry)
+        elif entry.kind == Kind.PREVIEW:
+            changed |= self._previewed(entry)
         changed |= self._barred(entry)
         moved = self._moved(entry)
         if moved:
@@ -100,6 +108,14 @@ class ServiceState(Recorded):
         elif entry.kind == Kind.DRIFT:
             changed["drifts"] = drifts_after(self.drifts, entry)
         return self.model_copy(update=changed)
+
+    def _previewed(self, entry: LedgerEntry) -> dict[str, Any]:
+        name = str(entry.data.get(PREVIEW) or "")
+        number = PreviewId.parse(name).number if is_preview(name) else 0
+        return {
+            "previews": previews_after(self.previews, entry),
+            "preview_number": max(number, self.preview_number),
+        }
 
     def _decided(self, entry: LedgerEntry) -> dict[str, Any]:
         changed: dict[str, Any] = {}
