@@ -10,6 +10,9 @@ MODULES = {
     "nightferry.cli.releasing.release": {
         "release": "release a service now: its newest model and code",
     },
+    "nightferry.cli.previews.preview": {
+        "preview": "run a model at an address of its own for some hours, compared with the release in use",
+    },
     "nightferry.cli.control.rollback": {
         "rollback": "send users to an earlier release again; needs no Airflow",
     },

@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     _command(commands, "rehearse", rehearse_task, text, "service", "night", "actor")
     text = "bring a preview up at an address of its own, and compare it with the release in use"
     _reach(_command(commands, "preview", preview_task, text, "preview"))
-    command = _command(commands, "end_previews", end_previews_task, "remove the previews that are over, or the one named")
+    command = _command(
+        commands, "end_previews", end_previews_task, "remove the previews that are over, or the one named"
+    )
     command.add_argument("--preview", help="end this one now")
     command.add_argument("--actor", default="", help="who ends it")
     command.add_argument("--reason", default="", help="why")

@@ -220,14 +220,20 @@ class MemoryCluster:
         now, (kind, name) = self.clock.now(), _key(job)
         end = ended_at(job, now)
         if end is None:
-            pod = {"kind": kind, "metadata": job["metadata"], "spec": {"replicas": 1, "template": job["spec"]["template"]}}
+            pod = {
+                "kind": kind,
+                "metadata": job["metadata"],
+                "spec": {"replicas": 1, "template": job["spec"]["template"]},
+            }
             self._control(pod, quotas)
             return
         failed(job, "DeadlineExceeded")
         if is_old(job, end, now):
             self._forget((kind, name))
             return
-        for key in [key for key, one in self.objects.items() if key[0] == "Pod" and _owner(one) == job["metadata"]["uid"]]:
+        for key in [
+            key for key, one in self.objects.items() if key[0] == "Pod" and _owner(one) == job["metadata"]["uid"]
+        ]:
             del self.objects[key]
 
     def _control(self, deployment: Manifest, quotas: Sequence[Manifest] = ()) -> None:

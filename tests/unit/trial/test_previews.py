@@ -60,7 +60,9 @@ def test_its_pod_is_the_services_own_with_a_deadline_and_no_token(previews: Prev
     assert (variables["NIGHTFERRY_RELEASE"], variables["NIGHTFERRY_ENVIRONMENT"]) == (preview, "preview")
     policy = previews.trial.objects["NetworkPolicy", preview]["spec"]
     assert policy["podSelector"] == {"matchLabels": names.selector("digits", preview)}
-    owners = [previews.trial.objects[kind, preview]["metadata"]["ownerReferences"] for kind in ("Service", "NetworkPolicy")]
+    owners = [
+        previews.trial.objects[kind, preview]["metadata"]["ownerReferences"] for kind in ("Service", "NetworkPolicy")
+    ]
     assert [one["uid"] for (one,) in owners] == [job["metadata"]["uid"]] * 2
 
 
@@ -96,7 +98,11 @@ def test_its_time_ends_it(previews: Previews) -> None:
     assert previews.end_over() == [preview]
     assert (previews.left(), previews.open()) == ([], [])
     last = preview_entries(previews.ledger, preview)[-1]
-    assert (last.actor, last.reason, last.sentence) == ("clock", Reason.PREVIEW_ENDED, f"{preview} ended. Its 1 h are over.")
+    assert (last.actor, last.reason, last.sentence) == (
+        "clock",
+        Reason.PREVIEW_ENDED,
+        f"{preview} ended. Its 1 h are over.",
+    )
     assert previews.end_over() == []
 
 

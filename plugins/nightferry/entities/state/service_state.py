@@ -14,7 +14,7 @@ from nightferry.entities.barring.quarantine import Choice, Quarantine, barred_by
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, WITHDRAWAL, WITHDRAWN, FactKey, of_environment
 from nightferry.entities.frozen import Recorded
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
-from nightferry.entities.preview import PREVIEW, is_preview, PreviewId
+from nightferry.entities.preview import PREVIEW, PreviewId, is_preview
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.state.canary import canary_after

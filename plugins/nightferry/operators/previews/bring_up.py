@@ -46,7 +46,9 @@ class BringUpOperator(DeployerPodOperator):
         preview = str(read_decision(self.decision).release)
         ledger = StorageHook(self.storage_conn_id).ledger_store()
         steps = (ENDED, TROUBLE)
-        told = [one for one in preview_entries(ledger, preview) if one.key.split("/")[1:2] in [[step] for step in steps]]
+        told = [
+            one for one in preview_entries(ledger, preview) if one.key.split("/")[1:2] in [[step] for step in steps]
+        ]
         if not told:
             return super().explained(fault)
         kind = Permanent if self.exit_code() == EXIT_PERMANENT else Temporary

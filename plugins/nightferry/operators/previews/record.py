@@ -56,6 +56,4 @@ class RecordPreviewOperator(BaseOperator):
         failed = next((step for step in STEPS if states.get(step) == FAILED), BRING_UP)
         why = failure_of(ti, failed)
         told = f"{preview.release} did not come up: {failed} failed: {why.sentence}"
-        return record_end(
-            ledger, clock, str(preview.release), actor=preview.actor, reason=why.reason, sentence=told
-        )
+        return record_end(ledger, clock, str(preview.release), actor=preview.actor, reason=why.reason, sentence=told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nightferry.clients.clock import Clock
@@ -137,14 +137,24 @@ def preview_entries(ledger: LedgerStore, preview: str) -> list[LedgerEntry]:
     )
 
 
+def previews_of(ledger: LedgerStore, service: str) -> Iterator[list[LedgerEntry]]:
+    """The entries of each preview of a service, the newest preview first, read as far as they are asked for. Raises as
+    `Chain`."""
+    found: dict[str, list[LedgerEntry]] = {}
+    for entry in Chain(ledger, service):
+        name = entry.data.get(PREVIEW) if entry.kind == Kind.PREVIEW else None
+        if isinstance(name, str):
+            found.setdefault(name, []).append(entry)
+            if entry.reason == Reason.PREVIEWING:
+                yield found.pop(name)[::-1]
+
+
 def pinned_of(entries: list[LedgerEntry]) -> Preview:
     """What the first of a preview's entries pinned."""
     return Preview.model_validate(entries[0].data)
 
 
-def _facts(
-    preview: str, step: str, actor: str, reason: str, sentence: str, data: dict[str, Any]
-) -> dict[str, Any]:
+def _facts(preview: str, step: str, actor: str, reason: str, sentence: str, data: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": Kind.PREVIEW,
         "key": f"{preview}/{step}",

@@ -111,7 +111,8 @@ def _manifest_in_use(
         if not plan.gates:
             raise Permanent(Reason.NO_FIGURES, said) from fault
         raise Permanent(
-            REASONS[next(iter(plan.gates))], f"{said} The gates {' and '.join(plan.gates)} of the service file ask for it."
+            REASONS[next(iter(plan.gates))],
+            f"{said} The gates {' and '.join(plan.gates)} of the service file ask for it.",
         ) from fault
 
 
