@@ -2,8 +2,8 @@
 ### End previews
 
 Every five minutes: previews whose time is over are written down as ended, and what is left of them is removed. The
-cluster itself ends their pods on time, and removes everything an hour later, also while this does not run. A person ends
-a preview earlier with `nightferry preview end PREVIEW`, or here, by its name.
+cluster itself ends their pods on time, and removes everything an hour later, also while this does not run. A person
+ends a preview earlier with `nightferry preview end PREVIEW`, or here, by its name.
 
 It is looked at from here; a pod is started only where there is something to end.
 """

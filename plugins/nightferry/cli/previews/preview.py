@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -180,8 +181,7 @@ def _write_page(view: PreviewView, file: str) -> None:
         why = view.comparison or "it did not come so far."
         raise Permanent(Reason.REQUEST_INVALID, f"{view.preview} has no comparison to show: {why}")
     try:
-        with open(file, "w", encoding="utf-8") as page:
-            page.write(diff_page(view.preview, {"preview": view.diff}, {}))
+        Path(file).write_text(diff_page(view.preview, {"preview": view.diff}, {}), encoding="utf-8")
     except OSError as fault:
         why = f"{file} cannot be written ({fault.strerror}); name another file."
         raise Permanent(Reason.REQUEST_INVALID, why) from fault

@@ -45,8 +45,8 @@ def record_step(
     kind: Kind = Kind.STEP,
     skipped: bool = False,
 ) -> LedgerEntry:
-    """Write that a step succeeded, under the key `<release>/<step>`; once, however often the step runs. What is done for
-    a preview is written as such: it belongs to no release.
+    """Write that a step succeeded, under the key `<release>/<step>`; once, however often the step runs. What is done
+    for a preview is written as such: it belongs to no release.
 
     Args:
         ledger: where to.
