@@ -112,7 +112,7 @@ def test_one_preview_waits_for_no_other_and_releases_go_first() -> None:
     }
     release = parsed().dags["release_digits"]
     for name in ("test_source", "build_image", "test_image"):
-        assert _weight(dag, name) < _weight(release, name)
+        assert (_rule(dag, name), _rule(release, name)) == ((1, "absolute"), (1, "downstream"))
 
 
 def test_its_pods_are_some_that_the_cluster_lets_in() -> None:
@@ -158,8 +158,8 @@ def test_airflow_refuses_a_bad_parameter(name: str, bad: object) -> None:
         parsed().dags["preview"].params.get_param(name).resolve(bad)
 
 
-def _weight(dag: Any, name: str) -> int:
-    """What Airflow orders the tasks of a pool by."""
-    from airflow.serialization.serialized_objects import SerializedDAG
 
-    return int(SerializedDAG.from_dict(SerializedDAG.to_dict(dag)).get_task(name).priority_weight_total)
+def _rule(dag: Any, name: str) -> tuple[int, str]:
+    """What Airflow orders the tasks of a pool by: a weight, and whose weights are added to it."""
+    task = dag.task_dict[name]
+    return task.priority_weight, str(getattr(task.weight_rule, "value", task.weight_rule))
