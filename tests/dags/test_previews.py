@@ -158,7 +158,6 @@ def test_airflow_refuses_a_bad_parameter(name: str, bad: object) -> None:
         parsed().dags["preview"].params.get_param(name).resolve(bad)
 
 
-
 def _rule(dag: Any, name: str) -> tuple[int, str]:
     """What Airflow orders the tasks of a pool by: a weight, and whose weights are added to it."""
     task = dag.task_dict[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import pytest
 import yaml
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.service_client import ServiceClient
 from nightferry.deployer.doors import address_of
 from nightferry.entities.candidate import Candidate, PinnedSource
@@ -128,8 +127,8 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(scene: RolloutScene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    yield Stage(scene, tmp_path_factory.mktemp("previews"))
+def stage(scene: RolloutScene, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(scene, tmp_path_factory.mktemp("previews"))
 
 
 def test_it_answers_at_its_address_is_compared_and_nothing_is_left_after_its_end(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from nightferry.manifests import names
 from nightferry.manifests import preview as manifests
 from nightferry.steps.record.history import history
 from nightferry.steps.record.ledger import Chain, verify
-from nightferry.steps.record.preview_record import preview_entries
+from nightferry.steps.record.preview_record import close_left_open, preview_entries
 from nightferry.steps.record.state import read_state
 from nightferry.steps.trial.previews.places import refuse_full, standing
 from nightferry.steps.trial.rehearse import rehearse
@@ -113,6 +113,17 @@ def test_the_cluster_ends_it_where_nobody_looks(previews: Previews) -> None:
     previews.clock.advance(manifests.KEPT_SECONDS)
     assert previews.left() == []
     assert previews.open() == [preview]  # nobody wrote it down; by its own entry its time is over
+
+
+def test_what_nobody_ended_on_the_record_the_next_request_ends(previews: Previews) -> None:
+    gone, broken = previews.up("one", hours=1), previews.ask("two")
+    previews.clock.advance(11 * HOUR)
+    fresh = previews.ask("three")
+    previews.clock.advance(2 * HOUR)
+    close_left_open(previews.ledger, previews.clock, "digits")
+    assert previews.open() == [fresh]
+    ends = [previews.entries(name)[-1] for name in (gone, broken)]
+    assert ends == [(f"{gone}/ended", Reason.PREVIEW_ENDED), (f"{broken}/ended", Reason.INTERRUPTED)]
 
 
 def test_one_that_the_cluster_gave_up_is_over_and_the_record_says_why(previews: Previews) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,9 +12,13 @@ from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.preview import ENDED, ENDS, PREVIEW, UP, Preview, PreviewId
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.record.ledger import Chain, append, append_with
+from nightferry.steps.record.ledger import Chain, append, append_with, utc
 from nightferry.steps.record.state import read_state, state_of
 
+CLOCK = "clock"
+"""Who ends what nobody ended."""
+MADE_WITHIN = dt.timedelta(hours=12)
+"""No run that makes a preview takes longer."""
 Numbered = Callable[[str], Preview]
 """The preview of this name."""
 
@@ -104,6 +109,20 @@ def record_end(
         return found or _facts(preview, ENDED, actor, reason, sentence, {ENDS: True})
 
     return append_with(ledger, clock, service, make)
+
+
+def close_left_open(ledger: LedgerStore, clock: Clock, service: str) -> None:
+    """End on the record what nobody ended there: previews whose time is over and that the cluster removed while nobody
+    looked, and those whose making broke off. Raises as `append_with`."""
+    now = clock.now()
+    for one in read_state(ledger, service).previews:
+        if one.until and one.until <= utc(now):
+            said, reason = f"{one.preview} ended. Its {one.hours} h are over.", Reason.PREVIEW_ENDED
+        elif not one.until and now - dt.datetime.fromisoformat(one.since) > MADE_WITHIN:
+            said, reason = f"{one.preview} did not come up: its making was broken off.", Reason.INTERRUPTED
+        else:
+            continue
+        record_end(ledger, clock, one.preview, actor=CLOCK, reason=reason, sentence=said)
 
 
 def refuse_over(chain: Chain, preview: str) -> None:

@@ -14,13 +14,11 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.manifests import names
 from nightferry.manifests import preview as manifests
-from nightferry.steps.record.preview_record import preview_entries, record_end
+from nightferry.steps.record.preview_record import CLOCK, preview_entries, record_end
 from nightferry.steps.record.state import read_state
 
 GONE_SECONDS = 60.0
 POLL_SECONDS = 0.5
-CLOCK = "clock"
-"""Who ends what nobody ended."""
 log = logging.getLogger(__name__)
 
 

@@ -10,7 +10,7 @@ from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.preview import Preview, PreviewRequest
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.steps.deciding.pin import Before, Platform, pin
-from nightferry.steps.record.preview_record import asked, record_pinned
+from nightferry.steps.record.preview_record import asked, close_left_open, record_pinned
 
 
 def pin_preview(
@@ -47,6 +47,7 @@ def pin_preview(
     made = asked(ledger, spec.service, key)
     if made:
         return Preview.model_validate(made.data)
+    close_left_open(ledger, clock, spec.service)
     wanted = ReleaseRequest(model=request.model, commit=request.commit)
     candidate = pin(spec, wanted, models, source, platform, clock, Before()).candidate
 
