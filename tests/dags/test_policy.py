@@ -16,6 +16,8 @@ from tests.dags.bag import parsed
 BAG_FILES = {
     "approve.py": 0,  # one for each service that asks people: see test_approvals
     "drift.py": 1,
+    "end_previews.py": 1,
+    "preview.py": 1,
     "rehearsal.py": 1,
     "release.py": 1,
     "retire.py": 1,
@@ -46,8 +48,8 @@ def test_every_dag_says_whose_it_is_and_what_it_does(dags: dict[str, Any]) -> No
         assert dag.description
         assert "nightferry" in dag.tags
         assert {task.owner for task in dag.tasks} <= {"release-managers", "nightferry"}
-        # Nobody waits behind another service's rollback, nor a webhook behind a server that is slow.
-        at_once = {"roll_back": 10, "watch": 4}.get(dag.dag_id, 1)
+        # Nobody waits behind another service's rollback or preview, nor a webhook behind a server that is slow.
+        at_once = {"roll_back": 10, "preview": 10, "watch": 4}.get(dag.dag_id, 1)
         assert (dag.catchup, dag.max_active_runs) == (False, at_once)
         assert dag.dagrun_timeout
 
@@ -106,7 +108,7 @@ def test_airflow_refuses_a_bad_parameter(dags: dict[str, Any], name: str, bad: s
 
 def test_deployer_pods_keep_to_pod_security_restricted(dags: dict[str, Any]) -> None:
     pods = deployer_pods(dags)
-    assert len(pods) == 10
+    assert len(pods) == 12
     for task, pod in pods:
         (container,) = pod.spec.containers
         assert container.security_context.allow_privilege_escalation is False

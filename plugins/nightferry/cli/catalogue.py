@@ -15,6 +15,9 @@ MODULES = {
         "decline": "say no to a release that waits for people; that is final",
         "approvals": "list the releases that wait for people",
     },
+    "nightferry.cli.previews.preview": {
+        "preview": "run a model at an address of its own for some hours, compared with the release in use",
+    },
     "nightferry.cli.control.rollback": {
         "rollback": "send users to an earlier release again; needs no Airflow",
     },

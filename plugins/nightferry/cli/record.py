@@ -15,15 +15,19 @@ from nightferry.cli.catalogue import HELP
 from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.lookup import known, spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
+from nightferry.cli.previews.view import view_of as view_of_preview
 from nightferry.cli.releasing.diff_page import page
 from nightferry.cli.releasing.golden_pictures import golden_pictures
 from nightferry.cli.releasing.release_view import ReleaseView, print_release, view_of
 from nightferry.clients import connect
+from nightferry.clients.clock import SystemClock
+from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.settings import Settings
 from nightferry.steps.record.history import HistoryLine, history, release_entries
+from nightferry.steps.record.preview_record import previews_of
 from nightferry.steps.record.state import read_state
 from nightferry.steps.services.addresses import Address, addresses
 from nightferry.steps.services.host_names import known_here
@@ -31,6 +35,7 @@ from nightferry.steps.services.host_names import known_here
 HISTORY_EXAMPLES = """\
   nightferry history digits            the last 20 decisions, newest first
   nightferry history digits --limit 0  all of them
+  nightferry history digits --previews the previews, which are no releases
 """
 SHOW_EXAMPLES = """\
   nightferry show digits-2026-11-21.1
@@ -49,6 +54,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     add = command(subparsers, "history", history_, HELP["history"], HISTORY_EXAMPLES)
     service_argument(add)
     add.add_argument("--limit", type=int, default=20, metavar="N", help="how many lines, 0 for all (%(default)s)")
+    add.add_argument("--previews", action="store_true", help="the previews, instead of decisions")
     add = command(subparsers, "show", show, HELP["show"], SHOW_EXAMPLES)
     add.add_argument("release", metavar="RELEASE", help="name of the release, such as digits-2026-11-21.1")
     add.add_argument("--page", type=Path, metavar="FILE", help="write which answers changed as an HTML page")
@@ -63,6 +69,8 @@ def history_(arguments: argparse.Namespace) -> int:
     """List decisions, newest first."""
     settings = settings_of.load()
     store = connect.ledger_store(settings)
+    if arguments.previews:
+        return _previews(settings, store, arguments)
     lines = list(islice(history(store, arguments.service), arguments.limit or None))
     if not lines:
         known(settings, store, arguments.service)
@@ -74,6 +82,33 @@ def history_(arguments: argparse.Namespace) -> int:
         zone = zone_of(settings, arguments.service)
         headings = ("WHEN", "RELEASE", "DECIDED", "OUTCOME", "SERVES", "WHAT HAPPENED")
         table(headings, [(local_time(line.time, zone), *_cells(line)) for line in lines])
+    return OK
+
+
+def _previews(settings: Settings, store: LedgerStore, arguments: argparse.Namespace) -> int:
+    known(settings, store, arguments.service)
+    now = SystemClock().now()
+    found = [
+        view_of_preview(one, now) for one in islice(previews_of(store, arguments.service), arguments.limit or None)
+    ]
+    if arguments.json:
+        show_json([view.to_json() for view in found])
+    elif not found:
+        print(f"There was no preview of {arguments.service} yet.")
+    else:
+        zone = zone_of(settings, arguments.service)
+        rows = [
+            (
+                local_time(view.since, zone),
+                view.preview,
+                view.state,
+                view.by,
+                view.model,
+                view.end or view.comparison or "",
+            )
+            for view in found
+        ]
+        table(("WHEN", "PREVIEW", "STATE", "BY", "MODEL", "WHAT HAPPENED"), rows)
     return OK
 
 

@@ -1,9 +1,10 @@
 """What runs in the deployer's pods, without Airflow: `nightferry.deployer roll_out`, `verify`, `finish`, `roll_back`,
-`look`, `retire`, `rehearse`, `probe`, `answer`.
+`look`, `retire`, `rehearse`, `preview`, `end_previews`, `probe`, `answer`.
 
 It is told a release and an environment, and reads everything else from the record, as it was decided. `arguments` has
 the options; `doors` opens an environment under its service's Lease; the tasks are in `releasing` (one environment's
-users), `housekeeping` (what runs by the clock) and `asking` (a service that runs here). This file ends them.
+users), `housekeeping` (what runs by the clock), `previewing` and `asking` (a service that runs here). This file ends
+them.
 
 Exit codes: 0 done · 2 permanent failure · 3 temporary failure, try again; `probe` has its own: 0 right · 10 contract
 broken · 11 golden example wrong · 12 not ready. One line on stdout for each event; the ledger holds the result.

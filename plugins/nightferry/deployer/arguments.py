@@ -9,6 +9,7 @@ from typing import Any
 
 from nightferry.deployer.asking import answer_task, probe_task
 from nightferry.deployer.housekeeping import look_task, rehearse_task, retire_task
+from nightferry.deployer.previewing import end_previews_task, preview_task
 from nightferry.deployer.releasing import finish_task, roll_back_task, roll_out_task, verify_task
 
 
@@ -38,6 +39,14 @@ def parser() -> argparse.ArgumentParser:
     _reach(command)
     text = "try whether the last good releases would start and answer, where nobody uses them"
     _command(commands, "rehearse", rehearse_task, text, "service", "night", "actor")
+    text = "bring a preview up at an address of its own, and compare it with the release in use"
+    _reach(_command(commands, "preview", preview_task, text, "preview"))
+    command = _command(
+        commands, "end_previews", end_previews_task, "remove the previews that are over, or the one named"
+    )
+    command.add_argument("--preview", help="end this one now")
+    command.add_argument("--actor", default="", help="who ends it")
+    command.add_argument("--reason", default="", help="why")
     command = _command(commands, "probe", probe_task, "ask a running service everything once")
     command.add_argument("--model", required=True, type=Path, help="folder with model.json and golden examples")
     command.add_argument("--address", default="http://127.0.0.1:8080")

@@ -51,7 +51,7 @@ class Doors:
 
     def candidate(self) -> str:
         """Where the candidate Service is called."""
-        return _address(self.cluster, candidate_name(self._service), self._reach)
+        return address_of(self.cluster, candidate_name(self._service), self._reach)
 
     def prepare(self, plan: RolloutPlan) -> Probe:
         """Fetch the golden examples, once; what asks them."""
@@ -64,7 +64,7 @@ class Doors:
         return compare_releases(
             plan,
             stable,
-            Addresses(_address(self.cluster, self._service, self._reach), self.candidate()),
+            Addresses(address_of(self.cluster, self._service, self._reach), self.candidate()),
             cluster=self.cluster,
             models=connect.models(self.settings, ModelSource(repository=plan.model_repository)),
             manifest=read_manifest(golden)[0],
@@ -79,7 +79,7 @@ class Doors:
         found = known(
             plan,
             stable,
-            partial(_address, self.cluster, self._service, self._reach),
+            partial(address_of, self.cluster, self._service, self._reach),
             probe,
             cluster=self.cluster,
             models=connect.models(self.settings, ModelSource(repository=plan.model_repository)),
@@ -101,7 +101,7 @@ class Doors:
         verify_release(
             plan,
             cluster=self.cluster,
-            address=partial(_address, self.cluster, self._service, self._reach),
+            address=partial(address_of, self.cluster, self._service, self._reach),
             probe=probe,
             ask=asker(plan),
             ledger=self.ledger,
@@ -154,7 +154,7 @@ def asker(plan: RolloutPlan) -> AskVersion:
     return ask_app(plan.app) if plan.app else ask_version
 
 
-def _address(cluster: Cluster, service: str, reach: str) -> str:
+def address_of(cluster: Cluster, service: str, reach: str) -> str:
     """Where a Service is called from here."""
     if reach == "dns":
         return f"http://{service}.{cluster.namespace}.svc"

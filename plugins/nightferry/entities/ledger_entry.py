@@ -39,6 +39,7 @@ class Kind(StrEnum):
     WAITING = "waiting"
     EXCEPTION = "exception"
     APPROVAL = "approval"
+    PREVIEW = "preview"
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

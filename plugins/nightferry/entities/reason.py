@@ -72,6 +72,9 @@ class Reason(StrEnum):
     REHEARSAL_UNSEEN = "rehearsal_unseen"
     DRILL_PASSED = "drill_passed"
     DRILL_FAILED = "drill_failed"
+    PREVIEWING = "previewing"
+    PREVIEWED = "previewed"
+    PREVIEW_ENDED = "preview_ended"
 
     # Service file and request
     SERVICE_FILE_INVALID = "service_file_invalid"
@@ -133,6 +136,7 @@ class Reason(StrEnum):
     ROLLBACK_IMPOSSIBLE = "rollback_impossible"
     GATEWAY_MISSING = "gateway_missing"
     TRIAL_BUSY = "trial_busy"
+    PREVIEW_FULL = "preview_full"
     GATE_FLIPS = "gate_flips"
     GATE_P95 = "gate_p95"
     VERIFY_WRONG_RELEASE = "verify_wrong_release"
@@ -166,3 +170,4 @@ class Reason(StrEnum):
     LEDGER_MISSING = "ledger_missing"
     LEDGER_NEWER = "ledger_newer"
     RELEASE_UNKNOWN = "release_unknown"
+    PREVIEW_UNKNOWN = "preview_unknown"

@@ -123,7 +123,7 @@ class ImageTarget(Frozen):
 
     @property
     def candidates(self) -> str:
-        """Where images wait until they are tested; never deployed from."""
+        """Where images wait until they are tested; previews alone run from there."""
         return f"{self.repository}-candidates"
 
 

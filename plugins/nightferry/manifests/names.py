@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nightferry.entities.preview import is_preview
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan
 
@@ -78,8 +79,8 @@ def selector(service: str, release: str | None = None) -> dict[str, str]:
 
 
 def object_name(release: str) -> str:
-    """What a release's objects are called: `digits-20260102-1`."""
-    return ReleaseId.parse(release).object_name
+    """What a release's objects are called, `digits-20260102-1`; those of a preview have its name."""
+    return release if is_preview(release) else ReleaseId.parse(release).object_name
 
 
 def identity(plan: RolloutPlan) -> dict[str, str]:

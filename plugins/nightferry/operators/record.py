@@ -57,7 +57,7 @@ class RecordOperator(BaseOperator):
                     service=self.spec.service,
                     key=decision_key(run),
                     actor=actor(run),
-                    failure=BY_HAND if states.get(DECIDE) == SUCCEEDED else _failure(ti, DECIDE),
+                    failure=BY_HAND if states.get(DECIDE) == SUCCEEDED else failure_of(ti, DECIDE),
                     ledger=ledger,
                     clock=clock,
                 )
@@ -71,12 +71,12 @@ class RecordOperator(BaseOperator):
         for step in expected_steps([environment.name for environment in self.spec.environments]):
             state = states.get(step)
             if state == FAILED:
-                yield Ended(step, begun=True, failure=_failure(ti, step))
+                yield Ended(step, begun=True, failure=failure_of(ti, step))
             else:
                 yield Ended(step, begun=state == SUCCEEDED)
 
 
-def _failure(ti: Any, task: str) -> Failure:
+def failure_of(ti: Any, task: str) -> Failure:
     """What the task left in XCom; one that left nothing was killed."""
     note = ti.xcom_pull(task_ids=task, key=FAILURE)
     if not note:

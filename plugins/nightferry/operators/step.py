@@ -17,6 +17,7 @@ from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.operators.failures import reported
+from nightferry.operators.of_service import OfService
 from nightferry.operators.run_facts import DECISION, read_decision
 from nightferry.steps.image.request import Sources
 from nightferry.steps.model.fetch_model import fetch_model
@@ -35,16 +36,21 @@ class Outcome:
     """For the tasks after it, in XCom alone."""
 
 
-class StepOperator(BaseOperator):
+class StepOperator(OfService, BaseOperator):
     """Runs one step of a release, and writes on the record what it did."""
 
     template_fields: Sequence[str] = ("decision",)
 
     def __init__(
-        self, *, spec: ServiceSpec, decision: str = DECISION, storage_conn_id: str = STORAGE, **kwargs: Any
+        self,
+        *,
+        spec: ServiceSpec | None = None,
+        decision: str = DECISION,
+        storage_conn_id: str = STORAGE,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.spec = spec
+        self._spec = spec
         self.decision = decision
         self.storage_conn_id = storage_conn_id
 
@@ -52,6 +58,7 @@ class StepOperator(BaseOperator):
         """Run the step; its facts become the task's XCom."""
         with reported(context):
             decision, clock = read_decision(self.decision), SystemClock()
+            self.serve(decision)
             if decision.image:
                 self.log.info("Not needed: %s is rolled out again with new settings", decision.image)
                 return {}

@@ -49,6 +49,8 @@ def _asked(resource: str, spec: Manifest) -> float:
     if resource == "pods":
         return 1
     which, _, kind = resource.partition(".")
+    if which not in ("requests", "limits"):  # it counts other objects
+        return 0
     return _number(spec["containers"][0].get("resources", {}).get(which, {}).get(kind, "0"))
 
 

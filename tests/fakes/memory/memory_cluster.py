@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import ClusterConflict, Manifest
+from nightferry.clients.cluster import ClusterConflict, Manifest, QuotaExceeded
 from nightferry.clients.cluster_faults import missing_kind
 from nightferry.entities.reason import Reason
 
 from tests.fakes.memory.memory_capacity import exceeded, no_room, quota_status
+from tests.fakes.memory.memory_jobs import ended_at, failed, is_old, no_place
 from tests.fakes.still_clock import StillClock
 
 _IMMUTABLE = ("uid", "creationTimestamp", "namespace")
@@ -95,6 +96,9 @@ class MemoryCluster:
         key = _key(manifest)
         if key in self.objects:
             return None
+        refused = no_place(self._of("ResourceQuota"), self._of("Job")) if key[0] == "Job" else ""
+        if refused:
+            raise QuotaExceeded(Reason.ROLLOUT_REFUSED, refused)
         return self._store(key, _copied(manifest))
 
     def apply(self, manifest: Manifest) -> Manifest:
@@ -144,9 +148,11 @@ class MemoryCluster:
     def settle(self) -> None:
         """Let the controllers and the garbage collector have their turn."""
         self._collect()
-        quotas = [one for (its, _), one in self.objects.items() if its == "ResourceQuota"]
-        for deployment in [one for (its, _), one in self.objects.items() if its == "Deployment"]:
+        quotas = self._of("ResourceQuota")
+        for deployment in self._of("Deployment"):
             self._control(deployment, quotas)
+        for job in self._of("Job"):
+            self._run(job, quotas)
         for quota in quotas:
             quota["status"] = quota_status(quota, self._pods())
 
@@ -204,7 +210,31 @@ class MemoryCluster:
         return self.behaviours.get(image, Behaviour())
 
     def _pods(self) -> list[Manifest]:
-        return [one for (its, _), one in self.objects.items() if its == "Pod"]
+        return self._of("Pod")
+
+    def _of(self, kind: str) -> list[Manifest]:
+        return [one for (its, _), one in self.objects.items() if its == kind]
+
+    def _run(self, job: Manifest, quotas: Sequence[Manifest]) -> None:
+        """What the controllers do with a Job: its one pod, until its deadline; some time later it is removed."""
+        now, (kind, name) = self.clock.now(), _key(job)
+        end = ended_at(job, now)
+        if end is None:
+            pod = {
+                "kind": kind,
+                "metadata": job["metadata"],
+                "spec": {"replicas": 1, "template": job["spec"]["template"]},
+            }
+            self._control(pod, quotas)
+            return
+        failed(job, "DeadlineExceeded")
+        if is_old(job, end, now):
+            self._forget((kind, name))
+            return
+        for key in [
+            key for key, one in self.objects.items() if key[0] == "Pod" and _owner(one) == job["metadata"]["uid"]
+        ]:
+            del self.objects[key]
 
     def _control(self, deployment: Manifest, quotas: Sequence[Manifest] = ()) -> None:
         """What the controllers and the kubelet do: pods as wanted, in the state that their image brings about."""

@@ -79,7 +79,7 @@ class Findings:
 
     def of_run(self, run: str, *, look_back: bool) -> None:
         """Say which run it is about; `look_back`: it may have written already before this was made."""
-        self._key = f"run:{run}"
+        self._key = self._key_of(run)
         if not look_back:
             return
         older: list[LedgerEntry] = []
@@ -89,6 +89,10 @@ class Findings:
                 break
         for entry in reversed(older):
             self._take(entry)
+
+    def _key_of(self, run: str) -> str:
+        """Under which key it is written what the run is about."""
+        return f"run:{run}"
 
     @property
     def release(self) -> str | None:
@@ -156,10 +160,11 @@ def progress_of(
         found[step] = entry
     blamed = (BLAME,) if BLAME in found or (BLAME in of_airflow and of_airflow[BLAME].state in _BUSY) else ()
     names = ("decide", *expected_steps([environment.name for environment in spec.environments]), *blamed, "record")
-    return tuple(_progress(name, of_airflow.get(name), found.get(name)) for name in names)
+    return tuple(step_progress(name, of_airflow.get(name), found.get(name)) for name in names)
 
 
-def _progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> StepProgress:
+def step_progress(name: str, task: TaskState | None, found: LedgerEntry | None) -> StepProgress:
+    """A step as Airflow's task and the newest entry say."""
     state = _STATES.get(task.state or "", "waiting") if task else "waiting"
     if state in ("not_run", "skipped"):
         waits = found is not None and found.kind == Kind.WAITING
@@ -187,7 +192,7 @@ class Follower:
         self._tasks: list[TaskState] = []
         self.spec = spec
         self.findings = findings
-        self.steps: tuple[StepProgress, ...] = progress_of(spec, [], [])
+        self.steps: tuple[StepProgress, ...] = self._progress([])
         self.run = Run(run, "queued")
         self.trouble = ""
         """What keeps it from seeing more, for people; empty when nothing does."""
@@ -222,8 +227,11 @@ class Follower:
             self.run = run
         self._heard, self.trouble = self._clock.monotonic(), ""
         since = self._heard - self._asked
-        self.steps = progress_of(self.spec, [_aged(task, since) for task in self._tasks], self.findings.entries)
+        self.steps = self._progress([_aged(task, since) for task in self._tasks])
         return self.run.ended
+
+    def _progress(self, tasks: Sequence[TaskState]) -> tuple[StepProgress, ...]:
+        return progress_of(self.spec, tasks, self.findings.entries)
 
     def _is_time(self) -> bool:
         """Whether Airflow is to be asked too."""

@@ -71,13 +71,30 @@ def release(arguments: argparse.Namespace) -> int:
             Reason.REQUEST_INVALID,
             f"--request-id {arguments.request_id!r}: letters, digits and _ . ~ : + - are wanted, at most 200.",
         )
-    if arguments.wait:
-        return wait(settings, spec, request, clock, request_id=arguments.request_id, as_json=arguments.json)
+    return ask(
+        settings, spec, request, clock, request_id=arguments.request_id, watch=arguments.wait, as_json=arguments.json
+    )
+
+
+def ask(
+    settings: Settings,
+    spec: ServiceSpec,
+    request: ReleaseRequest,
+    clock: Clock,
+    *,
+    request_id: str | None = None,
+    watch: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Start a release, or find the one of the same request; watch it to its end where that is wanted. Raises as
+    `wait`."""
+    if watch:
+        return wait(settings, spec, request, clock, request_id=request_id, as_json=as_json)
     airflow = AirflowApi.connect(settings)
     store = connect.ledger_store(settings)
-    started = start(PatientAirflow(airflow, clock), store, spec, request, clock, arguments.request_id)
-    _note(note_joined(store, spec, started, clock, arguments.request_id))
-    if arguments.json:
+    started = start(PatientAirflow(airflow, clock), store, spec, request, clock, request_id)
+    _note(note_joined(store, spec, started, clock, request_id))
+    if as_json:
         show_json({"service": spec.service, "run": started.run, "new": started.new, "page": page(airflow, started)})
     else:
         print(f"{_said(started)} Watch it: nightferry release {spec.service} --request-id {started.run} --wait")

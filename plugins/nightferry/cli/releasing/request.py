@@ -54,7 +54,7 @@ def start(
         Temporary: (airflow_unavailable, storage_unavailable)
     """
     dag = dag_of(spec)
-    _await_dag(airflow, dag, clock)
+    await_dag(airflow, dag, clock)
     # `force` as a boolean and only what was asked for: the run's page in Airflow shows it as typed.
     conf = {name: value for name, value in request.to_json().items() if value not in (None, "", False)}
     if request_id:
@@ -91,7 +91,7 @@ def request_name(spec: ServiceSpec, request: ReleaseRequest, store: LedgerStore)
     return f"{REQUEST}{hashlib.sha256(canonical(what)).hexdigest()[:16]}"
 
 
-def _await_dag(airflow: Airflow, dag: str, clock: Clock) -> None:
+def await_dag(airflow: Airflow, dag: str, clock: Clock) -> None:
     """A new service file, or an Airflow that has just started, needs a moment."""
     deadline = clock.monotonic() + PARSE_SECONDS
     while True:

@@ -30,6 +30,7 @@ KINDS = {
     "Event": ("", "v1", "events"),
     "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
     "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
+    "Job": ("batch", "v1", "jobs"),
     "Lease": ("coordination.k8s.io", "v1", "leases"),
     "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
     "Pod": ("", "v1", "pods"),

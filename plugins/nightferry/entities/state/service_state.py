@@ -21,9 +21,10 @@ from nightferry.entities.state.approvals import answered_after, declined_by
 from nightferry.entities.state.canary import canary_after
 from nightferry.entities.state.drift import OpenDrift, drifts_after, forget_drifts
 from nightferry.entities.state.exception import FreezeException, excepted_after
+from nightferry.entities.state.preview import OpenPreview, number_in, previews_after
 from nightferry.entities.state.rehearsal import Rehearsal, rehearsed_by
 from nightferry.entities.state.traffic import Traffic
-from nightferry.entities.state.waiting import Waiting, came_in, waiting_by
+from nightferry.entities.state.waiting import Waiting, waiting_after
 
 FOLD = 8
 """Which way of folding made a state; one that was kept by another way is made anew."""
@@ -81,12 +82,22 @@ class ServiceState(Recorded):
     """The newest release that waits before an environment; one that is superseded stands here until it is closed."""
     approvals: tuple[Approval, ...] = ()
     """What people answered about the newest release that they were asked about, oldest first."""
+    previews: tuple[OpenPreview, ...] = ()
+    """Those that are not over by the record, oldest first."""
+    preview_number: int = 0
+    """The number of the last preview."""
 
     @property
     def in_use(self) -> str | None:
         """The release that the users of the last environment get, verified, and not being taken back."""
         last = self.traffic.get(LAST)
         return last.release if last and last.verified and last.withdrawing is None else None
+
+    @property
+    def superseded(self) -> bool:
+        """Whether users of the last environment get something that was ordered after what waits."""
+        last = self.traffic.get(LAST)
+        return self.waiting is not None and last is not None and last.order > self.waiting.order
 
     def after(self, entry: LedgerEntry) -> ServiceState:
         """The state with one entry more."""
@@ -97,14 +108,7 @@ class ServiceState(Recorded):
             changed |= {"open": None if self.open == entry.release else self.open, "ended": entry.sequence}
         if entry.reason == Reason.ROLLED_OUT and entry.release in self.decided and entry.data.get("image"):
             changed["images"] = {**self.images, entry.release: str(entry.data["image"])}
-        elif entry.kind == Kind.HOLD:
-            changed["holds"] = held_after(self.holds, entry)
-        elif entry.kind == Kind.EXCEPTION:
-            changed["exceptions"] = excepted_after(self.exceptions, entry)
-        elif entry.kind == Kind.APPROVAL:
-            changed["approvals"] = answered_after(self.approvals, entry)
-        elif entry.kind == Kind.REHEARSAL:
-            changed["rehearsal"] = rehearsed_by(entry)
+        changed |= self._told(entry)
         changed |= self._waits(entry)
         changed |= self._barred(entry)
         moved = self._moved(entry)
@@ -116,24 +120,29 @@ class ServiceState(Recorded):
             changed["drifts"] = drifts_after(self.drifts, entry)
         return self.model_copy(update=changed)
 
-    def _waits(self, entry: LedgerEntry) -> dict[str, Any]:
-        """What the entry says of a release that waits: it does, it goes on, or it has ended."""
-        mine = self.waiting is not None and self.waiting.release == entry.release
-        if entry.kind == Kind.WAITING and entry.release and not entry.data.get("dropped"):
-            order = self.decided.get(entry.release, 0)
-            newer = self.waiting is None or mine or order > self.waiting.order
-            return {"waiting": waiting_by(entry, order), "ended": entry.sequence} if newer else {}
-        if mine and entry.reason == Reason.CONTINUED:
-            return {"waiting": None, "open": entry.release}
-        if mine and self.waiting and came_in(entry, self.waiting.environment):
-            return {"waiting": None}
-        return {"waiting": None} if mine and entry.kind == Kind.RELEASE else {}
+    def _told(self, entry: LedgerEntry) -> dict[str, Any]:
+        """What an entry of a kind that concerns one thing alone says of it."""
+        match entry.kind:
+            case Kind.HOLD:
+                return {"holds": held_after(self.holds, entry)}
+            case Kind.EXCEPTION:
+                return {"exceptions": excepted_after(self.exceptions, entry)}
+            case Kind.APPROVAL:
+                return {"approvals": answered_after(self.approvals, entry)}
+            case Kind.REHEARSAL:
+                return {"rehearsal": rehearsed_by(entry)}
+            case Kind.PREVIEW:
+                number = max(number_in(entry), self.preview_number)
+                return {"previews": previews_after(self.previews, entry), "preview_number": number}
+        return {}
 
-    @property
-    def superseded(self) -> bool:
-        """Whether users of the last environment get something that was ordered after what waits."""
-        last = self.traffic.get(LAST)
-        return self.waiting is not None and last is not None and last.order > self.waiting.order
+    def _waits(self, entry: LedgerEntry) -> dict[str, Any]:
+        """What an entry says of a release that waits; a run that ended so is one that ended."""
+        waiting = waiting_after(self.waiting, entry, self.decided.get(entry.release or "", 0))
+        if waiting == self.waiting:
+            return {}
+        more = {"open": entry.release} if entry.reason == Reason.CONTINUED else {}
+        return {"waiting": waiting} | more | ({"ended": entry.sequence} if waiting else {})
 
     def _decided(self, entry: LedgerEntry) -> dict[str, Any]:
         changed: dict[str, Any] = {}

@@ -34,8 +34,24 @@ class Waiting(Recorded):
     """Of the entry that says so."""
 
 
-def waiting_by(entry: LedgerEntry, order: int) -> Waiting:
-    """What an entry says that waits; `order` is its release's."""
+def waiting_after(now: Waiting | None, entry: LedgerEntry, order: int) -> Waiting | None:
+    """What waits with one entry more: the newest release that does, until it goes on, comes into use, or ends.
+
+    Args:
+        now: what waited before the entry.
+        entry: the entry.
+        order: the sequence of the decision of the entry's release.
+    """
+    mine = now is not None and now.release == entry.release
+    if entry.kind == Kind.WAITING and not entry.data.get("dropped"):
+        return _waiting_by(entry, order) if now is None or mine or order > now.order else now
+    if now is None or not mine:
+        return now
+    over = entry.kind == Kind.RELEASE or entry.reason == Reason.CONTINUED or came_in(entry, now.environment)
+    return None if over else now
+
+
+def _waiting_by(entry: LedgerEntry, order: int) -> Waiting:
     return Waiting(
         release=str(entry.release),
         environment=str(entry.data.get("environment", "")),

@@ -25,6 +25,7 @@ from nightferry.hooks.connections import connection
 from nightferry.hooks.registry import REGISTRY
 from nightferry.hooks.storage import STORAGE
 from nightferry.operators.image.candidate_watch import ending_with
+from nightferry.operators.of_service import OfService
 from nightferry.operators.run_facts import DECISION
 from nightferry.steps.image import test_image as tests
 
@@ -56,7 +57,7 @@ class Asking:
     """Another folder of a model that it reads, at /asked."""
 
 
-class CandidateOperator(DockerOperator):
+class CandidateOperator(OfService, DockerOperator):
     """Runs the prober (the deployer image) beside a candidate, which has no network but its namespace, is started
     before it and removed after it, whatever happens."""
 
@@ -66,14 +67,14 @@ class CandidateOperator(DockerOperator):
     def __init__(
         self,
         *,
-        spec: ServiceSpec,
+        spec: ServiceSpec | None = None,
         decision: str = DECISION,
         storage_conn_id: str = STORAGE,
         registry_conn_id: str = REGISTRY,
         **kwargs: Any,
     ) -> None:
         super().__init__(image="", mount_tmp_dir=False, auto_remove="never", mem_limit="512m", xcom_all=True, **kwargs)
-        self.spec = spec
+        self._spec = spec
         self.decision = decision
         self.storage_conn_id = storage_conn_id
         self.registry_conn_id = registry_conn_id

@@ -36,6 +36,7 @@ class TestImageOperator(CandidateOperator):
         """Test the candidate, and pass on the tested image."""
         with reported(context):
             decision, clock = read_decision(self.decision), SystemClock()
+            self.serve(decision)
             if decision.image:
                 self.log.info("Not needed: %s is rolled out again with new settings", decision.image)
                 return {}

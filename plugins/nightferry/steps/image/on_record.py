@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -76,6 +77,8 @@ class ImagesOnRecord:
             return
         if entry.kind == Kind.DECISION:
             self._decided(entry)
+        if entry.kind == Kind.PREVIEW:
+            self._previewed(entry)
         if entry.release:
             self._see(self.asked, entry.release, entry)
         for name in ("image", "candidate_image"):
@@ -93,6 +96,12 @@ class ImagesOnRecord:
             self.inputs[entry.release] = tag
             environments = (entry.data.get("spec") or {}).get("environments") or []
             self.places[entry.release] = {(one.get("cluster", CLUSTER), one["namespace"]) for one in environments}
+
+    def _previewed(self, entry: LedgerEntry) -> None:
+        """A preview's image waits with the candidates, and is known by its inputs alone."""
+        with suppress(ValidationError):  # an entry that pins nothing
+            candidate = Candidate.model_validate(entry.data.get("candidate"))
+            self._see(self.asked, f"inputs-{candidate.inputs_digest}", entry)
 
     def _image(self, entry: LedgerEntry, named: object, *, of_release: bool) -> None:
         if not isinstance(named, str):

@@ -23,6 +23,7 @@ from nightferry.entities.fact_key import (
     step_of,
 )
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.preview import PREVIEW, is_preview
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import expected_steps
 from nightferry.entities.state.service_state import LAST
@@ -44,7 +45,8 @@ def record_step(
     kind: Kind = Kind.STEP,
     skipped: bool = False,
 ) -> LedgerEntry:
-    """Write that a step succeeded, under the key `<release>/<step>`; once, however often the step runs.
+    """Write that a step succeeded, under the key `<release>/<step>`; once, however often the step runs. What is done
+    for a preview is written as such: it belongs to no release.
 
     Args:
         ledger: where to.
@@ -58,17 +60,19 @@ def record_step(
         kind: the entry's kind.
         skipped: it was not begun; the key is `<release>/<step>/skipped`.
     """
+    preview = is_preview(decision.release)
+    named = {PREVIEW: decision.release} if preview else {}
     return ledgers.append(
         ledger,
         clock,
         service=decision.service,
-        kind=kind,
+        kind=Kind.PREVIEW if preview else kind,
         key=str(FactKey(str(decision.release), step, SKIPPED if skipped else "")),
-        release=decision.release,
+        release=None if preview else decision.release,
         actor=decision.actor,
         reason=reason,
         sentence=sentence,
-        data={"step": step, "seconds": round(seconds, 1), **(data or {})},
+        data={"step": step, "seconds": round(seconds, 1), **named, **(data or {})},
     )
 
 

@@ -111,11 +111,21 @@ def _progress(
     ]
 
 
-def _give_up_early(cluster: Cluster, deployment: Manifest, pods: Sequence[PodState]) -> None:
+def refuse_hopeless(cluster: Cluster, pods: Sequence[PodState]) -> None:
+    """Give up on pods that will not become ready.
+
+    Raises:
+        Permanent: (rollout_not_ready) one crashes, or can never start.
+        Temporary: (rollout_not_ready) for a reason that is not the release's; (cluster_unavailable)
+    """
     for pod in pods:
         if pod.hopeless and not pod.deleting:
             kind = Crashed if pod.crashes else Temporary if pod.may_pass else Permanent
             raise kind(Reason.ROLLOUT_NOT_READY, f"Pod {pod.name} {pod.hopeless}{details(cluster, pod)}")
+
+
+def _give_up_early(cluster: Cluster, deployment: Manifest, pods: Sequence[PodState]) -> None:
+    refuse_hopeless(cluster, pods)
     for condition in (deployment.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             where = f"the pods of {deployment['metadata']['name']} in namespace {cluster.namespace}"

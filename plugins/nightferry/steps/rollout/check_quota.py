@@ -7,7 +7,7 @@ count like any other. (Kubernetes: Resource Quotas.)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,7 @@ WAIT_SECONDS = 180.0
 """How long releases kept warm are waited for. With a task's four tries it is longer than two retire runs are apart."""
 LOOK_SECONDS = 5.0
 _COUNTS = {"cpu": "requests.cpu", "memory": "requests.memory", "ephemeral-storage": "requests.ephemeral-storage"}
-_OURS = {"NotTerminating", "NotBestEffort"}
+_OURS = frozenset({"NotTerminating", "NotBestEffort"})
 """The scopes that a release's pods are in: they run on, and they ask for something."""
 log = logging.getLogger(__name__)
 
@@ -73,14 +73,15 @@ def await_quota(
         clock.sleep(LOOK_SECONDS)
 
 
-def check_quota(cluster: Cluster, deployment: Manifest) -> None:
+def check_quota(cluster: Cluster, deployment: Manifest, scopes: Set[str] = _OURS) -> None:
     """Look whether the pods that a release's Deployment still lacks fit into the namespace's quotas.
 
     Quotas that may not be read, and what this does not understand of one, are left to the cluster to judge.
 
     Args:
         cluster: the namespace.
-        deployment: the release's Deployment, made already or not.
+        deployment: the release's Deployment, made already or not, or what else makes its pods.
+        scopes: those of quotas that count these pods.
 
     Raises:
         Permanent: (rollout_refused) they cannot fit.
@@ -98,7 +99,7 @@ def check_quota(cluster: Cluster, deployment: Manifest) -> None:
         return
     warm = [one for one in kept_warm(cluster, pods) if one.release != release or not one.until]
     try:
-        short = list(_shortages(quotas, template, lacking, warm))
+        short = list(_shortages(quotas, template, lacking, warm, scopes))
     except ValueError:  # what is asked for is no quantity: the cluster says so
         return
     if not short:
@@ -127,11 +128,15 @@ def _quotas(cluster: Cluster) -> Sequence[Manifest]:
 
 
 def _shortages(
-    quotas: Sequence[Manifest], template: Mapping[str, Any], lacking: int, warm: Sequence[Warm]
+    quotas: Sequence[Manifest],
+    template: Mapping[str, Any],
+    lacking: int,
+    warm: Sequence[Warm],
+    scopes: Set[str],
 ) -> Iterator[Shortage]:
     for quota in quotas:
         status, spec = quota.get("status") or {}, quota.get("spec") or {}
-        if not set(spec.get("scopes") or []) <= _OURS or spec.get("scopeSelector"):
+        if not set(spec.get("scopes") or []) <= scopes or spec.get("scopeSelector"):
             continue
         used = status.get("used") or {}
         for resource, hard in (status.get("hard") or spec.get("hard") or {}).items():

@@ -61,7 +61,8 @@ def compare_releases(
         clock: for the times.
 
     Raises:
-        Permanent: (gate_flips, gate_p95) it is not known which model is in use, or its model.json is gone.
+        Permanent: (gate_flips, gate_p95; no_figures where there is no gate) it is not known which model is in use, or
+            its model.json is gone.
         Temporary: (verify_unreachable: the release in use does not answer at all; storage_unavailable,
             cluster_unavailable)
     """
@@ -73,7 +74,7 @@ def compare_releases(
         raise Temporary(
             Reason.VERIFY_UNREACHABLE,
             f"{in_use}, which is in use, does not answer at {addresses.in_use} ({silent}), so {plan.release} cannot be "
-            f"compared with it; mend it, or leave the gates {' and '.join(plan.gates)} out of the service file.",
+            f"compared with it; mend it{_or_leave_out(plan)}.",
         ) from silent
     recorded = recorded_questions(plan, cluster, in_use, (theirs, manifest), clock)
     questions: list[Question] = golden_questions(manifest, golden, plan.app.checks if plan.app else ())
@@ -85,6 +86,10 @@ def compare_releases(
         names=(in_use, plan.release),
     )
     return judged(_with(diff, recorded), plan.gates)
+
+
+def _or_leave_out(plan: RolloutPlan) -> str:
+    return f", or leave the gates {' and '.join(plan.gates)} out of the service file" if plan.gates else ""
 
 
 def _manifest_in_use(
@@ -102,10 +107,12 @@ def _manifest_in_use(
         return fetch_manifest(pinned, models, scratch)
     except (ValidationError, Permanent) as fault:
         why = fault.sentence if isinstance(fault, Permanent) else "its Service does not say which model it has."
+        said = f"{plan.release} cannot be compared with {notes.get(names.RELEASE)}, which is in use: {why}"
+        if not plan.gates:
+            raise Permanent(Reason.NO_FIGURES, said) from fault
         raise Permanent(
             REASONS[next(iter(plan.gates))],
-            f"{plan.release} cannot be compared with {notes.get(names.RELEASE)}, which is in use: {why} The gates "
-            f"{' and '.join(plan.gates)} of the service file ask for it.",
+            f"{said} The gates {' and '.join(plan.gates)} of the service file ask for it.",
         ) from fault
 
 

@@ -1,0 +1,1 @@
+"""`nightferry preview`: start a preview, see what it came to, list, end and promote."""

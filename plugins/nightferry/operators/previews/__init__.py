@@ -1,0 +1,1 @@
+"""The tasks that pin a preview, bring it up, write down how it went, and end it."""
