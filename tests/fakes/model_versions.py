@@ -25,7 +25,7 @@ def linear_onnx(inputs: int = 4, classes: int = 3) -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
     model.ir_version = 8
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def manifest_of(files: dict[str, bytes], version: str = "2026-11-21-a", **changes: Any) -> dict[str, Any]:
