@@ -20,6 +20,8 @@ from tests.contract.model_benches import AzureBench, S3Bench
 from tests.fakes.real_s3 import RealS3, real_s3
 from tests.fakes.storage_door import door
 
+from tests.fakes.real_mlflow import running
+
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
@@ -87,3 +89,13 @@ def s3_bench(s3_storage: RealS3, bucket: str, monkeypatch: pytest.MonkeyPatch) -
             lambda name, content: inner.put_object(Bucket=bucket, Key=name, Body=content),
             lambda name: inner.delete_object(Bucket=bucket, Key=name),
         )
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of MLflow's own server: the one that the settings name, else one for all tests of a process."""
+    if named := settings.load().mlflow_url:
+        yield named
+        return
+    with running(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server.url
