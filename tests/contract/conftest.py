@@ -20,7 +20,7 @@ from tests.contract.model_benches import AzureBench, S3Bench
 from tests.fakes.real_s3 import RealS3, real_s3
 from tests.fakes.storage_door import door
 
-from tests.fakes.real_mlflow import running
+from tests.fakes.mlflow.real_mlflow import running
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient

@@ -72,7 +72,9 @@ class MlflowModels:
 
     def download(self, pinned: PinnedModel, name: str, target: Path, on_bytes: OnBytes | None = None) -> str:
         """Stream one file to `target`; its sha256, which is the pinned one where there is one."""
-        number, _, _ = pinned.etags[MANIFEST].partition(":")
+        number, _, _ = pinned.etags.get(MANIFEST, "").partition(":")
+        if not number.isdecimal():  # pinned when the service's models were elsewhere
+            raise pinning.overwritten(self._where, pinned.version, name)
         with self._errors(), full_disk(target.parent), hashing_file(target) as (write, sha256):
 
             def sink(piece: bytes) -> None:

@@ -17,9 +17,9 @@ class MlflowBench:
     """`put` and `remove` work as another tool that knows the tags does: a version is there with its model.json."""
 
     def __init__(self, url: str, name: str) -> None:
-        self.server, self.name = MlflowServer(url), name
+        self.server, self.name, self.url = MlflowServer(url), name, url
         self.repository, self.registry = MlflowModels(self.server, name), Registry(self.server, name)
-        self._url = f"{url}/api/2.0/mlflow-artifacts/artifacts"
+        self._artifacts = f"{url}/api/2.0/mlflow-artifacts/artifacts"
 
     def put(self, name: str, content: bytes) -> None:
         version, _, file = name.partition("/")
@@ -45,7 +45,7 @@ class MlflowBench:
 
     def remove(self, name: str) -> None:
         version, _, file = name.partition("/")
-        requests.delete(f"{self._url}/{self.place(version)}/{file}", timeout=30).raise_for_status()
+        requests.delete(f"{self._artifacts}/{self.place(version)}/{file}", timeout=30).raise_for_status()
         if file == MANIFEST:
             for one in self.registry.all(version):
                 self.registry.remove(one.number)
