@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +29,7 @@ MLMODEL = "flavors:\n  python_function: {loader_module: mlflow.pyfunc.model}\n"
 
 @pytest.fixture
 def bench(mlflow: str) -> MlflowBench:
-    return MlflowBench(mlflow, f"test {uuid.uuid4().hex[:12]}")
+    return MlflowBench(mlflow)
 
 
 def publish(bench: MlflowBench, folder: Path, version: str = "v1", **changes: object) -> tuple[str, ...]:
@@ -199,20 +198,13 @@ def test_a_listing_of_many_pages(bench: MlflowBench, tmp_path: Path, monkeypatch
     assert [one.version for one in bench.repository.listings()] == names[::-1]
 
 
-@pytest.mark.parametrize(
-    "name", ["it's", 'a "quoted" one', "back\\slash", "100 % _x_", "日本 ü", "a=b AND c", "a#b?c&d+e", "`tick`; -- x"]
-)
-def test_names_with_every_kind_of_character(mlflow: str, tmp_path: Path, name: str) -> None:
-    unique = uuid.uuid4().hex[:8]
-    bench, like = MlflowBench(mlflow, f"{name} {unique}"), MlflowBench(mlflow, f"{name.replace(chr(39), '~')} {unique}")
-    publish(bench, tmp_path / "a")
-    if like.name != bench.name:
-        publish(like, tmp_path / "b", "other")
-    assert [one.version for one in bench.repository.listings()] == ["v1"]
-    pinned, _ = bench.repository.pin("v1")
-    assert bench.repository.download(pinned, "model.onnx", tmp_path / "got")
-    aliased = with_alias(bench, 1)
-    assert [one.version for one in aliased.listings()] == ["v1"]
+def test_names_that_mlflows_search_cannot_tell_apart(bench: MlflowBench, tmp_path: Path) -> None:
+    for name in ("it's", "it~s"):
+        bench.within(name)
+        publish(bench, tmp_path / name, name.replace("'", "-").replace("~", "_"))
+        assert len(bench.repository.listings()) == 1
+        (one,) = with_alias(bench, 1).listings()
+        assert bench.repository.pin(one.version)[0].version == one.version
 
 
 def test_artifacts_that_the_server_does_not_serve(bench: MlflowBench) -> None:

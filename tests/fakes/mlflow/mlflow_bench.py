@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 import io
+import uuid
+from collections.abc import Mapping
 
 import requests
 from nightferry.clients.mlflow.errors import Refusal
 from nightferry.clients.mlflow.models import MlflowModels
 from nightferry.clients.mlflow.registry import LISTING, SHA256, VERSION, Registry, as_tags
 from nightferry.clients.mlflow.server import MlflowServer
-from nightferry.clients.mlflow.upload import EXPERIMENT, FOLDER, Body
-from nightferry.entities.model_version import MANIFEST, manifest_sha256
+from nightferry.clients.mlflow.upload import EXPERIMENT, FOLDER, Body, tags_of
+from nightferry.entities.model_version import MANIFEST, manifest_sha256, parse_manifest
+
+from tests.fakes.storage_door import Door
+from tests.fakes.storage_door import Refusal as Answer
 
 
 class MlflowBench:
-    """`put` and `remove` work as another tool that knows the tags does: a version is there with its model.json."""
+    """`put` and `remove` work as another tool that knows the tags does: a version is there with its model.json.
 
-    def __init__(self, url: str, name: str) -> None:
-        self.server, self.name, self.url = MlflowServer(url), name, url
-        self.repository, self.registry = MlflowModels(self.server, name), Registry(self.server, name)
+    The repository goes through the door, where there is one.
+    """
+
+    many, few, sees_overwriting = 25, 3, False  # of pages of ten; thousands are in test_mlflow_faults.py
+    prefixes = (
+        "it's",
+        'a "quoted" one',
+        "back\\slash",
+        "100 % _x_",
+        "\u6570 \u00fc",
+        "a=b AND c",
+        "a#b?c&d+e@f",
+        "`t`; -- x",
+    )
+    denied = Answer(403, {"Content-Type": "application/json"}, b'{"error_code": "PERMISSION_DENIED", "message": "No"}')
+    busy = Answer(503, {}, b"")
+
+    def __init__(self, url: str, door: Door | None = None) -> None:
+        self.url, self._door = url, door
         self._artifacts = f"{url}/api/2.0/mlflow-artifacts/artifacts"
+        self._unique = uuid.uuid4().hex[:12]
+        self.server = MlflowServer(url)
+        self.within("test")
+
+    def within(self, prefix: str) -> None:
+        self.name = f"{prefix} {self._unique}"
+        self.repository = MlflowModels(
+            MlflowServer(f"http://{self._door.address}" if self._door else self.url), self.name
+        )
+        self.registry = Registry(self.server, self.name)
 
     def put(self, name: str, content: bytes) -> None:
         version, _, file = name.partition("/")
@@ -38,6 +69,14 @@ class MlflowBench:
         if LISTING in registered.tags:
             self.server.delete("model-versions/delete-tag", {**of, "key": LISTING})
 
+    def put_many(self, files: Mapping[str, bytes]) -> None:
+        """Versions as we publish them, all of one run: MLflow's part of it is what a listing asks for."""
+        run, uri = self._run("many")
+        self.registry.begin()
+        for name, content in files.items():
+            tags = tags_of(parse_manifest(content), content)
+            self.registry.register(f"{uri}/{FOLDER}/{name.partition('/')[0]}", run, tags)
+
     def overwrite(self, name: str, content: bytes) -> None:
         """Change the bytes alone, which MLflow lets everybody do."""
         version, _, file = name.partition("/")
@@ -49,6 +88,32 @@ class MlflowBench:
         if file == MANIFEST:
             for one in self.registry.all(version):
                 self.registry.remove(one.number)
+
+    def requests(self) -> int:
+        return len(self.door.habits.asked)
+
+    def refuse(self, denied: bool) -> None:
+        self.door.habits.refusal = self.denied if denied else self.busy
+
+    def slow(self, seconds: float) -> None:
+        self.door.habits.pause = seconds
+
+    def cut_downloads(self, after: list[int]) -> None:
+        self.door.habits.cuts = list(after)
+
+    def break_uploads(self) -> None:
+        self.door.habits.cut_uploads = 1000
+
+    def lose_answers(self, count: int) -> None:
+        self.door.habits.drop_writes = count
+
+    def well(self) -> None:
+        self.door.habits.cut_uploads = 0
+
+    @property
+    def door(self) -> Door:
+        assert self._door
+        return self._door
 
     def place(self, version: str) -> str:
         return f"{self.registry.served(self._run(version)[1])}/{FOLDER}"

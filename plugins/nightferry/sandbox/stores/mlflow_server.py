@@ -27,7 +27,7 @@ def command(python: Path, folder: Path, host: str, port: int) -> list[str]:
         "host": host,
         "port": str(port),
         # Whoever names it otherwise is a page of another site, in somebody's browser.
-        "allowed-hosts": f"{host}:{port}",
+        "allowed-hosts": f"{host}:*",
         "workers": "1",
     }
     return [str(python), "-m", "mlflow", "server", *(f"--{name}={value}" for name, value in options.items())]
