@@ -58,17 +58,21 @@ def allowed(image: str, variables: Mapping[str, str], namespace: str = NAMESPACE
 
 
 def storage_secret(
-    connection_string: str | None, namespace: str = NAMESPACE, s3_key: str | None = None
+    connection_string: str | None,
+    namespace: str = NAMESPACE,
+    s3_key: str | None = None,
+    mlflow: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """How deployers reach the storage account, and the S3 storage that models may be in, where pods have no identity of
-    their own for it.
+    """How deployers reach the storage account, and the S3 storage or MLflow server that models may be in, where pods
+    have no identity of their own for it.
 
     Args:
         connection_string: the account's.
         namespace: where the deployers run.
         s3_key: the text of the key's file.
+        mlflow: the texts of the files with MLflow's login, by the values of `MLFLOW_KEYS`.
     """
-    held = {SECRET_KEY: connection_string, S3_KEY: s3_key}
+    held = {SECRET_KEY: connection_string, S3_KEY: s3_key, **(mlflow or {})}
     return {
         "apiVersion": "v1",
         "kind": "Secret",

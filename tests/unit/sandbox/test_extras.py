@@ -51,6 +51,21 @@ def test_a_storage_of_the_users_is_not_started_and_is_told_to_airflow(layout: La
     }
 
 
+def test_who_asks_for_mlflow_gets_its_address_and_a_connection(layout: Layout) -> None:
+    settings = made(layout, ("mlflow",))
+    assert settings["NIGHTFERRY_MLFLOW_URL"] == "http://10.244.0.1:5000"
+    held = secrets_files.connections(settings)["nightferry_mlflow"]
+    assert held == {"conn_type": "http", "host": "http://10.244.0.1:5000"}
+
+
+def test_an_mlflow_of_the_users_is_told_to_airflow_with_its_login(layout: Layout, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("tok-1234567\n")
+    given = {"NIGHTFERRY_MLFLOW_URL": "https://mlflow.example.org", "NIGHTFERRY_MLFLOW_TOKEN_FILE": str(token)}
+    held = secrets_files.connections(made(layout, ("mlflow",), **given))["nightferry_mlflow"]
+    assert held == {"conn_type": "http", "host": "https://mlflow.example.org", "password": "tok-1234567"}
+
+
 def test_what_was_asked_for_is_remembered(layout: Layout) -> None:
     state.write(layout, State({}, {}, ("s3",)))
     assert state.read(layout).extras == ("s3",)

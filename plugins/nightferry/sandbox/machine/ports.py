@@ -39,6 +39,7 @@ PORTS = (
     Port("registry", 5100),
     Port("azurite", 10000, ADDRESS),
     Port("s3", 7070, ADDRESS),
+    Port("mlflow", 5000, ADDRESS),
     Port("etcd", 2379),
     Port("etcd-peer", 2380),
     Port("kube-apiserver", 6443, ADDRESS),

@@ -9,6 +9,7 @@ from nightferry.sandbox.layout import ADDRESS, Layout
 from nightferry.sandbox.supervise.parts import Part
 from nightferry.sandbox.supervise.probes import Http
 
+NAME = "mlflow"
 STARTUP_SECONDS = 180.0
 """It imports for half a minute, and makes its database the first time."""
 QUIET = {
@@ -35,15 +36,15 @@ def command(python: Path, folder: Path, host: str, port: int) -> list[str]:
 
 def url(ports: Mapping[str, int]) -> str:
     """The server's address."""
-    return f"http://{ADDRESS}:{ports['mlflow']}"
+    return f"http://{ADDRESS}:{ports[NAME]}"
 
 
-def mlflow(layout: Layout, ports: Mapping[str, int], python: Path) -> Part:
+def part(layout: Layout, ports: Mapping[str, int], python: Path) -> Part:
     """The server, on the bridge as Azurite is: pods and the machine use one and the same address."""
-    folder = layout.folder("mlflow", owned=True)
+    folder = layout.folder(NAME, owned=True)
     return Part(
-        name="mlflow",
-        command=tuple(command(python, folder, ADDRESS, ports["mlflow"])),
+        name=NAME,
+        command=tuple(command(python, folder, ADDRESS, ports[NAME])),
         environment=QUIET,
         probe=Http(f"{url(ports)}/health"),
         address=url(ports),
