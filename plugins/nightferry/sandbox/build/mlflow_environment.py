@@ -30,5 +30,6 @@ def _install(lock: Path, log: Path, folder: Path) -> None:
     # It is made under another name than it gets: relocatable.
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     run_logged([*uv, "venv", "--relocatable", "--clear", "--python", sys.executable, folder], log, environment)
-    options = ["--require-hashes", "--only-binary=:all:", "--compile-bytecode", "--python", folder / "bin" / "python"]
-    run_logged([*uv, "pip", "install", "--quiet", *options, "-r", lock], log, environment)
+    options = ["--require-hashes", "--only-binary=:all:", "--compile-bytecode"]
+    python = folder / "bin" / "python"
+    run_logged([*uv, "pip", "install", "--quiet", *options, "--python", python, "-r", lock], log, environment)
