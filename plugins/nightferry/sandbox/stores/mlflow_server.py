@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from nightferry.sandbox.supervise.parts import Part
 from nightferry.sandbox.supervise.probes import Http
 
 NAME = "mlflow"
+RESTART = "nightferry.sandbox.supervise.restart"
 STARTUP_SECONDS = 180.0
 """It imports for half a minute, and makes its database the first time."""
 QUIET = {
@@ -17,6 +19,8 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    # It is started in the state folder, whose `mlflow` is no package.
+    "PYTHONSAFEPATH": "1",
 }
 
 
@@ -44,8 +48,9 @@ def part(layout: Layout, ports: Mapping[str, int], python: Path) -> Part:
     folder = layout.folder(NAME, owned=True)
     return Part(
         name=NAME,
-        command=tuple(command(python, folder, ADDRESS, ports[NAME])),
-        environment=QUIET,
+        # A killed server leaves its worker behind, which holds the port.
+        command=(sys.executable, "-m", RESTART, *command(python, folder, ADDRESS, ports[NAME])),
+        environment={**QUIET, "PYTHONPATH": str(layout.root / "plugins")},
         probe=Http(f"{url(ports)}/health"),
         address=url(ports),
         owned=True,
