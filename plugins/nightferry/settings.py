@@ -113,6 +113,14 @@ class Settings(BaseSettings):
         None, description="A file with its key, as AWS's own tools keep one; none: the identity of machine or pod."
     )
     s3_region: str | None = Field(None, description="Its region; a storage of one's own usually takes any.")
+    mlflow_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        description="The MLflow server of models at mlflow://; a login is in files, never in the address.",
+    )
+    mlflow_token_file: Path | None = Field(None, description="A file that holds a bearer token for it.")
+    mlflow_user: str | None = Field(None, description="Who we are there, where it asks for a password, not a token.")
+    mlflow_password_file: Path | None = Field(None, description="A file that holds this user's password.")
     ledger: str = Field(
         "ledger",
         pattern=r"^[a-z0-9](-?[a-z0-9])*$",

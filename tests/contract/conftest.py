@@ -12,11 +12,15 @@ from nightferry import settings
 from nightferry.clients import connect
 from nightferry.clients.azure import stream as azure_stream
 from nightferry.clients.azure.models import AzureModels
+from nightferry.clients.mlflow import registry as mlflow_registry
+from nightferry.clients.mlflow import server as mlflow_server
 from nightferry.clients.s3 import connection as s3_connection
 from nightferry.clients.s3 import stream as s3_stream
 from nightferry.clients.s3.models import S3Models
 
 from tests.contract.model_benches import AzureBench, S3Bench
+from tests.fakes.mlflow.mlflow_bench import MlflowBench
+from tests.fakes.mlflow.real_mlflow import running
 from tests.fakes.real_s3 import RealS3, real_s3
 from tests.fakes.storage_door import door
 
@@ -87,3 +91,21 @@ def s3_bench(s3_storage: RealS3, bucket: str, monkeypatch: pytest.MonkeyPatch) -
             lambda name, content: inner.put_object(Bucket=bucket, Key=name, Body=content),
             lambda name: inner.delete_object(Bucket=bucket, Key=name),
         )
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of MLflow's own server: the one that the settings name, else one for all tests of a process."""
+    if named := settings.load().mlflow_url:
+        yield named
+        return
+    with running(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def mlflow_bench(mlflow: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowBench]:
+    monkeypatch.setattr(mlflow_server, "PAUSE", 0)
+    monkeypatch.setattr(mlflow_registry, "PAGE", 10)
+    with door(urlsplit(mlflow).netloc) as opened:
+        yield MlflowBench(mlflow, opened)

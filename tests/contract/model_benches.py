@@ -19,8 +19,8 @@ from nightferry.errors import Permanent, Temporary
 from tests.fakes.memory.memory_models import MemoryModels
 from tests.fakes.storage_door import Door, Refusal
 
-BENCHES = {"azure": "azure_bench", "s3": "s3_bench"}
-"""Name -> the fixture in tests/contract/conftest.py. MLflow: add `"mlflow": "mlflow_bench"`."""
+BENCHES = {"azure": "azure_bench", "s3": "s3_bench", "mlflow": "mlflow_bench"}
+"""Name -> the fixture in tests/contract/conftest.py."""
 PREFIX = "team/digits"
 
 
@@ -32,6 +32,8 @@ class Bench(Protocol):
     """How many versions are thousands here: more than a page of the system's listing has."""
     few: int
     """The most requests that a second look at them may take."""
+    sees_overwriting: bool
+    """Whether a file that is overwritten while it is read is noticed, where what was read is all the same right."""
     prefixes: tuple[str, ...]
     """With every character that the system allows; `within` takes the repository there."""
 
@@ -54,7 +56,7 @@ class Bench(Protocol):
 class MemoryBench:
     """The fake. Nothing lies between, so of the faults it has those that its caller sees."""
 
-    many, few = 1100, 0
+    many, few, sees_overwriting = 1100, 0, True
     prefixes = ("anything",)
 
     def __init__(self) -> None:
@@ -96,6 +98,7 @@ class MemoryBench:
 class DoorBench:
     """A system behind a door."""
 
+    sees_overwriting = True
     denied: ClassVar[Refusal]
     busy: ClassVar[Refusal]
 

@@ -11,6 +11,7 @@ from nightferry.entities.service_spec import ModelSource
 from nightferry.errors import Permanent
 from nightferry.hooks.buildkit import BuildKitHook
 from nightferry.hooks.cluster import require_cluster
+from nightferry.hooks.mlflow_server import MlflowHook
 from nightferry.hooks.registry import RegistryHook
 from nightferry.hooks.s3 import S3Hook
 from nightferry.hooks.storage import StorageHook
@@ -23,7 +24,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, name: str, **connection: Any) -> No
     monkeypatch.setenv(f"AIRFLOW_CONN_NIGHTFERRY_{name}", json.dumps(connection))
 
 
-@pytest.mark.parametrize("hook", [StorageHook, RegistryHook, BuildKitHook, S3Hook])
+@pytest.mark.parametrize("hook", [StorageHook, RegistryHook, BuildKitHook, S3Hook, MlflowHook])
 def test_making_a_hook_touches_nothing(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def touched(conn_id: str) -> None:
         raise AssertionError(f"{conn_id} was looked up")
@@ -42,6 +43,7 @@ def need_buildkit() -> None:
     [
         pytest.param(lambda: StorageHook().ledger_store(), "nightferry_storage", id="storage"),
         pytest.param(lambda: S3Hook().service(), "nightferry_s3", id="s3"),
+        pytest.param(lambda: MlflowHook().server(), "nightferry_mlflow", id="mlflow"),
         pytest.param(lambda: RegistryHook().registry(), "nightferry_registry", id="registry"),
         pytest.param(need_buildkit, "nightferry_buildkit", id="buildkit"),
         pytest.param(lambda: require_cluster("nightferry_cluster"), "nightferry_cluster", id="cluster"),
@@ -89,6 +91,36 @@ def test_models_in_s3_need_no_storage_account_and_no_provider_of_amazons(monkeyp
 
     assert (opened.host, opened.client.meta.region_name) == ("127.0.0.1:1", "eu-north-1")
     assert opened.client._request_signer._credentials.secret_key == "secret"
+
+
+@pytest.mark.parametrize(
+    ("connection", "url", "login"),
+    [
+        ({"host": "mlflow.example"}, "https://mlflow.example", None),
+        ({"host": "127.0.0.1", "port": 5000, "schema": "http"}, "http://127.0.0.1:5000", None),
+        ({"host": "https://mlflow.example/ml", "port": 8443}, "https://mlflow.example:8443/ml", None),
+        ({"host": "mlflow.example", "password": "tok"}, "https://mlflow.example", "Bearer tok"),
+        ({"host": "mlflow.example", "login": "eva", "password": "pw"}, "https://mlflow.example", "Basic ZXZhOnB3"),
+    ],
+)
+def test_models_in_mlflow_need_no_storage_account(
+    connection: dict[str, Any], url: str, login: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, "MLFLOW", conn_type="http", **connection)
+
+    StorageHook().models(ModelSource(repository="mlflow://digits@champion"))
+    server = MlflowHook().server()
+
+    assert (server._url, server._login.header) == (url, login)
+
+
+def test_a_token_is_not_sent_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "MLFLOW", conn_type="http", host="http://mlflow.example", password="tok")
+
+    with pytest.raises(Permanent) as raised:
+        MlflowHook().server()
+
+    assert raised.value.reason == Reason.SETTING_INVALID
 
 
 @pytest.mark.parametrize(

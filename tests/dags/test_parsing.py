@@ -131,7 +131,7 @@ print(json.dumps({"errors": list(bag.import_errors.values()), "dags": len(bag.da
     said = json.loads(done.stdout.strip().splitlines()[-1])
 
     assert said["errors"] == []
-    assert said["dags"] == 5
+    assert said["dags"] == 8
     assert not {"azure", "onnxruntime", "numpy", "onnx", "sklearn"} & set(said["new"])
     assert said["seconds"] < 2
 

@@ -151,6 +151,18 @@ def test_a_deployer_pod_reads_the_ledger_with_a_mounted_secret_or_its_own_identi
         assert mounts[folder]
 
 
+def test_a_deployer_pod_reads_models_in_mlflow_with_a_mounted_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside an identity for the storage account, too; the token itself is in no variable."""
+    monkeypatch.setenv("NIGHTFERRY_MLFLOW_URL", "https://mlflow.example.org")
+    monkeypatch.setenv("NIGHTFERRY_MLFLOW_TOKEN_FILE", "/somewhere/token")
+    for _, pod in deployer_pods(dict(parsed().dags)):
+        assert pod.metadata.labels["azure.workload.identity/use"] == "true"
+        assert [volume.secret.secret_name for volume in pod.spec.volumes if volume.secret] == ["nightferry-storage"]
+        given = {variable.name: variable.value for variable in pod.spec.containers[0].env}
+        assert given["NIGHTFERRY_MLFLOW_URL"] == "https://mlflow.example.org"
+        assert given["NIGHTFERRY_MLFLOW_TOKEN_FILE"] == "/var/run/secrets/nightferry/storage/mlflow-token"
+
+
 def deployer_pods(dags: dict[str, Any]) -> list[tuple[Any, Any]]:
     """Every task that runs a deployer pod, and that pod as Kubernetes would be given it."""
     tasks = [task for dag in dags.values() for task in dag.tasks if isinstance(task, DeployerPodOperator)]

@@ -113,7 +113,11 @@ def _published(arguments: argparse.Namespace, spec: ServiceSpec, published: Publ
         if published.start_seconds is not None and published.memory is not None:
             tried = f"The service started with it in {seconds(published.start_seconds)}, with {size(published.memory)}."
             print(tried, file=sys.stderr)
-        if published.newest:
+        if alias := spec.model.alias:
+            print(
+                f"Releases take what has the alias {alias}: give it to {published.version} in MLflow.", file=sys.stderr
+            )
+        elif published.newest:
             print(f"Release it: nightferry release {spec.service} --wait", file=sys.stderr)
     else:
         print(f"{published.version} is published for {spec.service} already, with the same content.")

@@ -24,7 +24,7 @@ from nightferry.sandbox.status import Status
 STORAGE = "azurite"
 UP_EXAMPLES = """\
   nightferry up                                   start all parts that do not run, install what is missing
-  nightferry up --with s3                         an S3 storage for models too; it stays until `clean`
+  nightferry up --with s3,mlflow                  an S3 storage and MLflow for models too; they stay until `clean`
   NIGHTFERRY_KUBECONFIG=aks.yaml nightferry up    use this cluster instead of the one in the sandbox
 """
 STATUS_EXAMPLES = """\
@@ -44,7 +44,11 @@ def add_parsers(subparsers: Subparsers) -> None:
         "--browser", action="store_true", help="install one too, and a proxy, for the tests of the service"
     )
     add.add_argument(
-        "--with", dest="wanted", metavar="PART[,PART]", default="", help="parts that a plain `up` does not start: s3"
+        "--with",
+        dest="wanted",
+        metavar="PART[,PART]",
+        default="",
+        help="parts that a plain `up` does not start: s3, mlflow",
     )
     command(subparsers, "down", down, HELP["down"])
     command(subparsers, "status", status, HELP["status"], STATUS_EXAMPLES)

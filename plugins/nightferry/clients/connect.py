@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nightferry.clients.azure.queue import AzureEventQueue
     from nightferry.clients.buildkit.builder import BuildKit
     from nightferry.clients.docker_engine.runner import DockerRunner
+    from nightferry.clients.mlflow.server import MlflowServer
     from nightferry.clients.registry.oci import OciRegistry
     from nightferry.clients.s3.connection import S3Service
 
@@ -102,9 +103,22 @@ def events(settings: Settings) -> AzureEventQueue | None:
     return AzureEventQueue(service, settings.events_queue)
 
 
+def mlflow(settings: Settings) -> MlflowServer:
+    """The MLflow server of NIGHTFERRY_MLFLOW_URL, with the login of the files that the settings name.
+
+    Raises:
+        Permanent: (setting_missing) no server is named; and as `read_login` and `MlflowServer`.
+    """
+    from nightferry.clients.mlflow.login import read_login
+    from nightferry.clients.mlflow.server import MlflowServer
+
+    login = read_login(settings.mlflow_token_file, settings.mlflow_user, settings.mlflow_password_file)
+    return MlflowServer(settings.require("MLFLOW_URL"), login)
+
+
 def models(settings: Settings, source: ModelSource) -> ModelRepository:
-    """The repository of one service's models, by the scheme of its address. Raises as `storage` and `s3`."""
-    return open_models(source, lambda: storage(settings), lambda: s3(settings))
+    """The repository of one service's models, by the scheme of its address. Raises as `storage`, `s3` and `mlflow`."""
+    return open_models(source, lambda: storage(settings), lambda: s3(settings), lambda: mlflow(settings))
 
 
 def locks(settings: Settings, spec: ServiceSpec) -> AzureLocks:

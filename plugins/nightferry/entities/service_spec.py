@@ -105,6 +105,11 @@ class ModelSource(Frozen):
         return self.address.scheme
 
     @property
+    def alias(self) -> str:
+        """The alias in MLflow that says which version is released; empty where the newest is."""
+        return self.address.within if self.scheme == "mlflow" else ""
+
+    @property
     def container(self) -> str:
         """The Blob container."""
         return self.address.place

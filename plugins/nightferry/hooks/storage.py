@@ -15,6 +15,7 @@ from nightferry.clients.lock_store import LockStore
 from nightferry.clients.model_repository import ModelRepository
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
 from nightferry.hooks.connections import connection
+from nightferry.hooks.mlflow_server import MlflowHook
 from nightferry.hooks.s3 import S3Hook
 
 STORAGE = "nightferry_storage"
@@ -51,10 +52,12 @@ class StorageHook(BaseHook):
 
     def models(self, source: ModelSource) -> ModelRepository:
         """The repository of one service's models, by the scheme of its address: those that are not in Blob storage have
-        a connection of their own. Raises as `service_client` and `S3Hook.service`."""
+        a connection of their own. Raises as `service_client`, `S3Hook.service` and `MlflowHook.server`."""
         from nightferry.clients.versions.opening import open_models
 
-        return open_models(source, lambda: self.service_client, lambda: S3Hook().service())
+        return open_models(
+            source, lambda: self.service_client, lambda: S3Hook().service(), lambda: MlflowHook().server()
+        )
 
     def locks(self, spec: ServiceSpec) -> LockStore:
         """The locks of one service's app. Raises as `service_client`."""

@@ -16,7 +16,12 @@ SECRET = "nightferry-storage"  # noqa: S105 (its name)
 SECRET_FOLDER = "/var/run/secrets/nightferry/storage"  # noqa: S105
 SECRET_KEY = "connection-string"  # noqa: S105
 S3_KEY = "s3-key"
-PASSED_ON = ("STORAGE_URL", "LEDGER", "SERVICE_TYPE", "GATEWAY_METRICS", "PROMETHEUS_URL", "S3_URL", "S3_REGION")
+MLFLOW_KEYS = {"MLFLOW_TOKEN_FILE": "mlflow-token", "MLFLOW_PASSWORD_FILE": "mlflow-password"}
+"""Settings with MLflow's login, and the Secret's keys that hold it."""
+PASSED_ON = (
+    *("STORAGE_URL", "LEDGER", "SERVICE_TYPE", "GATEWAY_METRICS", "PROMETHEUS_URL"),
+    *("S3_URL", "S3_REGION", "MLFLOW_URL", "MLFLOW_USER"),
+)
 """Settings that the deployer needs too."""
 
 
@@ -31,6 +36,7 @@ def environment(get: Callable[[str], str | None]) -> dict[str, str]:
         found[PREFIX + "STORAGE_CONNECTION_FILE"] = f"{SECRET_FOLDER}/{SECRET_KEY}"
     if get("S3_KEY_FILE"):
         found[PREFIX + "S3_KEY_FILE"] = f"{SECRET_FOLDER}/{S3_KEY}"
+    found |= {PREFIX + name: f"{SECRET_FOLDER}/{key}" for name, key in MLFLOW_KEYS.items() if get(name)}
     return {name: value for name, value in found.items() if value}
 
 
@@ -52,17 +58,21 @@ def allowed(image: str, variables: Mapping[str, str], namespace: str = NAMESPACE
 
 
 def storage_secret(
-    connection_string: str | None, namespace: str = NAMESPACE, s3_key: str | None = None
+    connection_string: str | None,
+    namespace: str = NAMESPACE,
+    s3_key: str | None = None,
+    mlflow: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """How deployers reach the storage account, and the S3 storage that models may be in, where pods have no identity of
-    their own for it.
+    """How deployers reach the storage account, and the S3 storage or MLflow server that models may be in, where pods
+    have no identity of their own for it.
 
     Args:
         connection_string: the account's.
         namespace: where the deployers run.
         s3_key: the text of the key's file.
+        mlflow: the texts of the files with MLflow's login, by the values of `MLFLOW_KEYS`.
     """
-    held = {SECRET_KEY: connection_string, S3_KEY: s3_key}
+    held = {SECRET_KEY: connection_string, S3_KEY: s3_key, **(mlflow or {})}
     return {
         "apiVersion": "v1",
         "kind": "Secret",

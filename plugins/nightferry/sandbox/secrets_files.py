@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nightferry.clients.mlflow.login import read_login
 from nightferry.clients.s3.connection import read_key
 from nightferry.sandbox.layout import Layout
 
@@ -114,6 +115,7 @@ def connections(settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
         storage = {"conn_type": "wasb", "extra": {"connection_string": text}}
     return {
         **_s3(settings),
+        **_mlflow(settings),
         "nightferry_storage": storage,
         "nightferry_registry": {"conn_type": "docker", "host": settings.get("NIGHTFERRY_REGISTRY", "")},
         "nightferry_buildkit": {"conn_type": "generic", "host": settings.get("NIGHTFERRY_BUILDKIT", "")},
@@ -136,3 +138,17 @@ def _s3(settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
         made |= {"login": key.access, "password": key.secret}
         made |= {"extra": {**extra, "aws_session_token": key.token}} if key.token else {}
     return {"nightferry_s3": made}
+
+
+def _mlflow(settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """The MLflow server, where the settings know one."""
+    url = settings.get("NIGHTFERRY_MLFLOW_URL")
+    if not url:
+        return {}
+    files = {name: settings.get(f"NIGHTFERRY_MLFLOW_{name}_FILE") for name in ("TOKEN", "PASSWORD")}
+    token, password = (Path(file) if file else None for file in files.values())
+    login = read_login(token, settings.get("NIGHTFERRY_MLFLOW_USER"), password)
+    made: dict[str, object] = {"conn_type": "http", "host": url}
+    made |= {"login": login.user} if login.user else {}
+    secret = login.token or login.password
+    return {"nightferry_mlflow": made | ({"password": secret} if secret else {})}

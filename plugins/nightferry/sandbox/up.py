@@ -122,7 +122,9 @@ class _Up:
             *self._store_steps(),
             *self._debian_13_steps(),
             *self._airflow_steps(),
-            *ExtraSteps(self.choices.extras, self.layout, self.ports, self.assembly, self._compile).steps(),
+            *ExtraSteps(
+                self.choices.extras, self.layout, self.ports, self.assembly, self._compile, self.progress
+            ).steps(),
         ]
         if self.choices.cluster:
             steps += self._cluster_steps()
@@ -302,7 +304,8 @@ class _Up:
 
     def _cluster_objects(self) -> None:
         storage, s3_key = self._connection_string(), self._secret("S3_KEY_FILE")
-        cluster_objects.apply(self._kube_api(), storage, self._deployer_namespace(), s3_key)
+        mlflow = {key: text for name, key in deployer_pods.MLFLOW_KEYS.items() if (text := self._secret(name))}
+        cluster_objects.apply(self._kube_api(), storage, self._deployer_namespace(), s3_key, mlflow)
 
     def _allow_deployer(self) -> None:
         given = self.state.settings

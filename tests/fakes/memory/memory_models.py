@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class MemoryModels:
         self.breaks = False
         """Whether an upload breaks off before model.json."""
         self.downloads: list[str] = []
+        self._one_at_a_time = threading.Lock()
 
     def listings(self) -> Sequence[ModelListing]:
         self._check()
@@ -92,23 +94,24 @@ class MemoryModels:
     def publish(
         self, folder: Path, manifest: ModelManifest, content: bytes, on_bytes: OnBytes | None = None
     ) -> tuple[str, ...]:
-        self._check()
-        existing = self.blobs.get(f"{manifest.version}/{MANIFEST}")
-        if existing == content:
-            return ()
-        if existing is not None:
-            raise Permanent(Reason.MODEL_EXISTS, f"{manifest.version} is there with other content.")
-        uploaded = []
-        for name in (*(file.name for file in manifest.files), MANIFEST):
-            if self.breaks and name == MANIFEST:
-                raise Temporary(Reason.STORAGE_UNAVAILABLE, "The connection broke.")
-            data = content if name == MANIFEST else (folder / name).read_bytes()
-            if self.blobs.get(f"{manifest.version}/{name}") != data:
-                self.blobs[f"{manifest.version}/{name}"] = data
-                uploaded.append(name)
-            if on_bytes:
-                on_bytes(len(data))
-        return tuple(uploaded)
+        with self._one_at_a_time:  # what the real ones do by conditions
+            self._check()
+            existing = self.blobs.get(f"{manifest.version}/{MANIFEST}")
+            if existing == content:
+                return ()
+            if existing is not None:
+                raise Permanent(Reason.MODEL_EXISTS, f"{manifest.version} is there with other content.")
+            uploaded = []
+            for name in (*(file.name for file in manifest.files), MANIFEST):
+                if self.breaks and name == MANIFEST:
+                    raise Temporary(Reason.STORAGE_UNAVAILABLE, "The connection broke.")
+                data = content if name == MANIFEST else (folder / name).read_bytes()
+                if self.blobs.get(f"{manifest.version}/{name}") != data:
+                    self.blobs[f"{manifest.version}/{name}"] = data
+                    uploaded.append(name)
+                if on_bytes:
+                    on_bytes(len(data))
+            return tuple(uploaded)
 
     def _etag(self, blob: str) -> str:
         return f'"{hashlib.sha256(self.blobs[blob]).hexdigest()[:16]}"'

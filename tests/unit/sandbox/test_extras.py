@@ -12,6 +12,7 @@ from nightferry.sandbox import choices, extras, secrets_files, state
 from nightferry.sandbox.layout import Layout
 from nightferry.sandbox.machine import ports
 from nightferry.sandbox.state import State
+from nightferry.sandbox.stores import mlflow_server
 from nightferry.settings import Settings
 
 PORTS = {port.name: port.usual for port in ports.PORTS}
@@ -49,6 +50,29 @@ def test_a_storage_of_the_users_is_not_started_and_is_told_to_airflow(layout: La
         "conn_type": "aws",
         "extra": {"endpoint_url": "https://s3.example.org", "region_name": "eu-north-1"},
     }
+
+
+def test_who_asks_for_mlflow_gets_its_address_and_a_connection(layout: Layout) -> None:
+    settings = made(layout, ("mlflow",))
+    assert settings["NIGHTFERRY_MLFLOW_URL"] == "http://10.244.0.1:5000"
+    held = secrets_files.connections(settings)["nightferry_mlflow"]
+    assert held == {"conn_type": "http", "host": "http://10.244.0.1:5000"}
+
+
+def test_a_killed_mlflow_is_started_again_without_what_it_left(layout: Layout) -> None:
+    """Its worker would hold the port; and it is reached from pods, and by no other name."""
+    part = mlflow_server.part(layout, PORTS, Path("/cache/bin/python"))
+    assert part.command[1:4] == ("-m", "nightferry.sandbox.supervise.restart", "/cache/bin/python")
+    assert {"--host=10.244.0.1", "--allowed-hosts=10.244.0.1:*", "--workers=1"} <= set(part.command)
+    assert part.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_an_mlflow_of_the_users_is_told_to_airflow_with_its_login(layout: Layout, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("tok-1234567\n")
+    given = {"NIGHTFERRY_MLFLOW_URL": "https://mlflow.example.org", "NIGHTFERRY_MLFLOW_TOKEN_FILE": str(token)}
+    held = secrets_files.connections(made(layout, ("mlflow",), **given))["nightferry_mlflow"]
+    assert held == {"conn_type": "http", "host": "https://mlflow.example.org", "password": "tok-1234567"}
 
 
 def test_what_was_asked_for_is_remembered(layout: Layout) -> None:

@@ -27,7 +27,11 @@ def checked(given: Mapping[str, str]) -> dict[str, str]:
         Permanent: (setting_invalid) one holds a secret, is no address, or names a file that is not there or that others
             can read.
     """
-    for left, right in (("STORAGE_URL", "STORAGE_CONNECTION_FILE"), ("AIRFLOW_PASSWORD_FILE", "AIRFLOW_TOKEN_FILE")):
+    for left, right in (
+        ("STORAGE_URL", "STORAGE_CONNECTION_FILE"),
+        ("AIRFLOW_PASSWORD_FILE", "AIRFLOW_TOKEN_FILE"),
+        ("MLFLOW_PASSWORD_FILE", "MLFLOW_TOKEN_FILE"),
+    ):
         if given.get(left) and given.get(right):
             raise _wrong(f"{option(left)} and {option(right)} say the same thing in two ways; give one of them")
     return {f"NIGHTFERRY_{name}": _checked(name, value) if value else "" for name, value in given.items()}
@@ -48,7 +52,7 @@ def _checked(name: str, value: str) -> str:
         )
     if _CONTROL.search(value) or not value.isprintable():
         raise _wrong(f"{option(name)} holds a character that nobody can see")
-    if name in ("STORAGE_URL", "AIRFLOW_URL", "S3_URL"):
+    if name in ("STORAGE_URL", "AIRFLOW_URL", "S3_URL", "MLFLOW_URL"):
         return _url(name, value)
     if name == "REGISTRY":
         return _registry(value)

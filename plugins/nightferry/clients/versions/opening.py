@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from nightferry.clients.azure.locks import AzureLocks
 from nightferry.clients.azure.models import AzureModels
 from nightferry.clients.model_repository import ModelRepository
-from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
-from nightferry.errors import Permanent
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
+    from nightferry.clients.mlflow.server import MlflowServer
     from nightferry.clients.s3.connection import S3Service
 
 LOCKS = "locks"
@@ -22,7 +21,10 @@ LOCKS = "locks"
 
 
 def open_models(
-    source: ModelSource, blob: Callable[[], BlobServiceClient], s3: Callable[[], S3Service]
+    source: ModelSource,
+    blob: Callable[[], BlobServiceClient],
+    s3: Callable[[], S3Service],
+    mlflow: Callable[[], MlflowServer],
 ) -> ModelRepository:
     """The repository of one service's models.
 
@@ -30,9 +32,9 @@ def open_models(
         source: where it is.
         blob: opens the storage account; each of them is called for its own scheme alone.
         s3: opens the S3 storage.
+        mlflow: opens the MLflow server.
 
-    Raises:
-        Permanent: (setting_missing) this installation cannot reach that system; and what the callables raise.
+    Raises what the callables raise.
     """
     address = source.address
     if address.scheme == "azure-blob":
@@ -41,7 +43,9 @@ def open_models(
         from nightferry.clients.s3.models import S3Models
 
         return S3Models(s3(), address.place, address.within)
-    raise Permanent(Reason.SETTING_MISSING, f"Models of {address} cannot be reached by this installation.")
+    from nightferry.clients.mlflow.models import MlflowModels
+
+    return MlflowModels(mlflow(), address.place, address.within)
 
 
 def open_locks(service: BlobServiceClient, spec: ServiceSpec) -> AzureLocks:

@@ -136,7 +136,7 @@ class DeployerPodOperator(KubernetesPodOperator):
         self.namespace = now.deployer_namespace
         self.volumes = [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="1Gi"))]
         self.volume_mounts = [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")]  # noqa: S108 (the pod's own)
-        if now.storage_connection_file or now.s3_key_file:
+        if now.storage_connection_file or now.s3_key_file or any(map(now.get, deployer_pods.MLFLOW_KEYS)):
             secret = k8s.V1SecretVolumeSource(secret_name=deployer_pods.SECRET, default_mode=0o440)
             self.volumes.append(k8s.V1Volume(name="storage", secret=secret))
             place = deployer_pods.SECRET_FOLDER

@@ -29,6 +29,7 @@ def apply(
     connection_string: str | None,
     namespace: str = deployer_pods.NAMESPACE,
     s3_key: str | None = None,
+    mlflow: Mapping[str, str] | None = None,
 ) -> None:
     """Bring the cluster to what the manifests say.
 
@@ -36,12 +37,13 @@ def apply(
         connection_string: of the storage account; None where pods have an identity of their own for it.
         namespace: where the deployers run.
         s3_key: the text of the file with the key of the S3 storage; None where there is none.
+        mlflow: as `storage_secret` wants it.
     """
     things = [moved(thing, namespace) for thing in objects()]
     for thing in things:
         api.apply(thing)
-    if connection_string is not None or s3_key is not None:
-        api.apply(deployer_pods.storage_secret(connection_string, namespace, s3_key))
+    if connection_string is not None or s3_key is not None or mlflow:
+        api.apply(deployer_pods.storage_secret(connection_string, namespace, s3_key, mlflow))
     for thing in things:
         if thing["kind"] == FIRST and thing["metadata"]["name"] != namespace:
             for left in _of_before(thing["metadata"]["name"]):

@@ -40,6 +40,7 @@ PORTS = (
     Port("azurite", 10000, ADDRESS),
     Port("s3", 7070, ADDRESS),
     Port("azurite-queue", 10001, ADDRESS),
+    Port("mlflow", 5000, ADDRESS),
     Port("etcd", 2379),
     Port("etcd-peer", 2380),
     Port("kube-apiserver", 6443, ADDRESS),
