@@ -75,6 +75,19 @@ def test_what_was_published_goes_on_where_builds_are_released() -> None:
     assert resume.run == f"resume-{RELEASE}-production-build-9"
 
 
+def test_what_people_approved_goes_on_also_where_the_run_that_asked_them_was_lost() -> None:
+    service, state = WatchingWorld.service("digits"), waits(a_wait("awaits_approval"))
+    resume = due_to_resume(service, state, at("2026-11-21T02:00:00Z"), approved=lambda waiting: ("anna", "bert"))
+    assert resume is not None
+    assert (resume.cause.kind, resume.cause.by) == ("approval", "anna, bert")
+
+
+def test_what_nobody_approved_in_time_is_ended_by_somebody() -> None:
+    service, state = WatchingWorld.service("digits"), waits(a_wait("awaits_approval"))
+    assert due_to_resume(service, state, at("2026-11-21T05:09:00Z")) is None
+    assert due_to_resume(service, state, at("2026-11-21T05:10:00Z")) is not None
+
+
 def test_what_is_held_goes_on_when_no_hold_stands_any_more() -> None:
     service, state = WatchingWorld.service("digits", build="release"), waits(a_wait("held", None))
     hold = Hold(number=3, since="2026-11-21T00:00:00Z", actor="rita", why="hot", until=UNTIL)

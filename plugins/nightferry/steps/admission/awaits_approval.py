@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 
+from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import approvals_in
 from nightferry.entities.approvals.counted import Terms, asked_until, counted
+from nightferry.entities.decision import Decision
+from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.waiting import Waiting
 from nightferry.steps.admission.admission import Admission, Stay
+from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import utc
 
 
@@ -34,6 +39,16 @@ def awaits_approval(admission: Admission) -> Stay | None:
     )
     facts = {"needed": terms.needed, "approvers": list(terms.able), "requester": terms.requester}
     return Stay(Reason.AWAITS_APPROVAL, sentence, until=end, facts=facts)
+
+
+def approved_by(ledger: LedgerStore, waiting: Waiting) -> tuple[str, ...]:
+    """Who approved what waits; empty while too few have, or somebody said no. Raises as `release_entries`."""
+    entries = release_entries(ledger, waiting.release)
+    decision = Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
+    name = waiting.environment
+    terms = Terms.of(decision, name, waiting.image, asked_until(entries, name))
+    count = counted(approvals_in(entries, name), terms) if terms else None
+    return count.yes if count and count.approved else ()
 
 
 def declined(person: str, why: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 from nightferry.entities.barring.hold import EVERYTHING
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.waiting import Waiting
 from nightferry.errors import NightferryError
+from nightferry.steps.admission.awaits_approval import approved_by
 from nightferry.steps.record.state import read_state
 from nightferry.steps.watching.doors import Doors
 from nightferry.steps.watching.due_to_resume import Resume, due_to_resume
@@ -31,7 +32,9 @@ def resume_waiting(services: Sequence[ServiceSpec], doors: Doors) -> tuple[list[
         try:
             state = read_state(doors.ledger, service.service)
             holds = (*state.holds, *everywhere()) if state.waiting else ()
-            wanted = due_to_resume(service, state, doors.clock.now(), holds)
+            wanted = due_to_resume(
+                service, state, doors.clock.now(), holds, approved=partial(approved_by, doors.ledger)
+            )
             run = _start(service, wanted, state.waiting, doors) if wanted and state.waiting else ""
         except NightferryError as fault:
             faults.append(fault)
