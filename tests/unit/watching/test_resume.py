@@ -65,7 +65,7 @@ def test_a_calendar_that_was_shortened_or_lengthened_counts_as_it_is_now() -> No
 
 @pytest.mark.parametrize("waiting", [None, a_wait("awaits_approval"), a_wait("published"), a_wait("new_word")])
 def test_who_waits_for_a_person_waits_on(waiting: Waiting | None) -> None:
-    assert due_to_resume(WatchingWorld.service("digits"), waits(waiting), at("2026-12-21T05:00:00Z")) is None
+    assert due_to_resume(WatchingWorld.service("digits"), waits(waiting), at(UNTIL)) is None
 
 
 def test_what_was_published_goes_on_where_builds_are_released() -> None:

@@ -112,7 +112,7 @@ def _refused(spec: ServiceSpec, release: str, decided: Decision, state: ServiceS
 
 def _why(release: str, cause: Cause | None, actor: str) -> str:
     said = {
-        "approval": "it was approved",
+        "approval": "it was approved" if cause and cause.by else "people were asked",
         "window": "its window is open",
         "build": "it was published",
     }.get(cause.kind if cause else "")

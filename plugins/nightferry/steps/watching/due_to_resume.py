@@ -65,10 +65,8 @@ def due_to_resume(
         cause = Cause(kind="window", detail=f"nothing holds it before {waiting.environment} any more")
     elif waiting.reason == Reason.PUBLISHED and service.triggers.build == RELEASE and not held:
         cause = Cause(kind="build", detail="what is published is released")
-    elif waiting.reason == Reason.AWAITS_APPROVAL and (by := approved(waiting)):
-        cause = Cause(
-            kind="approval", by=", ".join(by), detail=f"{', '.join(by)} approved it for {waiting.environment}"
-        )
+    elif waiting.reason == Reason.AWAITS_APPROVAL and (by := ", ".join(approved(waiting))):
+        cause = Cause(kind="approval", by=by, detail=f"{by} approved it for {waiting.environment}")
     elif waiting.reason == Reason.AWAITS_APPROVAL and _long_over(waiting, now):
         cause = Cause(kind="approval", detail="the time for approving it is over")
     else:
