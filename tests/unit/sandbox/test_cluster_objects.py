@@ -129,6 +129,7 @@ def test_airflow_is_bound_to_its_role_for_deployers_where_they_run_alone() -> No
         ("nightferry", "nightferry-airflow-deployers"),
         ("staging", "nightferry-airflow"),
         ("nightferry-trial", "nightferry-airflow"),
+        ("nightferry-trial", "nightferry-previews"),
         ("production", "nightferry-airflow"),
     }
 
