@@ -82,9 +82,13 @@ def test_a_deployer_may_hold_leases_and_airflow_may_not() -> None:
 
 
 def test_what_is_tried_is_bounded_and_kept_to_itself() -> None:
-    there = {one["kind"]: one for one in objects() if one["metadata"].get("namespace") == trial.NAMESPACE}
-    assert there["ResourceQuota"]["spec"]["hard"].keys() == {"pods", "requests.cpu", "requests.memory"}
-    policy = there["NetworkPolicy"]["spec"]
+    there = [one for one in objects() if one["metadata"].get("namespace") == trial.NAMESPACE]
+    quotas = {one["metadata"]["name"]: one["spec"] for one in there if one["kind"] == "ResourceQuota"}
+    pods = {"pods", "requests.cpu", "requests.memory"}
+    assert quotas["nightferry-trial"]["hard"].keys() == quotas["nightferry-previews"]["hard"].keys() == pods
+    assert quotas["nightferry-previews"]["scopes"] == ["Terminating"]
+    assert quotas["nightferry-preview-places"]["hard"] == {"count/jobs.batch": "3"}
+    (policy,) = [one["spec"] for one in there if one["kind"] == "NetworkPolicy"]
     assert policy == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
@@ -100,7 +104,11 @@ def test_nobody_reads_secrets_or_gets_everything(kind: str, role: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "role", "changes"),
-    [("ClusterRole", "nightferry-airflow", set()), ("Role", "nightferry-airflow-deployers", {"pods"})],
+    [
+        ("ClusterRole", "nightferry-airflow", set()),
+        ("Role", "nightferry-airflow-deployers", {"pods"}),
+        ("Role", "nightferry-previews", set()),
+    ],
 )
 def test_airflow_changes_nothing_but_the_deployers_pods(kind: str, role: str, changes: set[str]) -> None:
     changed = {
@@ -129,6 +137,7 @@ def test_airflow_is_bound_to_its_role_for_deployers_where_they_run_alone() -> No
         ("nightferry", "nightferry-airflow-deployers"),
         ("staging", "nightferry-airflow"),
         ("nightferry-trial", "nightferry-airflow"),
+        ("nightferry-trial", "nightferry-previews"),
         ("production", "nightferry-airflow"),
     }
 
