@@ -29,7 +29,8 @@ def lacking(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     name = request.param
     for module in ("nightferry.steps.model.try_model", "nightferry.cli.output"):
         monkeypatch.setattr(f"{module}.find_spec", lambda one: None if one == name else found(one))
-    monkeypatch.setitem(sys.modules, name, None)
+    for loaded in (name, *(one for one in sys.modules if one.startswith(f"{name}."))):
+        monkeypatch.setitem(sys.modules, loaded, None)
 
 
 def test_its_files_are_in_the_users_home(tmp_path):
