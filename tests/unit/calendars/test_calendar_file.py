@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from nightferry.clients.holiday_dates import public_holidays
+from nightferry.clients.holiday_dates import kept_holidays
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.services.load_calendars import load_calendar, read_calendar
@@ -132,7 +132,6 @@ def test_a_laptop_without_the_library_calls_no_calendar_wrong_and_says_what_it_n
 ) -> None:
     path = write(tmp_path, windows=[instead(holidays={"country": "CH"})])
     monkeypatch.setitem(sys.modules, "holidays", None)
-    public_holidays.cache_clear()
     calendar = read_calendar(path)
     with pytest.raises(Permanent, match="pip install 'nightferry") as fault:
         calendar.at(dt.datetime(2026, 12, 25, 12, tzinfo=dt.UTC))
@@ -147,3 +146,18 @@ def test_holidays_are_those_of_the_subdivision(tmp_path: Path) -> None:
     assert standing is not None
     assert (standing.reason, standing.end - standing.begin) == ("away (Labor Day)", dt.timedelta(days=1))
     assert calendar.standing(labour_day - dt.timedelta(days=1)) is None
+
+
+def test_holidays_are_asked_for_once_and_what_was_kept_is_thrown_away_where_it_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = kept_holidays(tmp_path)("CH", "ZH", 2026)
+    (kept,) = tmp_path.iterdir()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "holidays", None)
+        assert kept_holidays(tmp_path)("CH", "ZH", 2026) == told
+    kept.write_text("broken", encoding="utf-8")
+    assert kept_holidays(tmp_path)("CH", "ZH", 2026) == told
+    with pytest.raises(LookupError, match="ISO 3166"):
+        kept_holidays(tmp_path)("../CH", None, 2026)
+    assert list(tmp_path.iterdir()) == [kept]

@@ -208,7 +208,7 @@ def test_killed_at_any_call_the_next_try_brings_it_up_once() -> None:
     while True:
         calls, previews = calls + 1, Previews()  # a record of its own, which stays short
         preview = previews.ask(f"run {calls}")
-        if not _killed(previews, calls, lambda name=preview: previews.bring_up(name)):
+        if not _killed(previews, calls, lambda name=preview, on=previews: on.bring_up(name)):
             break
         assert previews.bring_up(preview).reason == Reason.PREVIEWED
         assert [kind for kind, _ in previews.left()] == ["Job", "NetworkPolicy", "Pod", "Service"]

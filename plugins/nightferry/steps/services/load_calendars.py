@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from nightferry import settings as settings_of
-from nightferry.clients.holiday_dates import public_holidays
+from nightferry.clients.holiday_dates import Holidays, kept_holidays, public_holidays
 from nightferry.entities.calendar.calendar_file import CalendarFile
 from nightferry.entities.calendar.freeze_calendar import Calendar
 from nightferry.entities.frozen import problems
@@ -56,13 +57,20 @@ def load_calendar(folders: Path | Sequence[Path], name: str) -> Calendar:
             f"The calendar {name} is described by {' and '.join(map(str, found))}; keep one of them.",
         )
     try:
-        return read_calendar(found[0])
+        return read_calendar(found[0], _kept(settings_of.load().work / "holidays"))
     except ValueError as fault:
         raise Permanent(Reason.SERVICE_FILE_INVALID, f"{found[0]}: {fault}.") from fault
 
 
-def read_calendar(path: Path) -> Calendar:
+_kept = cache(kept_holidays)
+
+
+def read_calendar(path: Path, holidays: Holidays = public_holidays) -> Calendar:
     """The calendar in a file.
+
+    Args:
+        path: the file.
+        holidays: what knows the public holidays of a country.
 
     Raises:
         ValueError: what is wrong with it, with the keys.
@@ -74,19 +82,19 @@ def read_calendar(path: Path) -> Calendar:
     if secrets := list(secrets_in(file.model_dump(mode="json"))):
         raise ValueError(f"{secrets[0]}: it holds a password, key or token, which would be on record; keep it out")
     with suppress(Permanent):  # without the library nobody can look, which makes no file wrong
-        _know_the_countries(file)
-        calendar = Calendar(path.stem, file, public_holidays)
+        _know_the_countries(file, holidays)
+        calendar = Calendar(path.stem, file, holidays)
         if calendar.never_opens():
             raise ValueError("windows: the calendar never opens, since its windows leave no time between them")
-    return Calendar(path.stem, file, public_holidays)
+    return Calendar(path.stem, file, holidays)
 
 
-def _know_the_countries(file: CalendarFile) -> None:
+def _know_the_countries(file: CalendarFile, holidays: Holidays) -> None:
     wrong = []
     for number, rule in enumerate(file.windows):
         try:
             if rule.country:
-                public_holidays(*rule.country, 2026)
+                holidays(*rule.country, 2026)
         except LookupError as fault:
             kind = "holidays" if rule.holidays else "month_end"
             wrong.append(f"windows.{number}.{kind}: {fault}")
