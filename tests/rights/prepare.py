@@ -1,0 +1,83 @@
+"""Fills the database of an Airflow of the tests: tables, the project's DAGs, its users, and what they are asked about.
+
+It runs with the Python of that Airflow: `prepare.py simple|fab`, the users' passwords on its standard input.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from typing import Any
+
+ROLES = ("viewer", "user", "op", "admin")
+
+
+def command(*words: str) -> None:
+    """Run one of Airflow's own commands, in this process."""
+    from airflow.cli.cli_parser import get_parser
+
+    arguments = get_parser().parse_args(words)
+    arguments.func(arguments)
+
+
+def add_fab_users(passwords: dict[str, str]) -> None:
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+    with get_application_builder() as builder:
+        builder.sm.sync_roles()
+        for role in ROLES:
+            known = builder.sm.find_role(role.capitalize())
+            assert builder.sm.add_user(role, role, "Test", f"{role}@example.org", known, passwords[role]), role
+
+
+def fab_ids() -> dict[str, str]:
+    from airflow.providers.fab.auth_manager.models import User
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        return {user.username: str(user.id) for user in session.scalars(select(User))}
+
+
+def start(dag: str, run: str, session: Any) -> Any:
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    found = SerializedDagModel.get(dag, session=session)
+    assert found, f"{dag} was not parsed"
+    return found.dag.create_dagrun(
+        run_id=run,
+        run_after=dt.datetime.now(dt.UTC),
+        run_type=DagRunType.MANUAL,
+        triggered_by=DagRunTriggeredByType.TEST,
+        state=DagRunState.QUEUED,
+        session=session,
+    )
+
+
+def ask(ids: dict[str, str]) -> None:
+    """Open questions: for each role one where its person is listed, and one where somebody else is."""
+    from airflow.models.hitl import HITLDetail
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        asked = start("approve_rights", "seeded", session)
+        session.flush()
+        for task in asked.get_task_instances(session=session):
+            whose, _, role = task.task_id.partition("_")
+            person = ids[role] if whose == "listed" else "nobody-here"
+            users = [{"id": person, "name": role}]
+            session.add(
+                HITLDetail(ti_id=task.id, options=["Approve", "Reject"], subject="May it?", assignees=users, params={})
+            )
+
+
+if __name__ == "__main__":
+    passwords = json.load(sys.stdin)
+    command("db", "migrate")
+    command("dags", "reserialize")
+    if sys.argv[1] == "fab":
+        add_fab_users(passwords)
+    ask(fab_ids() if sys.argv[1] == "fab" else {role: role for role in ROLES})
