@@ -57,12 +57,16 @@ def start(dag: str, run: str, session: Any) -> Any:
     )
 
 
-def ask(ids: dict[str, str]) -> None:
-    """Open questions: for each role one where its person is listed, and one where somebody else is."""
+def seed(ids: dict[str, str]) -> None:
+    """Runs of a release for each role, and open questions: one where its person is listed, and one where somebody else
+    is."""
     from airflow.models.hitl import HITLDetail
     from airflow.utils.session import create_session
 
     with create_session() as session:
+        for role in ROLES:
+            for run in (f"of-{role}", f"gone-{role}"):
+                start("release_digits", run, session)
         asked = start("approve_rights", "seeded", session)
         session.flush()
         for task in asked.get_task_instances(session=session):
@@ -80,4 +84,4 @@ if __name__ == "__main__":
     command("dags", "reserialize")
     if sys.argv[1] == "fab":
         add_fab_users(passwords)
-    ask(fab_ids() if sys.argv[1] == "fab" else {role: role for role in ROLES})
+    seed(fab_ids() if sys.argv[1] == "fab" else {role: role for role in ROLES})
