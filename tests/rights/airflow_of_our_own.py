@@ -1,4 +1,4 @@
-"""An Airflow of the tests' own: the API server alone, with the project's airflow.cfg and DAGs and one user for each role.
+"""An Airflow of the tests' own: the API server alone, with the project's airflow.cfg and DAGs, and a user for a role.
 
 Nothing runs there, so every run that somebody starts stays queued.
 """
@@ -104,9 +104,8 @@ class AirflowOfOurOwn:
                     return
             except requests.RequestException:
                 pass
-            assert self._server and self._server.poll() is None and time.monotonic() < deadline, (
-                self.folder / "server.log"
-            ).read_text(encoding="utf-8")[-3000:]
+            over = self._server is None or self._server.poll() is not None or time.monotonic() > deadline
+            assert not over, (self.folder / "server.log").read_text(encoding="utf-8")[-3000:]
             time.sleep(0.25)
 
     def call(self, role: str, method: str, path: str, body: object = None) -> requests.Response:

@@ -1,4 +1,4 @@
-"""Who may what: the table of docs/rights.md as data, and how each of its cells is tried. A test holds the two together."""
+"""Who may what: the table of docs/rights.md as data, and how each of its cells is tried."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Row:
     calls: tuple[Call, ...] = ()
     """Over REST; each of them is a cell for itself."""
     commands: tuple[tuple[str, ...], ...] = ()
-    """By `nightferry`; ROLE in a word is the name of who asks."""
+    """By `nightferry`; ROLE in a word is the name of who asks, HOLD and BAR what stands on the record."""
     container: Literal["", "models", "ledger"] = ""
     """Of the storage account: where the commands of this row need a right."""
     managers: tuple[str, ...] = field(default=("simple", "fab"))
@@ -187,9 +187,9 @@ ROWS = (
         OPERATES,
         commands=(
             ("hold", "rights", "--reason", "a test", "--by", "ROLE"),
-            ("resume", "rights", "--reason", "a test", "--by", "ROLE"),
-            ("quarantine", "add", "rights", "--source-of", "rights-2026-11-21.1", "--reason", "a test", "--by", "ROLE"),
-            ("quarantine", "lift", "rights", "NUMBER", "--reason", "a test", "--by", "ROLE"),
+            ("resume", "rights", "--hold", "HOLD", "--reason", "a test", "--by", "ROLE"),
+            ("quarantine", "add", "rights", "--model", "seen-ROLE", "--reason", "a test", "--by", "ROLE"),
+            ("quarantine", "lift", "rights", "BAR", "--reason", "a test", "--by", "ROLE"),
         ),
         container="ledger",
     ),
