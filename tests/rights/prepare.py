@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any
 
-ROLES = ("viewer", "user", "op", "admin")
+from tests.rights.table import ROLES, release_of
 
 
 def command(*words: str) -> None:
@@ -60,22 +60,34 @@ def start(dag: str, run: str, session: Any) -> Any:
 def seed(ids: dict[str, str]) -> None:
     """Runs of a release for each role, and open questions: one where its person is listed, and one where somebody else
     is."""
-    from airflow.models.hitl import HITLDetail
     from airflow.utils.session import create_session
 
     with create_session() as session:
         for role in ROLES:
             for run in (f"of-{role}", f"gone-{role}"):
                 start("release_digits", run, session)
-        asked = start("approve_rights", "seeded", session)
-        session.flush()
-        for task in asked.get_task_instances(session=session):
-            whose, _, role = task.task_id.partition("_")
-            person = ids[role] if whose == "listed" else "nobody-here"
-            users = [{"id": person, "name": role}]
-            session.add(
-                HITLDetail(ti_id=task.id, options=["Approve", "Reject"], subject="May it?", assignees=users, params={})
-            )
+        listed = {(role, "listed"): ids[role] for role in ROLES}
+        asked = listed | {(role, "other"): "nobody-here" for role in ROLES}
+        for run in ("seeded", *(run_of(*who) for who in asked)):
+            started = start("approve_digits", run, session)
+            session.flush()
+            for (role, whose), person in asked.items():
+                if run in ("seeded", run_of(role, whose)):
+                    task = started.get_task_instance(f"{whose}_{role}", session=session)
+                    question(task, {"id": person, "name": role}, session)
+
+
+def run_of(role: str, whose: str) -> str:
+    """The run that asks about a release of a role's own, which `nightferry approve` looks for."""
+    return f"approve-{release_of(role, whose)}-production-0"
+
+
+def question(task: Any, person: dict[str, str], session: Any) -> None:
+    from airflow.models.hitl import HITLDetail
+
+    task.state = "awaiting_input"
+    options = ["Approve", "Reject"]
+    session.add(HITLDetail(ti_id=task.id, options=options, subject="May it?", assignees=[person], params={}))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ ROLES = ("viewer", "user", "op", "admin")
 ALL, ASKS, OPERATES, ADMIN = ROLES, ROLES[1:], ROLES[2:], ROLES[3:]
 NOBODY: tuple[str, ...] = ()
 RELEASE = "/api/v2/dags/release_digits"
-QUESTION = "/api/v2/dags/approve_rights/dagRuns/seeded/taskInstances"
+QUESTION = "/api/v2/dags/approve_digits/dagRuns/seeded/taskInstances"
 YES = {"chosen_options": ["Approve"], "params_input": {}}
 NEW = {"logical_date": None}
 STORAGE: dict[str, dict[str, str]] = {
@@ -27,6 +27,11 @@ CLUSTER = {
     "admin": "nightferry-deployer",
 }
 """The ClusterRole that each role is given in the environments."""
+
+
+def release_of(role: str, whose: str) -> str:
+    """The release about which a role's person is asked (`listed`), or somebody else (`other`)."""
+    return f"digits-2026-01-0{ROLES.index(role) + 1}.{1 if whose == 'listed' else 2}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class Row:
     calls: tuple[Call, ...] = ()
     """Over REST; each of them is a cell for itself."""
     commands: tuple[tuple[str, ...], ...] = ()
-    """By `nightferry`; ROLE in a word is the name of who asks, HOLD and BAR what stands on the record."""
+    """By `nightferry`; ROLE in a word is the name of who asks, HOLD and BAR what stands on the record, SOON a time,
+    LISTED and OTHER a release about which he is asked, or somebody else."""
     container: Literal["", "models", "ledger"] = ""
     """Of the storage account: where the commands of this row need a right."""
     managers: tuple[str, ...] = field(default=("simple", "fab"))
@@ -89,12 +95,14 @@ ROWS = (
         "Airflow",
         ASKS,
         (start("preview", {"service": "digits", "model": "v1"}), start("end_previews")),
+        (("preview", "digits", "--model", "of-ROLE"),),
     ),
     Row(
         "approve or decline, being listed (`approvals:`)",
         "Airflow",
         OPERATES,
         (Call("PATCH", f"{QUESTION}/listed_ROLE/-1/hitlDetails", YES),),
+        (("approve", "LISTED", "--reason", "a test"),),
         yes="where listed",
     ),
     Row(
@@ -102,6 +110,7 @@ ROWS = (
         "Airflow",
         NOBODY,
         (Call("PATCH", f"{QUESTION}/other_ROLE/-1/hitlDetails", YES),),
+        (("approve", "OTHER", "--reason", "a test"), ("decline", "OTHER", "--reason", "a test")),
     ),
     Row(
         "roll back from Airflow's pages (the DAG `roll_back`)",
@@ -113,7 +122,7 @@ ROWS = (
         "start what the schedule starts (`drift`, `rehearsal`, `retire_releases`, `watch`), or a run of `approve_…`",
         "Airflow",
         OPERATES,
-        (*(start(dag) for dag in ("drift", "rehearsal", "retire_releases", "watch")), start("approve_rights")),
+        (*(start(dag) for dag in ("drift", "rehearsal", "retire_releases", "watch")), start("approve_digits")),
     ),
     Row(
         "pause a DAG",
@@ -192,6 +201,14 @@ ROWS = (
             ("quarantine", "lift", "rights", "BAR", "--reason", "a test", "--by", "ROLE"),
         ),
         container="ledger",
+    ),
+    Row(
+        "ask for or confirm an exception, being named in the calendar: `calendar except`",
+        "storage",
+        OPERATES,
+        commands=(("calendar", "except", "rights", "--until", "SOON", "--reason", "a test", "--by", "ROLE"),),
+        container="ledger",
+        yes="where named",
     ),
     Row(
         "ask where a service is and what runs: `url`, `rollback --dry-run`",

@@ -38,9 +38,16 @@ owner: nightferry-tests
 source: {repository: "https://git.invalid/app.git", path: app}
 model: {repository: azure-blob://CONTAINER/rights}
 image: {repository: 127.0.0.1:5000/rights}
+calendar: rights
 environments:
   - {name: staging, namespace: staging}
   - {name: production, namespace: production, ready_seconds: 5}
+"""
+CALENDAR = """\
+description: Of the tests of rights.
+exception: {longest: 12h, by: [viewer, user, op, admin]}
+windows:
+  - {name: year's end, reason: a test, zone: UTC, dates: {from: 2026-12-21, to: 2027-01-03}}
 """
 LABELS = {names.MANAGED_BY: "nightferry"}
 POD = {
@@ -76,7 +83,9 @@ class Place:
         """Make them. Raises whatever the parts say."""
         from kubernetes import client
 
-        (self.folder / "services").mkdir()
+        for folder in ("services", "calendars"):
+            (self.folder / folder).mkdir()
+        (self.folder / "calendars" / "rights.yaml").write_text(CALENDAR, encoding="utf-8")
         for service in ("rights", self.service):
             file = SERVICE_FILE.replace("CONTAINER", self.containers["models"]).replace(
                 "service: rights", f"service: {service}"
@@ -241,6 +250,7 @@ def test_a_cell_of_storage(
     barred = quarantine(place.ledger, clock, "rights", bar, why="a test", actor="test")
     (place.folder / f"{role}.bin").write_bytes(f"a model of {role}".encode())
     words_of = {"ROLE.bin": str(place.folder / f"{role}.bin"), "HOLD": str(held.sequence), "BAR": str(barred.sequence)}
+    words_of["SOON"] = (clock.now() + dt.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
     if row.container == "ledger":
         place.act_as("admin", "models", monkeypatch)
         publish = ["models", "publish", "rights", words_of["ROLE.bin"], "--version", f"seen-{role}"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from nightferry.entities.approvals.runs import PREFIX as APPROVE
+
 RELEASE = "release_"
-APPROVE = "approve_"
-"""How the DAGs begin that release a service, and that ask people about one."""
+"""How the DAGs begin that release a service."""
 ASKING = frozenset({"preview", "end_previews"})
 """Whose runs a person who may only ask starts, beside those that release."""
 OPERATED = frozenset({"drift", "rehearsal", "retire_releases", "roll_back", "watch"})

@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 PROJECT = Path(__file__).resolve().parents[3] / "dags"
 ANSWERS = ("viewer", "user", "op", "admin")
 DAGS = {
-    "approve_rights": [f"{whose}_{role}" for role in ANSWERS for whose in ("listed", "other")],
+    "approve_digits": [f"{whose}_{role}" for role in ANSWERS for whose in ("listed", "other")],
     "somebody_elses": ["work"],
     **{name: ["work"] for name in ("preview", "end_previews", "watch") if not (PROJECT / f"{name}.py").exists()},
 }
