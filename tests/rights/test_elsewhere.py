@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,7 @@ class Place:
 
         storage = connect.storage(self.now)
         for container in (*self.containers.values(), self.containers["ledger"] + NOTES):
-            _unless(ResourceNotFoundError, lambda container=container: storage.delete_container(container))
+            _unless(ResourceNotFoundError, partial(storage.delete_container, container))
         core, rbac = client.CoreV1Api(self._cluster()), client.RbacAuthorizationV1Api(self._cluster())
         apps, before = client.AppsV1Api(self._cluster()), names.object_name(f"{self.service}-2026-11-20.1")
         _unless(client.ApiException, lambda: core.delete_namespaced_service(self.service, "production"))
@@ -173,10 +174,7 @@ class Place:
         for environment in ENVIRONMENTS:
             for role in ROLES:
                 name = f"{self.name}-{role}"
-                _unless(
-                    client.ApiException,
-                    lambda name=name, where=environment: rbac.delete_namespaced_role_binding(name, where),
-                )
+                _unless(client.ApiException, partial(rbac.delete_namespaced_role_binding, name, environment))
             for lease in leases.list_namespaced_lease(environment).items:
                 if self.service in lease.metadata.name:
                     leases.delete_namespaced_lease(lease.metadata.name, environment)
@@ -205,7 +203,7 @@ class Place:
 
         storage = connect.storage(self.now)
         signature = generate_account_sas(
-            storage.account_name,
+            str(storage.account_name),
             storage.credential.account_key,
             resource_types="sco",
             permission={"read": "rl", "write": "rlcw"}[right],

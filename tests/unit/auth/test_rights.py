@@ -30,7 +30,7 @@ class Airflows:
         return {dag for dag in DAGS if dag}
 
 
-class Rights(ReleaseRights, Airflows):
+class Rights(ReleaseRights, Airflows):  # type: ignore[misc]
     """Both."""
 
 
