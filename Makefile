@@ -100,6 +100,7 @@ lock: $(READY) ## Resolve every *.in into its lock file, with hashes
 	$(COMPILE) --universal $(LOCKED) benchmarks/requirements-serving.in -o benchmarks/requirements-serving.txt
 	$(COMPILE) --universal $(LOCKED) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) --universal $(LOCKED) sandbox/mlflow/requirements.in -o sandbox/mlflow/requirements.txt
+	$(COMPILE) --universal $(LOCKED) docker/airflow/requirements-fab.in -o docker/airflow/requirements-fab.txt
 	$(COMPILE) $(LOCKED) tests/clients/requirements-kserve.in -o tests/clients/requirements-kserve.txt
 
 # The environment: made once, made again when a lock file changes. An interrupted run starts over.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from nightferry import settings
+from nightferry.entities.dag_names import ASKING, is_asked, is_ours
 from nightferry.errors import Permanent, Temporary
 from nightferry.operators.pods.deployer_pod import DeployerPodOperator
 from nightferry.sandbox.kubernetes.cluster_objects import objects
@@ -52,6 +53,12 @@ def test_every_dag_says_whose_it_is_and_what_it_does(dags: dict[str, Any]) -> No
         at_once = {"roll_back": 10, "preview": 10, "watch": 4}.get(dag.dag_id, 1)
         assert (dag.catchup, dag.max_active_runs) == (False, at_once)
         assert dag.dagrun_timeout
+
+
+def test_the_rule_of_rights_knows_every_dag(dags: dict[str, Any]) -> None:
+    """One that it does not know would be any user's to start."""
+    assert [name for name in dags if not is_ours(name)] == []
+    assert {name for name in dags if is_asked(name)} <= {"release_digits", *ASKING}
 
 
 def test_every_task_ends_and_is_tried_again_with_growing_pauses(dags: dict[str, Any]) -> None:
