@@ -258,6 +258,6 @@ class Stage:
             },
             timeout=30,
         ).json()["access_token"]
-        requests.delete(
-            f"{self.airflow.address}/api/v2/dags/{self.dag}", headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
+        for dag in (self.dag, f"approve_{self.service}"):
+            headers = {"Authorization": f"Bearer {token}"}
+            requests.delete(f"{self.airflow.address}/api/v2/dags/{dag}", headers=headers, timeout=60)

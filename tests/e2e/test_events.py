@@ -5,6 +5,7 @@ The service is held, so that each run ends with its decision.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -127,9 +128,7 @@ def decided(stage: Stage, run: str) -> list[LedgerEntry]:
 
 def begun(stage: Stage, run: str) -> float | None:
     """When Airflow began a run, None while it has not."""
-    import datetime as dt
-
-    answer = stage.airflow._call("GET", f"/api/v2/dags/{stage.dag}/dagRuns/{quote(run)}", accept=(404,))
+    answer = stage.airflow.call("GET", f"/api/v2/dags/{stage.dag}/dagRuns/{quote(run)}", accept=(404,))
     start = None if answer.status_code == 404 else answer.json()["start_date"]
     return dt.datetime.fromisoformat(start).timestamp() if start else None
 
@@ -154,28 +153,28 @@ def test_without_the_hook_it_begins_within_the_minutes_look(pushing: Pushing) ->
     assert entry.data["cause"]["delivery"] == ""
 
 
-def test_five_deliveries_and_the_look_at_once_are_one_run(pushing: Pushing) -> None:
+def next_look_is_over(stage: Stage) -> None:
+    """Wait for the first look that begins after this."""
+    minute = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
+    run = f"scheduled__{minute.isoformat()}"
+    eventually(lambda: getattr(stage.airflow.run("watch", run), "ended", False), 150, f"{run} of the watch is over")
+
+
+def test_five_deliveries_and_the_look_at_once_are_one_run_and_a_change_beside_the_folder_is_none(
+    pushing: Pushing,
+) -> None:
     pushing.with_hook()
-    before = len(decisions(pushing.stage))
+    stage, before = pushing.stage, len(decisions(pushing.stage))
     tree, _ = pushing.push()
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(pushing.deliver, [f"{uuid.uuid4()}" for _ in range(5)]))
     assert set(answers) == {202}
-    eventually(lambda: decided(pushing.stage, f"commit-{SERVICE}-{tree}"), 150, "it decided")
-    looked = time.time() + 65  # the next minute's look, too
-    eventually(lambda: time.time() > looked, 90, "the next look is over")
-    assert len(decisions(pushing.stage)) == before + 1
-
-
-def test_a_change_beside_the_services_folder_is_no_run(pushing: Pushing) -> None:
-    pushing.with_hook()
-    before = len(decisions(pushing.stage))
-    (pushing.stage.repository / "README").write_text(f"{uuid.uuid4()}", encoding="utf-8")
-    pushing.stage.commit("Say more")
-    pushing.stage.git("push", "-q", "origin", "main")
-    looked = time.time() + 65
-    eventually(lambda: time.time() > looked, 90, "the next look is over")
-    assert len(decisions(pushing.stage)) == before
+    eventually(lambda: decided(stage, f"commit-{SERVICE}-{tree}"), 150, "it decided")
+    (stage.repository / "README").write_text(f"{uuid.uuid4()}", encoding="utf-8")
+    stage.commit("Say more")
+    stage.git("push", "-q", "origin", "main")
+    next_look_is_over(stage)
+    assert len(decisions(stage)) == before + 1
 
 
 def test_a_model_is_found_and_names_its_author(pushing: Pushing) -> None:

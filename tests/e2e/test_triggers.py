@@ -85,7 +85,7 @@ def ask_at_once(stage: Stage, commands: int, rest: int, seconds: float) -> list[
 def times_of(stage: Stage, run: str) -> tuple[str, str]:
     """When Airflow began and ended a run (UTC, RFC 3339)."""
     path = f"/api/v2/dags/{stage.dag}/dagRuns/{quote(run, safe='')}"
-    found = stage.airflow._call("GET", path).json()
+    found = stage.airflow.call("GET", path).json()
     return found["start_date"], found["end_date"]
 
 
