@@ -26,7 +26,7 @@ release: $(READY) ## Set up all there is, release the sample service, show its r
 test: check ## Everything: check, then the service's processes, the sandbox, a browser and public clients
 	$(PYTEST) -m process tests
 	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
-	$(NIGHTFERRY) up --browser && { \
+	$(NIGHTFERRY) up --browser --with s3,mlflow && { \
 	  $(PYTEST) -n 2 --dist loadgroup -m "(sandbox or browser or clients) and not (drill or alone)" tests; beside=$$?; \
 	  $(PYTEST) -m "alone and not drill" tests && [ $$beside = 0 ]; }; result=$$?; \
 	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \

@@ -63,7 +63,7 @@ def test_a_killed_mlflow_is_started_again_without_what_it_left(layout: Layout) -
     """Its worker would hold the port; and it is reached from pods, and by no other name."""
     part = mlflow_server.part(layout, PORTS, Path("/cache/bin/python"))
     assert part.command[1:4] == ("-m", "nightferry.sandbox.supervise.restart", "/cache/bin/python")
-    assert {"--host=10.244.0.1", "--allowed-hosts=10.244.0.1:*", "--workers=1"} <= set(part.command)
+    assert {"--host=10.244.0.1", "--allowed-hosts=10.244.0.1:*,127.0.0.1:*", "--workers=1"} <= set(part.command)
     assert part.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 

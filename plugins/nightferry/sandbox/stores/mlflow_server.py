@@ -31,8 +31,8 @@ def command(python: Path, folder: Path, host: str, port: int) -> list[str]:
         "artifacts-destination": str(folder / "artifacts"),
         "host": host,
         "port": str(port),
-        # Whoever names it otherwise is a page of another site, in somebody's browser.
-        "allowed-hosts": f"{host}:*",
+        # Whoever names it otherwise is a page of another site, in somebody's browser; a proxy on this machine is none.
+        "allowed-hosts": f"{host}:*,127.0.0.1:*",
         "workers": "1",
     }
     return [str(python), "-m", "mlflow", "server", *(f"--{name}={value}" for name, value in options.items())]
