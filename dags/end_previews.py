@@ -44,7 +44,9 @@ with DAG(
             title="Preview",
             description="The one to end now, such as preview-digits-3. Empty: those that are over.",
         ),
-        "reason": Param("", type="string", maxLength=500, title="Reason", description="Why; it goes on the record."),
+        "reason": Param(
+            None, type=["null", "string"], maxLength=500, title="Reason", description="Why, on the record."
+        ),
     },
     tags=["nightferry", "housekeeping"],
 ):

@@ -75,7 +75,9 @@ with DAG(
         "hours": Param(
             HOURS, type="integer", minimum=1, maximum=MOST_HOURS, title="Hours", description="How long it runs."
         ),
-        "reason": Param("", type="string", maxLength=500, title="Reason", description="Why; it goes on the record."),
+        "reason": Param(
+            None, type=["null", "string"], maxLength=500, title="Reason", description="Why, on the record."
+        ),
     },
     tags=["nightferry", "preview"],
 ):

@@ -83,7 +83,11 @@ PARAMETERS = {
         description="The full id of a commit of the service's source. Empty: what the service file's ref names now.",
     ),
     "reason": Param(
-        "", type="string", maxLength=500, title="Reason", description="Why you release; it goes on the record."
+        None,
+        type=["null", "string"],
+        maxLength=500,
+        title="Reason",
+        description="Why you release; it goes on the record.",
     ),
     "force": Param(
         False,
