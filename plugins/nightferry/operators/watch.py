@@ -67,9 +67,10 @@ class WatchOperator(BaseOperator):
             resumed: list[str] = []
             faults: list[NightferryError] = []
         else:
+            # First: what waits for nothing outside is not to wait for a silent server either.
+            resumed, silent = resume_waiting(services, doors)
             queue = storage.events(now.events_queue) if now.events_queue else None
             looked, faults = look_at_events(wanted, doors, queue)
-            resumed, silent = resume_waiting(services, doors)
             faults += silent
         started = [run for one in looked for run in one.started] + resumed
         return started, [fault for one in looked for fault in one.faults] + faults, len(looked)

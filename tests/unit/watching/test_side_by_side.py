@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.turn import turn
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_spec import ModelSource
 from nightferry.entities.watching.push import Push
 from nightferry.steps.watching.look_around import look_around
 from nightferry.steps.watching.repositories import repositories
-from nightferry.steps.watching.side_by_side import TooSlow, side_by_side
+from nightferry.steps.watching.side_by_side import AT_ONCE, TooSlow, side_by_side
 
+from tests.fakes.service_specs import digits_spec
 from tests.fakes.worlds.watching_world import WatchingWorld
 
 
@@ -49,14 +52,33 @@ def test_a_silent_repository_delays_no_other_and_starts_nothing(tmp_path: Path) 
             over.wait(30)
         return watched
 
-    import dataclasses
-
     doors = dataclasses.replace(doors, source=source)
     looked = look_around(repositories(world.services), doors, seconds=1.0)
     silent, good = sorted(looked, key=lambda one: one.repository.identity.startswith("https://git"))
     assert [fault.reason for fault in silent.faults] == [Reason.WATCH_SLOW]
     assert len(good.started) == len(world.runs.conf) == 1
     over.set()
+
+
+def test_a_silent_system_with_many_repositories_takes_no_place_of_another(tmp_path: Path) -> None:
+    """Each registered model is a repository: a hundred of one silent server are looked at before those of the next."""
+    world, over, late = WatchingWorld(tmp_path), threading.Event(), []
+    world.clock = SystemClock()  # type: ignore[assignment]
+    addresses = [*(f"mlflow://m{number}" for number in range(3 * AT_ONCE)), "s3://models/good"]
+    world.services = [
+        digits_spec(service=f"s{number}", model={"repository": address}, triggers={"model": "release"})
+        for number, address in enumerate(addresses)
+    ]
+
+    def models(source: ModelSource) -> object:
+        if source.repository.startswith("s3"):
+            over.set()
+        elif not over.wait(5):
+            late.append(source.repository)
+        return world.models
+
+    look_around(repositories(world.services), dataclasses.replace(world.doors, models=models))
+    assert late == []
 
 
 def test_who_has_the_turn_keeps_others_out_and_one_waits_for_all(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def look_around(
     by_name = {one.short: one for one in wanted}
     jobs = {name: _job(one, doors, push) for name, one in by_name.items()}
     looked = []
-    for name, result in side_by_side(jobs, seconds, doors.clock):
+    for name, result in side_by_side(jobs, seconds, doors.clock, system=lambda name: by_name[name].system):
         looked.append(result if isinstance(result, Looked) else Looked(by_name[name], faults=(_fault(result),)))
     order = list(by_name)
     return sorted(looked, key=lambda one: order.index(one.repository.short))

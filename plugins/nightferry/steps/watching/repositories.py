@@ -35,6 +35,12 @@ class Repository:
         return hashlib.sha256(f"{self.event} {self.identity}".encode()).hexdigest()[:16]
 
     @property
+    def system(self) -> str:
+        """Which server it is on, as far as its address says."""
+        scheme, _, place = self.identity.partition("://")
+        return f"{scheme}://{place.partition('/')[0]}" if self.event == COMMIT else scheme
+
+    @property
     def shown(self) -> str:
         """For people."""
         return mask(self.address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -11,7 +12,9 @@ from nightferry.clients.clock import Clock
 
 T = TypeVar("T")
 AT_ONCE = 16
-"""So many are begun before one is over. They wait for other systems most of the time."""
+"""So many of one system are begun before one is over. They wait for that system most of the time."""
+IN_ALL = 64
+"""So many of all systems."""
 POLL = 0.2
 
 
@@ -20,7 +23,11 @@ class TooSlow(Exception):
 
 
 def side_by_side(
-    jobs: Mapping[str, Callable[[], T]], seconds: float, clock: Clock, at_once: int = AT_ONCE
+    jobs: Mapping[str, Callable[[], T]],
+    seconds: float,
+    clock: Clock,
+    at_once: int = AT_ONCE,
+    system: Callable[[str], str] = lambda name: "",
 ) -> Iterator[tuple[str, T | Exception]]:
     """Each job's name with what it returned or raised, as they end; `TooSlow` where it was not over in time.
 
@@ -30,10 +37,13 @@ def side_by_side(
         jobs: what to do.
         seconds: how long each may take once it has begun.
         clock: for that.
-        at_once: how many are done at once.
+        at_once: how many of one system are done at once.
+        system: which system a job waits for.
     """
     ended: queue.Queue[tuple[str, T | Exception]] = queue.Queue()
-    waiting, begun = list(jobs), dict[str, float]()
+    waiting, begun = defaultdict[str, deque[str]](deque), dict[str, float]()
+    for name in jobs:
+        waiting[system(name)].append(name)
 
     def do(name: str) -> None:
         try:
@@ -41,11 +51,14 @@ def side_by_side(
         except Exception as fault:
             ended.put((name, fault))
 
-    while waiting or begun:
-        while waiting and len(begun) < at_once:
-            name = waiting.pop(0)
-            begun[name] = clock.monotonic()
-            threading.Thread(target=do, args=(name,), name=f"look {name}", daemon=True).start()
+    while any(waiting.values()) or begun:
+        busy = Counter(map(system, begun))
+        for where, names in waiting.items():
+            while names and busy[where] < at_once and len(begun) < IN_ALL:
+                name = names.popleft()
+                busy[where] += 1
+                begun[name] = clock.monotonic()
+                threading.Thread(target=do, args=(name,), name=f"look {name}", daemon=True).start()
         try:
             name, result = ended.get(timeout=POLL)
         except queue.Empty:
