@@ -14,7 +14,7 @@ import datetime as dt
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 from nightferry import settings
-from nightferry.operators.failures import RETRYING
+from nightferry.operators.failures import RETRYING, RUN_TYPES
 from nightferry.operators.previews.end import EndPreviewsOperator
 from nightferry.steps.services.load_services import load_services
 
@@ -34,6 +34,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
+    allowed_run_types=RUN_TYPES,
     dagrun_timeout=dt.timedelta(minutes=30),
     default_args={"owner": "nightferry", "execution_timeout": dt.timedelta(minutes=9), **RETRYING, "retries": 1},
     params={

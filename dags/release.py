@@ -39,7 +39,7 @@ from nightferry.entities.barring.blame import BLAME
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.errors import Permanent
 from nightferry.operators.decide import DecideOperator
-from nightferry.operators.failures import RETRYING
+from nightferry.operators.failures import RETRYING, RUN_TYPES
 from nightferry.operators.image.blame import BlameOperator
 from nightferry.operators.image.build_image import BuildImageOperator
 from nightferry.operators.image.publish_image import PublishImageOperator
@@ -126,6 +126,7 @@ def release_dag(spec: ServiceSpec) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        allowed_run_types=RUN_TYPES,
         dagrun_timeout=dt.timedelta(hours=12),
         default_args={"owner": spec.owner, "execution_timeout": dt.timedelta(minutes=15), **RETRYING},
         params=PARAMETERS,

@@ -70,6 +70,15 @@ def test_a_service_without_a_schedule_is_released_on_request_only(services: Path
     assert parsed().dags["release_letters"].schedule is None
 
 
+def test_nobody_runs_a_backfill_of_releases(services: Path) -> None:
+    """It clears runs that are over and gives them other parameters, which Airflow lets whoever may start one; and runs
+    of it begin beside each other."""
+    for name in ("release_digits", "end_previews"):
+        allowed = parsed().dags[name].allowed_run_types
+        assert allowed is not None
+        assert {one.value for one in allowed} == {"scheduled", "manual", "operator_triggered"}
+
+
 def test_a_tasks_process_makes_only_its_own_dag(services: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     another(services, "letters")
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "release_letters")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from nightferry.clients.airflow.api import BUILDER_POOL, DEPLOYER_POOL
+from nightferry.deployer.arguments import parser
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
@@ -139,8 +140,15 @@ def test_one_that_is_over_is_ended_by_a_pod(world: World, monkeypatch: pytest.Mo
 
 def test_a_person_ends_one(world: World) -> None:
     assert run("end_previews", preview=PREVIEW, reason="seen enough")[0] == "success"
-    said = ["--preview", PREVIEW, "--actor", "dag_test", "--reason", "seen enough"]
+    said = ["--preview", PREVIEW, "--actor", "dag_test", "--reason=seen enough"]
     assert world.pods == [[NAMESPACE, "end_previews", *said]]
+
+
+def test_a_reason_reaches_the_deployer_whatever_it_begins_with_and_without_secrets(world: World) -> None:
+    """Whoever may look at pods sees their arguments."""
+    assert run("end_previews", preview=PREVIEW, reason="-token=hunter2")[0] == "success"
+    given = parser().parse_args(world.pods[0][1:])
+    assert (given.preview, given.reason) == (PREVIEW, "-token=***")
 
 
 def test_the_end_is_looked_for_often_enough() -> None:

@@ -32,7 +32,7 @@ def run(world: World, serves: dict[str, str], monkeypatch: pytest.MonkeyPatch, *
 def test_production_goes_back_and_staging_follows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     state, pods = run(world, {"production": OLD, "staging": NEW}, monkeypatch)
     assert state == "success"
-    asked = ["--reason", "sevens are wrong", "--actor", "dag_test"]
+    asked = ["--reason=sevens are wrong", "--actor", "dag_test"]
     assert pods == [
         ["production", "roll_back", "--service", "digits", "--environment", "production", *asked],
         ["staging", "roll_back", "--service", "digits", "--environment", "staging", *asked, "--to", OLD],

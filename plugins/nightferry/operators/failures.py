@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 FAILURE = "failure"
 """The XCom key under which a task leaves why it failed: {"reason", "sentence", "permanent"}."""
 
+RUN_TYPES = ("scheduled", "manual", "operator_triggered")
+"""The runs that a DAG may have by which people ask for something, and no backfill: that clears runs which are over and
+gives them other parameters, and Airflow lets everybody do it who may start a run."""
+
 RETRYING: Mapping[str, Any] = {
     "retries": 3,
     "retry_delay": dt.timedelta(seconds=5),

@@ -12,6 +12,7 @@ from nightferry.entities.service_spec import CLUSTER, Environment
 from nightferry.entities.state.service_state import LAST, ServiceState
 from nightferry.errors import Permanent
 from nightferry.hooks.storage import STORAGE, StorageHook
+from nightferry.masking import mask_words
 from nightferry.operators.failures import reported
 from nightferry.operators.pods.deployer_pod import (
     DEPLOYER_LABELS,
@@ -49,7 +50,7 @@ class RollBackOperator(DeployerPodOperator):
                 raise AirflowSkipException(f"{service} has no environment {self.environment}.")
             to = self._target(read_state(StorageHook(self.storage_conn_id).ledger_store(), service), asked.get("to"))
             self._point(service, place)
-            words = ["--service", service, "--environment", place.name, "--reason", reason]
+            words = ["--service", service, "--environment", place.name, f"--reason={mask_words(reason)}"]
             self.arguments = ["roll_back", *words, "--actor", actor(context["dag_run"]), *(["--to", to] if to else [])]
             super().execute(context)
 

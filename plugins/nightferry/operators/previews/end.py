@@ -11,6 +11,7 @@ from nightferry.clients.patient_cluster import PatientCluster
 from nightferry.hooks.cluster import open_cluster
 from nightferry.hooks.storage import STORAGE, StorageHook
 from nightferry.manifests.trial import NAMESPACE
+from nightferry.masking import mask_words
 from nightferry.operators.failures import reported
 from nightferry.operators.pods.deployer_pod import DeployerPodOperator
 from nightferry.operators.run_facts import actor
@@ -33,7 +34,7 @@ class EndPreviewsOperator(DeployerPodOperator):
             self.arguments = ["end_previews"]
             if asked.get("preview"):
                 named = ["--preview", str(asked["preview"]), "--actor", actor(run)]
-                self.arguments += [*named, "--reason", str(asked.get("reason") or "")]
+                self.arguments += [*named, f"--reason={mask_words(str(asked.get('reason') or ''))}"]
             elif not self._over():
                 raise AirflowSkipException("No preview is over.")
             super().execute(context)
