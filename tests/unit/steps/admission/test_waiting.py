@@ -283,6 +283,10 @@ def test_an_event_is_on_the_record_with_who_and_what(world: DecidingWorld) -> No
     cause = Cause(kind="commit", by="ana", repository="https://git.example/shop", commit="c" * 40, delivery="d-1")
     decision = world.decide("run:commit-1", cause=cause, way="event")
     assert (decision.trigger, decision.way, decision.cause) == ("commit", "event", cause)
+    wait(world, decision)
+    world.decide("run:resume", resume=str(decision.release), cause=Cause(kind="window"), way="event")
+    assert [line.asked for line in history(world.ledger, "digits")] == ["window", "commit by ana"]
+    assert cause.words == "commit cccccccc by ana (d-1)"
 
 
 def test_a_wait_is_named_by_its_key(world: DecidingWorld) -> None:
