@@ -21,9 +21,10 @@ from nightferry.steps.record.bar import hold, resume
 from nightferry.steps.record.close_release import Ended, Failure, close_left_open, close_release
 from nightferry.steps.record.history import history, release_entries
 from nightferry.steps.record.record import record_step
+from nightferry.steps.record.rollback_record import RollbackFacts, record_rollback, record_rolled_back
 from nightferry.steps.record.state import read_state
 
-from tests.fakes.a_release import ENVIRONMENTS, IMAGE
+from tests.fakes.a_release import ENVIRONMENTS, IMAGE, walked
 from tests.fakes.worlds.deciding_world import DecidingWorld
 
 SHUT = Stay("frozen", "The year ends.", until="2026-11-24T00:00:00Z")
@@ -163,6 +164,46 @@ def test_what_is_in_use_meanwhile_ends_the_wait(world: DecidingWorld) -> None:
     late = world.decide("run:late", resume=str(first.release))
     assert (late.go, late.reason) == (False, Reason.NOT_WAITING)
     assert told(world)[second.release] == Reason.RELEASED
+
+
+def test_what_is_in_use_meanwhile_closes_what_waited_before_it(world: DecidingWorld) -> None:
+    first = world.decide("run:one")
+    wait(world, first)
+    close(world, first)
+    world.publish("two", created="2026-11-20T12:00:00Z")
+    second = world.decide("run:two")
+    walked(world.ledger, world.clock, second)
+    close(world, second)
+    assert told(world) == {first.release: Reason.SUPERSEDED, second.release: Reason.RELEASED}
+    assert state(world).waiting is None
+
+
+def test_what_a_rollback_passed_over_is_closed_by_the_next_decision(world: DecidingWorld) -> None:
+    old = world.decide("run:old")
+    world.release(old)
+    world.publish("two", created="2026-11-20T12:00:00Z")
+    bad = world.decide("run:bad")
+    world.release(bad)
+    world.publish("three", created="2026-11-20T13:00:00Z")
+    third = world.decide("run:three")
+    wait(world, third)
+    close(world, third)
+    facts = RollbackFacts(
+        service="digits",
+        environment="production",
+        namespace="production",
+        left=str(bad.release),
+        to=str(old.release),
+        why="slow",
+        actor="rita",
+    )
+    record_rolled_back(world.ledger, world.clock, facts, record_rollback(world.ledger, world.clock, facts))
+    assert state(world).superseded
+
+    close_left_open(spec=world.spec, key="run:next", ledger=world.ledger, clock=world.clock)
+
+    assert told(world)[third.release] == Reason.SUPERSEDED
+    assert state(world).waiting is None
 
 
 def test_one_that_comes_late_to_its_wait_ends_there(world: DecidingWorld) -> None:
