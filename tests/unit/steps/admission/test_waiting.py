@@ -12,17 +12,19 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.triggers import Triggers
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.trigger import Cause
-from nightferry.errors import Permanent
+from nightferry.errors import Permanent, Temporary
 from nightferry.steps.admission.admission import Admission, Stay
 from nightferry.steps.admission.admit import admit
 from nightferry.steps.admission.drop import drop
 from nightferry.steps.admission.holders import HOLDERS
 from nightferry.steps.record.bar import hold, resume
+from nightferry.steps.record.canary_record import CanaryRecord
 from nightferry.steps.record.close_release import Ended, Failure, close_left_open, close_release
 from nightferry.steps.record.history import history, release_entries
 from nightferry.steps.record.record import record_step
 from nightferry.steps.record.rollback_record import RollbackFacts, record_rollback, record_rolled_back
 from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.read_plan import read_plan
 
 from tests.fakes.a_release import ENVIRONMENTS, IMAGE, walked
 from tests.fakes.worlds.deciding_world import DecidingWorld
@@ -318,6 +320,19 @@ def test_what_users_get_already_is_admitted_whatever_is_said(world: DecidingWorl
 
     assert admit(first, "production", world.spec, [shut], ledger=world.ledger, clock=world.clock) is None
     assert not asked
+
+
+def test_a_release_that_some_users_get_already_is_not_kept_halfway(world: DecidingWorld) -> None:
+    first = world.decide("run:one")
+    publish_image(world, first)
+    plan = read_plan(release_entries(world.ledger, str(first.release)), "production")
+    record = CanaryRecord(world.ledger, world.clock, plan)
+    leg = record.begin(None, 1, 20, 600.0, 2)  # its deployer is killed, and the task tried again in a freeze
+
+    assert admit(first, "production", world.spec, [lambda _: SHUT], ledger=world.ledger, clock=world.clock) is None
+
+    record.ended(leg, Temporary(Reason.INTERRUPTED, "It was ended."), 10.0, None, 590.0)
+    assert admit(first, "production", world.spec, [lambda _: SHUT], ledger=world.ledger, clock=world.clock) == SHUT
 
 
 def test_an_event_is_on_the_record_with_who_and_what(world: DecidingWorld) -> None:
