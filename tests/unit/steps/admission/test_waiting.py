@@ -309,6 +309,25 @@ def test_a_hold_does_not_stop_what_is_under_way(world: DecidingWorld) -> None:
     assert admit(first, "production", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is None
 
 
+def test_a_hold_keeps_what_had_ended_and_is_taken_up_again(world: DecidingWorld) -> None:
+    """A task that failed is cleared: that is no rollout under way."""
+    first = world.decide("run:one")
+    publish_image(world, first)
+    error = Permanent(Reason.ROLLOUT_NOT_READY, "A pod does not start.")
+    failed = [Ended("production.roll_out", begun=True, failure=_failure(error))]
+    close_release(decision=first, spec=world.spec, ended=failed, ledger=world.ledger, clock=world.clock)
+    entry = hold(world.ledger, world.clock, "digits", why="the line is hot", actor="rita", until=None)
+
+    stay = admit(first, "production", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock)
+
+    assert stay is not None
+    assert stay.reason == Reason.HELD
+    assert told(world) == {first.release: "held"}
+    resume(world.ledger, world.clock, "digits", numbers=[entry.sequence], why="", actor="rita")
+    again = world.decide("run:resume", resume=str(first.release))
+    assert admit(again, "production", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is None
+
+
 def test_what_users_get_already_is_admitted_whatever_is_said(world: DecidingWorld) -> None:
     first = world.decide("run:one")
     world.release(first)
