@@ -6,7 +6,7 @@ import datetime as dt
 
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import approvals_in
-from nightferry.entities.approvals.counted import Terms, asked_until, counted
+from nightferry.entities.approvals.counted import Count, Terms, counted
 from nightferry.entities.decision import Decision
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason
@@ -19,10 +19,10 @@ from nightferry.steps.record.ledger import utc
 def awaits_approval(admission: Admission) -> Stay | None:
     """Wait for people's answers; a no, or no answer in time, ends the release."""
     wanted, name = admission.environment.approvals, admission.environment.name
-    until = asked_until(admission.entries, name)
-    terms = Terms.of(admission.decision, name, admission.image, until)
+    terms = Terms.of(admission.decision, name, admission.image, admission.entries)
     if wanted is None or terms is None:
         return None
+    until = terms.until
     count = counted(approvals_in(admission.entries, name), terms)
     if count.approved:
         return None
@@ -43,12 +43,24 @@ def awaits_approval(admission: Admission) -> Stay | None:
 
 def approved_by(ledger: LedgerStore, waiting: Waiting) -> tuple[str, ...]:
     """Who approved what waits; empty while too few have, or somebody said no. Raises as `release_entries`."""
-    entries = release_entries(ledger, waiting.release)
-    decision = Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
-    name = waiting.environment
-    terms = Terms.of(decision, name, waiting.image, asked_until(entries, name))
-    count = counted(approvals_in(entries, name), terms) if terms else None
+    _, count = _asked(ledger, waiting)
     return count.yes if count and count.approved else ()
+
+
+def still_asked(ledger: LedgerStore, waiting: Waiting, now: dt.datetime) -> bool:
+    """Whether answers to what waits are still missing, and may come. Raises as `release_entries`."""
+    terms, count = _asked(ledger, waiting)
+    if terms is None or count is None or count.approved or count.no or terms.blocked:
+        return False
+    return terms.until is None or now < dt.datetime.fromisoformat(terms.until)
+
+
+def _asked(ledger: LedgerStore, waiting: Waiting) -> tuple[Terms | None, Count | None]:
+    """What people were asked about what waits, and what they answered so far; None where nobody is asked."""
+    entries, name = release_entries(ledger, waiting.release), waiting.environment
+    decision = Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
+    terms = Terms.of(decision, name, waiting.image, entries)
+    return terms, counted(approvals_in(entries, name), terms) if terms else None
 
 
 def declined(person: str, why: str) -> str:
