@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 
 _T = TypeVar("_T")
 MASK = "***"
+MOST_WORDS = 500
+"""Characters of what people and other systems say in a field of its own."""
 
 _NAMES = (
     r"(?:password|passwd|pwd|secret|token|signature|credential|account_?key|access_?key|shared_?key|api[-_]?key"
@@ -43,6 +45,12 @@ def mask(text: str) -> str:
     for shape, kept in _SHAPES:
         text = shape.sub(kept, text)
     return text
+
+
+def mask_words(text: str) -> str:
+    """The same within MOST_WORDS characters: a mask may be longer than what it hides, and what is written with a bound
+    is read again with it."""
+    return mask(text)[:MOST_WORDS]
 
 
 def mask_all(value: _T) -> _T:

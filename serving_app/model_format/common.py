@@ -42,9 +42,11 @@ def _created(document: Members) -> dt.datetime:
     wanted = "a time with its zone, as 2026-11-21T13:00:00Z"
     text = document.text("created", TIME, wanted)
     try:
-        return dt.datetime.fromisoformat(text.upper())
-    except ValueError as error:
+        created = dt.datetime.fromisoformat(text.upper())
+        created.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
         raise ManifestFault(f"created is {text!r}; give {wanted}") from error
+    return created
 
 
 def _author(document: Members) -> str:

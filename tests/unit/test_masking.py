@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from nightferry.entities.decision import ReleaseRequest
+from nightferry.entities.frozen import Frozen
+from nightferry.entities.preview import PreviewRequest
 from nightferry.entities.reason import Reason
+from nightferry.entities.trigger import Cause
+from nightferry.entities.watching.push import Push
 from nightferry.masking import mask, mask_all
+
+GROWS = ("sig=a&" * 84)[:500]
+"""As long as it may be; with its secrets masked it is longer."""
 
 
 @pytest.mark.parametrize(
@@ -59,3 +67,19 @@ def test_values_are_masked_all_through_and_keep_their_shape():
     value = {"a": ["token=x", {"b": "c"}, 1, None, True], "reason": Reason.UNCHANGED}
     assert mask_all(value) == {"a": ["token=***", {"b": "c"}, 1, None, True], "reason": Reason.UNCHANGED}
     assert isinstance(mask_all(value)["reason"], Reason)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ReleaseRequest(reason=GROWS),
+        PreviewRequest(service="digits", model="m", reason=GROWS),
+        Cause(kind="commit", by=GROWS, passed_over=(GROWS,)),
+        Push(repositories=("x",), by=GROWS),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_grows_when_it_is_masked_is_read_again(value: Frozen) -> None:
+    """Else one reason, or one author of a commit, would make a decision that nobody can read any more."""
+    assert "sig=a" not in str(value)
+    assert type(value).model_validate(value.to_json()) == value

@@ -12,7 +12,7 @@ from nightferry.entities.frozen import Frozen, Recorded
 from nightferry.entities.model_version import VersionName
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.trigger import PERSON, SCHEDULE, Cause
-from nightferry.masking import mask
+from nightferry.masking import mask_words
 
 REQUEST = "request-"
 """How the runs begin that `nightferry release` starts by itself."""
@@ -30,7 +30,7 @@ class ReleaseRequest(Frozen):
 
     model: VersionName | None = None
     commit: GitId | None = None
-    reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)] = ""
+    reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(mask_words)] = ""
     force: bool = False
     """Release even when nothing changed."""
     until: Literal["published"] | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -50,6 +51,7 @@ __all__ = [
     "Tensor",
     "VersionName",
     "element",
+    "is_version_name",
     "manifest_sha256",
     "parse_manifest",
     "pinned_files",
@@ -57,7 +59,8 @@ __all__ = [
     "shapes_agree",
 ]
 
-VersionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", max_length=80)]
+_VERSION, _LONGEST_VERSION = r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", 80
+VersionName = Annotated[str, StringConstraints(pattern=_VERSION, max_length=_LONGEST_VERSION)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -71,6 +74,11 @@ class PinnedModel(Recorded):
     size: int
     etags: dict[str, str]
     """File name -> ETag, of the files in `pinned_files`. A file without one is held against its sha256 alone."""
+
+
+def is_version_name(text: str) -> bool:
+    """Whether a version may be called so."""
+    return len(text) <= _LONGEST_VERSION and re.fullmatch(_VERSION, text) is not None
 
 
 def pinned_files(manifest: ModelManifest) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from nightferry.entities.frozen import Frozen, Recorded
 from nightferry.entities.model_version import VersionName
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Name, ServiceSpec
-from nightferry.masking import mask
+from nightferry.masking import mask_words
 
 HOURS = 8
 """How long a preview runs where nobody says otherwise."""
@@ -65,7 +65,7 @@ class PreviewRequest(Frozen):
     commit: GitId | None = None
     """None: what the service file's ref names now."""
     hours: Annotated[int, Field(ge=1, le=MOST_HOURS)] = HOURS
-    reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)] = ""
+    reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(mask_words)] = ""
 
 
 class Preview(Recorded):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from nightferry.entities.frozen import Recorded
-from nightferry.masking import mask
+from nightferry.masking import mask_words
 
-Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)]
-"""What other systems say: bounded, and without secrets."""
+Words = Annotated[str, AfterValidator(mask_words)]
+"""What other systems say, the author of a commit among them: cut where it is too long, and without secrets."""
 
 PERSON, SCHEDULE = "person", "schedule"
 

@@ -9,6 +9,7 @@ from typing import Any
 from nightferry.clients.watched_source import Trees
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.trigger import Cause
 from nightferry.entities.watching.push import Push
 from nightferry.steps.watching.doors import Doors
 from nightferry.steps.watching.look_around import look_around
@@ -90,7 +91,8 @@ class WatchingWorld(DecidingWorld):
 
     def decide_run(self, run: str) -> Decision:
         """The run decides, and ends."""
-        decision = self.decide(key=f"run:{run}")
+        cause = Cause.model_validate(self.runs.conf[run]["trigger"])
+        decision = self.decide(key=f"run:{run}", cause=cause, way="event")
         self.runs.end(run)
         return decision
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,9 +36,12 @@ def test_a_time_with_its_zone_is_read(created: str) -> None:
     assert parse_manifest(document(f'"created": "{created}"')).created.utcoffset() is not None
 
 
-@pytest.mark.parametrize("created", ["2026-11-21", "2026-11-21T13:00:00", "2026-13-21T13:00:00Z", "now", "1763730000"])
+@pytest.mark.parametrize(
+    "created",
+    ["2026-11-21", "2026-11-21T13:00:00", "2026-13-21T13:00:00Z", "now", "1763730000", "0001-01-01T00:00:00+14:00"],
+)
 def test_what_is_no_time_with_its_zone_is_refused(created: str) -> None:
-    with pytest.raises(ManifestFault, match=f"created is '{created}'"):
+    with pytest.raises(ManifestFault, match=re.escape(f"created is '{created}'")):
         parse_manifest(document(f'"created": "{created}"'))
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from nightferry.clients.mlflow import server as mlflow_server
+from nightferry.clients.mlflow.foreign import not_ours
 from nightferry.clients.mlflow.login import Login, read_login
 from nightferry.clients.mlflow.models import MlflowModels
-from nightferry.clients.mlflow.registry import LISTING, PAGE, SHA256, VERSION
+from nightferry.clients.mlflow.registry import LISTING, PAGE, SHA256, VERSION, Registry
 from nightferry.clients.mlflow.server import PIECE, MlflowServer
 from nightferry.clients.mlflow.upload import tags_of
 from nightferry.entities.model_version import PinnedModel, manifest_sha256, parse_manifest
@@ -115,13 +116,86 @@ def test_a_version_without_both_tags_does_not_exist(mlflow: HttpMlflow, tags: di
     assert list(models(mlflow).listings()) == []
 
 
-@pytest.mark.parametrize("listing", ["", "{", "[]", '{"created": "yesterday"}'])
+SHOWN = {"created": "2026-11-21T00:00:00Z", "author": "eva", "size": 1, "metrics": {}, "sha256": "a" * 64}
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "",
+        "{",
+        "[]",
+        '{"created": "yesterday"}',
+        *(
+            json.dumps(SHOWN | changed)
+            for changed in (
+                {"created": "0001-01-01T00:00:00+14:00"},
+                {"created": "2026-11-21"},
+                {"sha256": None},
+                {"size": "1"},
+                {"metrics": 5},
+                {"author": 3},
+            )
+        ),
+        pytest.param("[" * 4000, id="deep"),
+    ],
+)
 def test_a_listing_that_is_broken_or_of_another_content_is_read_anew(mlflow: HttpMlflow, listing: str) -> None:
     content = json.dumps(manifest_of({"model.onnx": b"x"}, "v1", author="bob")).encode()
     mlflow.files["1/model.json"] = content
     mlflow.add(1, {VERSION: "v1", SHA256: manifest_sha256(content), LISTING: listing})
     (one,) = models(mlflow).listings()
     assert (one.author, one.sha256) == ("bob", manifest_sha256(content))
+
+
+def test_a_version_that_cannot_be_read_hides_no_other(mlflow: HttpMlflow) -> None:
+    """Whoever may write to the registry may give our tags to a version without files, or with files elsewhere."""
+    stored(mlflow, "v1", 1, b"weights")
+    mlflow.add(2, {VERSION: "v2", SHA256: "a" * 64})
+    found = {one.version: one.problem for one in models(mlflow).listings()}
+    assert found["v1"] == ""
+    assert "overwritten or removed" in found["v2"]
+
+
+@pytest.mark.parametrize("version", ["it's", "../x", "a b", "v" * 900])
+def test_a_name_that_no_version_has_is_none(mlflow: HttpMlflow, version: str) -> None:
+    mlflow.add(1, {VERSION: version, SHA256: "a" * 64})
+    assert list(models(mlflow).listings()) == []
+
+
+def test_artifacts_above_the_servers_own_are_not_asked_for(mlflow: HttpMlflow) -> None:
+    """A path of dots would lead to whatever else answers at this host, with our login."""
+    for uri in ("mlflow-artifacts:/1/../../../../other", "mlflow-artifacts:/..", "mlflow-artifacts:/1/./x"):
+        with pytest.raises(Permanent) as raised:
+            Registry(MlflowServer(mlflow.url), "digits").served(uri)
+        assert raised.value.reason is Reason.STORAGE_DENIED
+
+
+@pytest.mark.parametrize(
+    "described",
+    [b"flavors: 2026-99-99", b"[" * 5000, b"flavors: [onnx" + b" " * 2_000_000 + b"]"],
+    ids=["a day that is none", "deep", "long"],
+)
+def test_whatever_describes_a_foreign_version_it_is_refused_and_little_of_it_is_read(
+    mlflow: HttpMlflow, described: bytes
+) -> None:
+    mlflow.files["7/MLmodel"] = described
+    mlflow.add(7, {})
+    server = MlflowServer(mlflow.url)
+    (foreign,) = Registry(server, "digits").all()
+    fault = not_ours(server, Registry(server, "digits"), "mlflow://digits", foreign)
+    assert fault.reason is Reason.MODEL_NOT_ONNX
+
+
+def test_an_alias_whose_version_is_gone_a_moment_later_is_told(
+    mlflow: HttpMlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow.add(1, {VERSION: "v1", SHA256: "a" * 64})
+    (one,) = Registry(MlflowServer(mlflow.url), "digits").all()
+    mlflow.versions.clear()
+    monkeypatch.setattr(Registry, "aliased", lambda self, alias: one)
+    (listing,) = MlflowModels(MlflowServer(mlflow.url), "digits", "champion").listings()
+    assert listing.problem
 
 
 @pytest.mark.parametrize("status", [401, 403])

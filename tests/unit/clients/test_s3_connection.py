@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +15,7 @@ from nightferry.clients.azure.models import AzureModels
 from nightferry.clients.s3 import connection as s3_connection
 from nightferry.clients.s3 import stream as s3_stream
 from nightferry.clients.s3.connection import S3Key, key_text, open_s3, parse_key, read_key
+from nightferry.clients.s3.index import Index
 from nightferry.clients.s3.models import S3Models
 from nightferry.clients.versions.opening import LOCKS, open_locks
 from nightferry.entities.reason import Reason
@@ -189,3 +192,37 @@ def test_what_an_answer_means(server: Server, status: int, body: bytes, kind: ty
 def test_nobody_answers(server: Server):
     found = failure(1)
     assert (type(found), found.reason) == (Temporary, Reason.STORAGE_UNAVAILABLE)
+
+
+GOOD = {"created": "2026-11-21T00:00:00Z", "author": "eva", "size": 1, "metrics": {}, "sha256": "a" * 64}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"created": "0001-01-01T00:00:00+14:00"},
+        {"author": 3},
+        {"size": "1"},
+        {"metrics": 5},
+        {"sha256": None},
+        {"sha256": "../x"},
+        {"problem": 1},
+    ],
+    ids=str,
+)
+def test_an_index_that_another_hand_wrote_is_none_where_it_makes_no_sense(changed: dict[str, object]):
+    kept = {"good": ("e1", json.dumps(GOOD)), "bad": ("e2", json.dumps(GOOD | changed))}
+    assert set(_index(json.dumps(kept).encode()).read({"good": "e1", "bad": "e2"})) == {"good"}
+
+
+@pytest.mark.parametrize("content", [b"[" * 50_000, b"[]", b'{"good": 1}', b"\xff"], ids=["deep", "list", "one", "ff"])
+def test_an_index_that_is_none_is_no_error(content: bytes):
+    assert _index(content).read({"good": "e1"}) == {}
+
+
+def _index(content: bytes) -> Index:
+    class Client:
+        def get_object(self, **_: object) -> dict[str, object]:
+            return {"Body": io.BytesIO(content)}
+
+    return Index(Client(), "models", "digits")

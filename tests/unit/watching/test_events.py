@@ -42,7 +42,19 @@ def test_what_a_message_says(content: Any, wanted: int, base64d: bool) -> None:
     assert list(written(text)) == [("models", "digits/two/model.json")] * wanted
 
 
-@pytest.mark.parametrize("text", ["", "hello", "{", "[1]", '{"subject": 1}', base64.b64encode(b"\xff").decode(), "3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "{",
+        "[1]",
+        '{"subject": 1}',
+        base64.b64encode(b"\xff").decode(),
+        "3",
+        pytest.param("[" * 40_000, id="deep"),
+    ],
+)
 def test_what_is_no_event(text: str) -> None:
     with pytest.raises(ValueError):
         list(written(text))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from nightferry.clients.cursor_store import Note
 from nightferry.entities.reason import Reason
+from nightferry.entities.trigger import Cause
 from nightferry.entities.watching.push import Push
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.watching.repositories import repositories
@@ -112,7 +113,7 @@ def test_ten_commits_while_a_run_waits_are_one_more_and_the_record_names_the_pas
 def test_a_commit_after_the_decision_is_a_run_of_its_own_though_the_first_still_builds(world: WatchingWorld) -> None:
     world.commit("2")
     (first,) = world.started()
-    world.decide(key=f"run:{first}")  # and it builds
+    world.decide(key=f"run:{first}", cause=Cause(kind="commit"))  # and it builds
     world.commit("3")
     (second,) = world.started()
     assert second != first
@@ -237,3 +238,31 @@ def test_a_push_that_says_another_commit_than_the_look_finds_is_not_whose_it_is(
     (run,) = world.started(push)
     trigger = world.runs.conf[run]["trigger"]
     assert (trigger["by"], trigger["passed_over"]) == ("eva", ["b" * 40])
+
+
+def test_the_longest_name_of_an_author_stops_no_look(world: WatchingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever commits chooses it, and git has no bound for it."""
+    trees = world.watched.trees
+    monkeypatch.setattr(world.watched, "trees", lambda *given: trees(*given)._replace(author="eva " * 1000))
+    world.commit("2")
+    (run,) = world.started()
+    assert world.runs.conf[run]["trigger"]["by"].startswith("eva eva")
+
+
+def test_a_folder_of_models_with_the_longest_name_stops_no_look(world: WatchingWorld) -> None:
+    """Whoever writes in the storage chooses it; `decide` says what is wrong with it."""
+    world.publish("two", created="2026-11-20T12:00:00Z")
+    for name in [name for name in world.models.blobs if name.startswith("two/")]:
+        world.models.blobs[name.replace("two/", "m" * 900 + "/")] = world.models.blobs.pop(name)
+    assert [run.rpartition("-")[0] for run in world.started()] == ["model-digits"]
+
+
+def test_a_run_that_a_person_gave_the_watchs_name_takes_no_commit_away(world: WatchingWorld) -> None:
+    """Who may start a release names its run, and could guess what the next commit's is called."""
+    old = world.source.refs["main"]
+    world.commit("2")
+    forged = f"commit-digits-{world.source.pin('main', 'serving_app', None).tree[:12]}"
+    world.runs.start("release_digits", forged, {"commit": old})
+    world.decide(key=f"run:{forged}", commit=old)
+    world.runs.end(forged)
+    assert world.started() == [f"{forged}-2"]

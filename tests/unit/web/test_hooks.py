@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -14,11 +15,14 @@ from typing import Any
 import pytest
 from nightferry.entities.watching.push import Push
 from nightferry.steps.watching.repositories import repositories
+from nightferry.web.hooks import app
 from nightferry.web.hooks.app import MOST_BYTES, Hooks, hooks_app
-from nightferry.web.hooks.bounds import REFUSED_A_MINUTE, Bounds
+from nightferry.web.hooks.bounds import AT_ONCE, REFUSED_A_MINUTE, Bounds
 from nightferry.web.hooks.known import Known
+from nightferry.web.hooks.refusal import Refusal
 from nightferry.web.hooks.secrets import Secrets
 from nightferry.web.hooks.wake import run_id
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from tests.fakes.service_specs import digits_spec
@@ -288,3 +292,55 @@ def test_a_sender_that_is_slow_holds_up_no_other(endpoint: Endpoint) -> None:
         assert time.monotonic() - asked < 5
         over.set()
         first.join(10)
+
+
+def test_bodies_that_drip_from_one_address_leave_room_and_are_no_longer_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "READ_SECONDS", 0.05)
+    hooks = Hooks(Secrets(lambda name: SECRET), _Known(), lambda push: True, lambda: NOW, Bounds(lambda: 0.0))
+
+    async def never() -> Any:
+        await asyncio.sleep(60)
+
+    async def answer(address: str) -> int:
+        headers = [(b"x-hub-signature-256", b"sha256=0")]
+        scope = {"type": "http", "method": "POST", "headers": headers, "client": (address, 1)}
+        try:
+            return await hooks.receive("github", Request(scope, never))
+        except Refusal as refusal:
+            return refusal.status
+
+    async def flood() -> list[list[int]]:
+        together = [*["192.0.2.1"] * 2 * AT_ONCE, "192.0.2.2"]
+        return [list(await asyncio.gather(*map(answer, together))) for _ in range(3)]
+
+    answers = asyncio.run(flood())
+    assert [some[-1] for some in answers] == [408] * 3
+    assert 0 < answers[0].count(408) < AT_ONCE
+    assert set(answers[2][:-1]) == {429}
+
+
+def test_words_that_no_database_takes_wake_a_look_all_the_same(endpoint: Endpoint) -> None:
+    assert endpoint.github(a_push(pusher={"name": "ana \ud800\0"})) == 202
+    assert endpoint.post("/azure", AZURE | {"id": "z-\ud800\0"}, {"X-Nightferry-Secret": SECRET}) == 202
+    assert [push.by[:3] for push in endpoint.woken][:1] == ["ana"]
+    assert all(run_id(push) and json.dumps(push.to_json()).isascii() for push in endpoint.woken)
+    assert not any("\\u0000" in json.dumps(push.to_json()) for push in endpoint.woken)
+
+
+def test_who_goes_away_in_the_middle_counts_as_one_who_was_refused() -> None:
+    """Not as a fault of ours, which would fill the log."""
+    hooks = Hooks(Secrets(lambda name: SECRET), _Known(), lambda push: True, lambda: NOW, Bounds(lambda: 0.0))
+
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def answer() -> int:
+        scope = {"type": "http", "method": "POST", "headers": [(b"x-hub-signature-256", b"x")], "client": ("a", 1)}
+        try:
+            return await hooks.receive("github", Request(scope, gone))
+        except Refusal as refusal:
+            return refusal.status
+
+    answers = [asyncio.run(answer()) for _ in range(REFUSED_A_MINUTE + 1)]
+    assert set(answers[:-1]) == {400}
+    assert answers[-1] == 429

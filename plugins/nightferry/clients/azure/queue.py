@@ -143,4 +143,7 @@ def _parsed(text: str) -> Any:
             stripped = base64.b64decode(stripped, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as fault:
             raise ValueError("neither JSON nor base64") from fault
-    return json.loads(stripped)
+    try:
+        return json.loads(stripped)
+    except RecursionError as fault:
+        raise ValueError("too deeply nested") from fault

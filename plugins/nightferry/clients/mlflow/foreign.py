@@ -49,8 +49,9 @@ def _is_onnx(server: MlflowServer, registry: Registry, one: Registered) -> bool:
     pieces: list[bytes] = []
 
     def sink(piece: bytes) -> None:
-        if sum(map(len, pieces)) < _LONGEST:
-            pieces.append(piece)
+        pieces.append(piece)
+        if sum(map(len, pieces)) > _LONGEST:
+            raise ValueError("no description is so long")
 
     try:
         server.download(f"{registry.folder(one.number)}/{_DESCRIPTION}", sink)
@@ -61,5 +62,5 @@ def _is_onnx(server: MlflowServer, registry: Registry, one: Registered) -> bool:
         return False
     except Permanent:  # its artifacts are elsewhere
         return False
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
         return False

@@ -25,6 +25,7 @@ from nightferry.entities.model_version import (
     manifest_sha256,
     parse_manifest,
 )
+from nightferry.errors import Permanent
 
 LONGEST_MANIFEST = 64 * 1024 * 1024
 """Bytes. With thousands of golden examples it has about one megabyte."""
@@ -50,7 +51,7 @@ class MlflowModels:
             one = self._registry.aliased(self._alias)
             if one is None:
                 return []
-            counting = self._registry.ours(one.version)[0] if one.version else None
+            counting = next(iter(self._registry.ours(one.version)), None) if one.version else None
             if counting and counting.sha256 == one.sha256:
                 return [self._listing(counting)]
             problem = not_ours(self._server, self._registry, self._where, one).sentence
@@ -116,7 +117,11 @@ class MlflowModels:
         found = listing_of_text(one.version, one.tags[LISTING]) if LISTING in one.tags else None
         if found is not None and found.sha256 == one.sha256:
             return found
-        return read_listing(one.version, self._manifest(one), one.created)
+        try:
+            return read_listing(one.version, self._manifest(one), one.created)
+        except Permanent as fault:  # one that is not as it should be hides no other
+            created = one.created.isoformat().replace("+00:00", "Z")
+            return ModelListing(one.version, created, "", 0, {}, one.sha256, fault.sentence)
 
     def _files(self, one: Registered, content: bytes) -> dict[str, StoredFile]:
         """What is there of what model.json lists."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from nightferry.clients.mlflow.errors import EXISTS, MISSING, NO_ALIAS, Refusal
 from nightferry.clients.mlflow.server import MlflowServer
+from nightferry.entities.model_version import is_version_name
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 
@@ -42,7 +43,8 @@ class Registered:
     @property
     def version(self) -> str:
         """Our name for it; empty where it is none of ours."""
-        return self.tags.get(VERSION, "") if _HEX.fullmatch(self.sha256) else ""
+        name = self.tags.get(VERSION, "")
+        return name if _HEX.fullmatch(self.sha256) and is_version_name(name) else ""
 
     @property
     def sha256(self) -> str:
@@ -102,6 +104,13 @@ class Registry:
                 f"The MLflow server {self._server.host} keeps artifacts of {self.name} at {uri.partition('?')[0]}, and "
                 "does not serve them itself: run it with --serve-artifacts and without a --default-artifact-root of "
                 "another kind, and publish the model again.",
+            )
+        if {".", ".."} & set(path.split("/")):
+            # It would lead to something else at this host, with our login.
+            raise Permanent(
+                Reason.STORAGE_DENIED,
+                f"The MLflow server {self._server.host} keeps artifacts of {self.name} at {uri.partition('?')[0]}, "
+                "which is no place for artifacts; publish the model again.",
             )
         return path.strip("/")
 

@@ -38,7 +38,7 @@ class Index:
         except (BotoCoreError, ClientError, HTTPError) as fault:
             log.debug("There is no index in reach: %s", type(fault).__name__)
             return {}
-        except (ValueError, TypeError, AttributeError) as fault:
+        except (ValueError, TypeError, AttributeError, RecursionError) as fault:
             log.debug("The index is none: %s", fault)
             return {}
         return {version: listing for version, listing in read.items() if listing}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from dataclasses import asdict, replace
 
 from nightferry.clients.model_repository import ModelListing
 from nightferry.entities.model_version import MANIFEST, ManifestFault, ModelManifest, manifest_sha256, parse_manifest
+
+_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 def listing_text(listing: ModelListing) -> str:
@@ -24,9 +27,11 @@ def listing_of_text(version: str, text: str) -> ModelListing | None:
     try:
         listing = ModelListing(version=version, **json.loads(text))
         listing.age  # noqa: B018 - it raises where `created` is no time
-    except (ValueError, TypeError):
+        sound = bool(_HEX.fullmatch(listing.sha256)) and isinstance(listing.metrics, dict)
+        sound = sound and all(isinstance(text, str) for text in (listing.author, listing.problem))
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
-    return listing
+    return listing if sound and isinstance(listing.size, int) else None
 
 
 def read_listing(version: str, content: bytes, modified: dt.datetime) -> ModelListing:

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from nightferry.entities.frozen import Recorded
-from nightferry.masking import mask
+from nightferry.masking import mask_words
 
-Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(mask)]
+Words = Annotated[str, StringConstraints(max_length=500), AfterValidator(mask_words)]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 MOST_COMMITS = 50
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.service_spec import ServiceSpec
-from nightferry.entities.trigger import Cause
+from nightferry.entities.trigger import PERSON, Cause
 from nightferry.entities.watching.cursor import Open, passed_by
 from nightferry.entities.watching.find import COMMIT, Due, Find
 from nightferry.entities.watching.push import Push
@@ -121,7 +121,8 @@ def _decided(chain: Chain, last_decision: int) -> set[str]:
     for entry in chain:
         if entry.sequence < last_decision:
             break
-        if entry.kind == Kind.DECISION and entry.key.startswith("run:"):
+        asked = entry.data.get("trigger")  # who may start a release may give its run any name, the watch's too
+        if entry.kind == Kind.DECISION and entry.key.startswith("run:") and asked != PERSON:
             found.add(entry.key.removeprefix("run:").partition("/failed/")[0])
     return found
 

@@ -4,7 +4,8 @@
 |---|---|
 | 202 | a look was started, or it is known already |
 | 204 | signed, and about nothing that is watched |
-| 400, 401, 413, 429, 503 | not JSON; not proved; too long; too many; Airflow's database does not answer |
+| 400, 401, 408, 413 | not JSON; not proved; too slow; too long |
+| 429, 503 | too many; Airflow's database does not answer |
 | 404 | there is no such endpoint, or no secret for it |
 """
 
@@ -20,9 +21,10 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from nightferry.entities.watching.push import Push
-from nightferry.web.hooks.bounds import Bounds
+from nightferry.web.hooks.bounds import SLOW, Bounds
 from nightferry.web.hooks.known import Known
 from nightferry.web.hooks.proofs import WINDOW_SECONDS, Headers
 from nightferry.web.hooks.refusal import Refusal
@@ -33,6 +35,7 @@ from nightferry.web.hooks.wake import wake
 MOST_BYTES = 1_000_000
 READ_SECONDS = 10.0
 """How long a body may take to come."""
+TOO_SLOW = 408
 log = logging.getLogger(__name__)
 
 
@@ -69,12 +72,16 @@ class Hooks:
         try:
             return await self._served(sender, secret, client, request)
         finally:
-            self._bounds.leave()
+            self._bounds.leave(client)
 
     async def _served(self, sender: Sender, secret: str, client: str, request: Request) -> int:
         headers = {key.lower(): value for key, value in request.headers.items()}
         proved = any(one in headers for one in sender.proof)
-        body = await _body(request) if proved else b""
+        try:
+            body = await _body(request) if proved else b""
+        except Refusal as refusal:
+            self._bounds.refused(client, SLOW if refusal.status == TOO_SLOW else 1)
+            raise
         if not proved or not sender.knows(headers, body, secret, self._now()):
             self._bounds.refused(client)
             raise Refusal(401)
@@ -144,7 +151,9 @@ async def _body(request: Request) -> bytes:
                     raise Refusal(413)
                 pieces.append(piece)
     except TimeoutError as fault:
-        raise Refusal(408) from fault
+        raise Refusal(TOO_SLOW) from fault
+    except ClientDisconnect as fault:
+        raise Refusal(400) from fault
     return b"".join(pieces)
 
 

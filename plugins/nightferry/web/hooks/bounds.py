@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
 AT_ONCE = 16
 """Bodies of up to 1 MB that are read or checked at the same time."""
+OF_ONE = AT_ONCE // 2
+"""Those of one address: bodies that drip leave room for others."""
+SLOW = 10
+"""A body that does not come in time takes a place so long that it counts as so many bad signatures."""
 REFUSED_A_MINUTE = 120
 """Bad signatures from one address; after that it is answered without a look at what it sends."""
 REMEMBERED = 2048
@@ -19,7 +23,7 @@ class Bounds:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._busy = 0
+        self._busy: Counter[str] = Counter()
         self._refused: OrderedDict[str, deque[float]] = OrderedDict()
         self._seen: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
@@ -27,20 +31,22 @@ class Bounds:
     def enter(self, client: str) -> bool:
         """Whether a request from this address may be read; then `leave` has to follow."""
         with self._lock:
-            if self._busy >= AT_ONCE or len(self._recent(client)) >= REFUSED_A_MINUTE:
+            full = self._busy.total() >= AT_ONCE or self._busy[client] >= OF_ONE
+            if full or len(self._recent(client)) >= REFUSED_A_MINUTE:
                 return False
-            self._busy += 1
+            self._busy[client] += 1
             return True
 
-    def leave(self) -> None:
+    def leave(self, client: str) -> None:
         """The request is answered."""
         with self._lock:
-            self._busy -= 1
+            self._busy[client] -= 1
+            self._busy += Counter()  # addresses without a request are forgotten
 
-    def refused(self, client: str) -> None:
+    def refused(self, client: str, times: int = 1) -> None:
         """Remember a bad signature."""
         with self._lock:
-            self._recent(client).append(self._now())
+            self._recent(client).extend([self._now()] * times)
             while len(self._refused) > REMEMBERED:
                 self._refused.popitem(last=False)
 

@@ -113,7 +113,7 @@ SENDERS: Mapping[str, Sender] = {
         ),
         Sender(
             "azure",
-            lambda headers, body: str(body.get("id") or ""),
+            lambda headers, body: _plain(str(body.get("id") or "")),
             lambda headers, body, secret, now: known_to_azure(headers, secret),
             _azure,
             ("authorization", "x-nightferry-secret"),
@@ -142,8 +142,13 @@ def _said(addresses: Iterable[Any], by: Any, after: Any, commits: Iterable[Any])
     identities = dict.fromkeys(repository_identity(one) for one in addresses if _is_address(one))
     head = after if _is_commit(after) and not _NONE.fullmatch(after) else None
     passed = [one for one in commits if _is_commit(one) and one != head]
-    person = by[:500] if isinstance(by, str) else ""
+    person = _plain(by)[:500] if isinstance(by, str) else ""
     return Said(tuple(identities), person, head, tuple(dict.fromkeys(passed))[-MOST_COMMITS:])
+
+
+def _plain(text: str) -> str:
+    """Without what JSON may hold and neither UTF-8 nor a database takes."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _is_address(value: Any) -> bool:
