@@ -16,7 +16,7 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.traffic import Traffic
 from nightferry.entities.state.waiting import Waiting
 from nightferry.steps.admission.admission import Admission, Holder, Stay
-from nightferry.steps.admission.drop import drop, drop_superseded
+from nightferry.steps.record.drop_release import drop, drop_superseded
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append_with
 from nightferry.steps.record.state import read_state, state_of

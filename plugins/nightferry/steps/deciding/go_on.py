@@ -13,7 +13,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.trigger import Cause
-from nightferry.steps.admission.awaits_approval import still_asked
+from nightferry.steps.record.asked_people import still_asked
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append_with
 from nightferry.steps.record.state import state_of

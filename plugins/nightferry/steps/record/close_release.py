@@ -16,8 +16,8 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import LAST
 from nightferry.entities.state.waiting import waits
 from nightferry.errors import NightferryError, Permanent, Temporary
-from nightferry.steps.admission.drop import drop_passed_over
 from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.drop_release import drop_passed_over
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.record import record_failure, record_release, record_step
 from nightferry.steps.record.state import decision_of, state_of

@@ -13,7 +13,7 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.state.waiting import Waiting
 from nightferry.errors import NightferryError
-from nightferry.steps.admission.awaits_approval import approved_by
+from nightferry.steps.record.asked_people import approved_by
 from nightferry.steps.record.state import read_state
 from nightferry.steps.watching.doors import Doors
 from nightferry.steps.watching.due_to_resume import Resume, due_to_resume

@@ -15,11 +15,11 @@ from nightferry.entities.trigger import Cause
 from nightferry.errors import Permanent, Temporary
 from nightferry.steps.admission.admission import Admission, Stay
 from nightferry.steps.admission.admit import admit
-from nightferry.steps.admission.drop import drop
 from nightferry.steps.admission.holders import HOLDERS
 from nightferry.steps.record.bar import hold, resume
 from nightferry.steps.record.canary_record import CanaryRecord
 from nightferry.steps.record.close_release import Ended, Failure, close_left_open, close_release
+from nightferry.steps.record.drop_release import drop
 from nightferry.steps.record.history import history, release_entries
 from nightferry.steps.record.record import record_step
 from nightferry.steps.record.rollback_record import RollbackFacts, record_rollback, record_rolled_back
