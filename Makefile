@@ -27,7 +27,7 @@ test: check ## Everything: check, then the service's processes, the sandbox, a b
 	$(PYTEST) -m process tests
 	@$(NIGHTFERRY) status --json >/dev/null 2>&1 && was=up || was=down; \
 	$(NIGHTFERRY) up --browser --with s3,mlflow && { \
-	  $(PYTEST) -n 2 --dist loadgroup -m "(sandbox or browser or clients) and not (drill or alone)" tests; beside=$$?; \
+	  $(PYTEST) -n 3 --dist loadgroup -m "(sandbox or browser or clients) and not (drill or alone)" tests; beside=$$?; \
 	  $(PYTEST) -m "alone and not drill" tests && [ $$beside = 0 ]; }; result=$$?; \
 	if [ $$was = down ]; then $(NIGHTFERRY) down; fi; \
 	exit $$result

@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
 from nightferry.clients.mlflow.models import MlflowModels
 from nightferry.clients.mlflow.server import PIECE, MlflowServer
@@ -22,11 +21,8 @@ from nightferry.errors import Temporary
 from nightferry.steps.deciding.decide import decide
 from nightferry.steps.model.fetch_model import fetch_model
 from nightferry.steps.model.model_folder import read_manifest
-from nightferry.steps.model.publish_model import publish_model
 
-from tests.e2e.given_when_then import Given, Then, When
 from tests.e2e.own_names import own_name
-from tests.e2e.stage import SERVICE, Stage
 from tests.fakes.memory.memory_ledger import MemoryLedger
 from tests.fakes.memory.memory_source import MemorySource
 from tests.fakes.mlflow.real_mlflow import RealMlflow, running
@@ -122,28 +118,3 @@ def test_models_are_published_and_listed_with_the_same_words(mlflow: RealMlflow,
     assert [(one["version"], one["author"]) for one in listed] == [("v1", "ana")]
     again = json.loads(nightferry("models", "publish", "digits", str(folder), "--json").stdout)
     assert again["uploaded"] == []
-
-
-@pytest.mark.alone
-def test_a_release_whose_model_is_in_mlflow(stage: Stage, given: Given, when: When, then: Then) -> None:
-    """On the sandbox's own server, killed -9 while the model is fetched; the supervisor starts it again."""
-    if "mlflow" not in stage.supervisor.processes():
-        pytest.skip("the sandbox has no MLflow: nightferry up --with mlflow")
-    given.a_release_in_use()
-    before = stage.service_file.read_text(encoding="utf-8")
-    address = f"mlflow://{own_name('models')}"
-    stage.service_file.write_text(before.replace(f"azure-blob://models/{SERVICE}", address), encoding="utf-8")
-    try:
-        folder = stage.train("linear")
-        publish_model(folder, SERVICE, connect.models(stage.settings, stage.spec.model), SystemClock())
-        run = when.started("--model", folder.name)
-        when.in_step(run, "fetch_model")
-        when.killed("mlflow")
-        released = when.ended(run, seconds=600)
-        assert (released.code, released.outcome) == (0, "released"), released
-        then.done_once(released)
-        then.in_use(released.name, folder.name)
-        then.digit_is_right()
-        then.ledger_whole()
-    finally:
-        stage.service_file.write_text(before, encoding="utf-8")

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nightferry.clients.clock import SystemClock
 from nightferry.clients.s3 import stream as s3_stream
 from nightferry.clients.s3.connection import key_text
 from nightferry.clients.s3.models import S3Models
@@ -21,11 +20,8 @@ from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary
 from nightferry.steps.model.fetch_model import fetch_model
 from nightferry.steps.model.model_folder import read_manifest
-from nightferry.steps.model.publish_model import publish_model
 
-from tests.e2e.given_when_then import Given, Then, When, eventually
-from tests.e2e.own_names import own_name
-from tests.e2e.stage import SERVICE, Stage
+from tests.e2e.given_when_then import eventually
 from tests.fakes.model_versions import write_version
 from tests.fakes.real_s3 import KEY, RealS3, real_s3
 from tests.fakes.service_specs import digits_content
@@ -107,33 +103,3 @@ def test_models_are_published_and_listed_with_the_same_words(storage: RealS3, tm
     assert away.returncode != 0
     assert "Traceback" not in away.stderr
     assert KEY.secret not in away.stderr
-
-
-@pytest.mark.alone
-def test_a_release_whose_model_is_in_s3(stage: Stage, given: Given, when: When, then: Then) -> None:
-    """On the sandbox's own S3 storage, killed -9 while the model is fetched; the supervisor starts it again."""
-    if "s3" not in stage.supervisor.processes():
-        pytest.skip("the sandbox has no S3 storage: nightferry up --with s3")
-    given.a_release_in_use()
-    before = stage.service_file.read_text(encoding="utf-8")
-    prefix = own_name("models")
-    stage.service_file.write_text(
-        before.replace(f"azure-blob://models/{SERVICE}", f"s3://{BUCKET}/{prefix}"), encoding="utf-8"
-    )
-    try:
-        from nightferry.clients import connect
-
-        models = connect.models(stage.settings, stage.spec.model)
-        folder = stage.train("linear")
-        publish_model(folder, SERVICE, models, SystemClock())
-        run = when.started("--model", folder.name)
-        when.in_step(run, "fetch_model")
-        when.killed("s3")
-        released = when.ended(run, seconds=480)
-        assert (released.code, released.outcome) == (0, "released"), released
-        then.done_once(released)
-        then.in_use(released.name, folder.name)
-        then.digit_is_right()
-        then.ledger_whole()
-    finally:
-        stage.service_file.write_text(before, encoding="utf-8")

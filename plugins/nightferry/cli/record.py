@@ -80,7 +80,7 @@ def history_(arguments: argparse.Namespace) -> int:
         print(f"Nothing was decided for {arguments.service} yet.")
     else:
         zone = zone_of(settings, arguments.service)
-        headings = ("WHEN", "RELEASE", "DECIDED", "OUTCOME", "SERVES", "WHAT HAPPENED")
+        headings = ("WHEN", "RELEASE", "ASKED BY", "DECIDED", "OUTCOME", "SERVES", "WHAT HAPPENED")
         table(headings, [(local_time(line.time, zone), *_cells(line)) for line in lines])
     return OK
 
@@ -117,7 +117,7 @@ def _cells(line: HistoryLine) -> tuple[str, ...]:
     outcome = waits or line.outcome or ("not ended" if line.release else "-")
     serves = [f"{name} (drift)" if name in line.drifts else name for name in line.serves]
     serves += [f"{name} (canary at {share} %)" for name, share in line.shares.items()]
-    return line.release or "-", line.decided, outcome, ", ".join(serves) or "-", line.sentence
+    return line.release or "-", line.asked, line.decided, outcome, ", ".join(serves) or "-", line.sentence
 
 
 def show(arguments: argparse.Namespace) -> int:

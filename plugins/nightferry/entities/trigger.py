@@ -35,3 +35,19 @@ class Cause(Recorded):
     def actor(self) -> str:
         """Who asked, for the record: the person where one is known, else what it was."""
         return self.by or self.kind
+
+    @property
+    def words(self) -> str:
+        """What asked, for people: `commit 1a2b3c4d by ana, delivered by github (72d3162e)`."""
+        what = {"commit": f"commit {self.commit[:8]}", "model": f"model {self.model}"}.get(self.kind, self.kind).strip()
+        by = f" by {self.by}" if self.by else ""
+        how = f", {self.detail[:1].lower()}{self.detail[1:].rstrip('.')}" if self.detail else ""
+        delivery = f" ({self.delivery})" if self.delivery else ""
+        return f"{what}{by}{how}{delivery}"
+
+
+def asked_by(actor: str, trigger: str, cause: Cause | None) -> str:
+    """Who or what asked, in a few words: `ana`, `schedule`, `commit by ana`, `model`."""
+    if cause is None:
+        return actor
+    return f"{cause.kind} by {cause.by}" if cause.by else trigger or cause.kind

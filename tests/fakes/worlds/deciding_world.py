@@ -38,6 +38,7 @@ class DecidingWorld:
         self.base, self.recipe = BASE, "2" * 64
         self.spec = digits_spec()
         self.people = People()
+        self.actor = "ana"
         self.publish("one", created="2026-11-20T00:00:00Z")
 
     def publish(self, version: str, **changes: Any) -> None:
@@ -54,12 +55,12 @@ class DecidingWorld:
         cause: Cause | None = None,
         **request: Any,
     ) -> Decision:
-        """Decide as `ana` asks, or as a slot does."""
+        """Decide as `actor` asks, or as a slot does."""
         return decide(
             self.spec,
             ReleaseRequest(**request),
             key=key,
-            actor="ana",
+            actor=self.actor,
             models=self.models,
             source=self.source,
             ledger=self.ledger,

@@ -67,12 +67,14 @@ def asked(
     told: Calendar,
     decided: dt.datetime | None = None,
     resumed: dt.datetime | None = None,
+    ended: dt.datetime | None = None,
     state: ServiceState | None = None,
 ) -> Stay | None:
     """What the holder says before production."""
     spec = digits_spec(calendar="company")
     entries = [entry(Kind.DECISION, Reason.NEW_MODEL, decided)] if decided else []
     entries += [entry(Kind.TRIGGER, Reason.CONTINUED, resumed)] if resumed else []
+    entries += [entry(Kind.RELEASE, Reason.CLUSTER_UNAVAILABLE, ended)] if ended else []
     admission = Admission(
         decision=a_decision(),
         environment=spec.environments[-1],
@@ -115,6 +117,14 @@ def test_a_window_that_begins_during_a_rollout(
 ) -> None:
     stay = asked(BEGIN + 5 * MINUTE, calendar(during=during), decided=decided, resumed=resumed)
     assert (stay is None) == goes_on
+
+
+def test_a_release_that_ended_and_is_taken_up_within_a_window_was_not_under_way() -> None:
+    """Somebody clears the task that failed on Thursday, on Saturday."""
+    told = calendar(during="finish")
+    stay = asked(BEGIN + 5 * MINUTE, told, decided=BEGIN - 9 * MINUTE, ended=BEGIN - 5 * MINUTE)
+    assert stay is not None
+    assert stay.reason == Reason.FROZEN
 
 
 def test_a_window_that_drops_closes_what_it_stops() -> None:

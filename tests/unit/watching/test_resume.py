@@ -6,8 +6,11 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from nightferry.entities.approvals.runs import run_of
 from nightferry.entities.barring.hold import Hold
 from nightferry.entities.reason import Reason
+from nightferry.entities.service_file.approvals import Approvals
+from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.state.waiting import Waiting
 from nightferry.errors import Temporary
@@ -143,4 +146,47 @@ def test_of_many_services_each_has_its_turn(world: WatchingWorld, monkeypatch: p
         resume_waiting([*services, world.service("none")], world.doors)
         assert len(read) - before <= module.A_MINUTE
         world.clock.advance(60)
-    assert sorted(read) == sorted(one.service for one in services)
+    assert sorted(set(read) - {"none"}) == sorted(one.service for one in services)
+
+
+def test_what_waits_for_what_its_service_file_no_longer_has_goes_on(
+    world: WatchingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = world.service("bare")
+    monkeypatch.setattr(module, "read_state", lambda ledger, name: ServiceState(waiting=a_wait("frozen", None)))
+    started: list[str] = []
+    for _ in range(20):
+        started += resume_waiting([bare], world.doors)[0]
+        world.clock.advance(60)
+    assert started == [f"resume-{RELEASE}-production-window-9"]
+
+
+def asking(world: WatchingWorld) -> ServiceSpec:
+    """A service that asks people before production."""
+    first, last = world.service("digits").environments
+    wanted = Approvals.model_validate({"needed": 1, "from": ["managers"], "within": "4h"})
+    last = last.model_copy(update={"approvals": wanted})
+    return world.service("digits").model_copy(update={"environments": (first, last)})
+
+
+def test_people_whom_a_killed_task_did_not_ask_are_asked_by_the_next_look(
+    world: WatchingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, service = a_wait("awaits_approval"), asking(world)
+    monkeypatch.setattr(module, "read_state", lambda ledger, name: ServiceState(waiting=waiting))
+    monkeypatch.setattr(module, "approved_by", lambda ledger, waiting: ())
+    world.clock.time = at("2026-11-21T02:00:00Z")
+    question = run_of(RELEASE, "production", waiting.image)
+
+    assert resume_waiting([service], world.doors) == ([question], [])
+
+    assert world.runs.conf[question] == {"release": RELEASE, "environment": "production"}
+    world.runs.end(question)
+    assert resume_waiting([service], world.doors) == ([], []), "people were asked twice"
+
+
+def test_people_whose_time_is_over_are_not_asked(world: WatchingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "read_state", lambda ledger, name: ServiceState(waiting=a_wait("awaits_approval")))
+    monkeypatch.setattr(module, "approved_by", lambda ledger, waiting: ())
+    world.clock.time = at("2026-11-21T05:01:00Z")
+    assert resume_waiting([asking(world)], world.doors) == ([], [])

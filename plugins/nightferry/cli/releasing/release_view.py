@@ -140,6 +140,7 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         ("decided", f"{local_time(view.decided, zone)} by {decision.actor}: {decision.reason}"),
         ("because", decision.sentence),
         ("asked", decision.request.reason),
+        ("event", decision.cause.words if decision.cause else ""),
         ("model", f"{candidate.model.version}  sha256:{candidate.model.sha256}"),
         ("source", f"{candidate.source.commit}  {candidate.source.where}"),
         ("lock", _lock(candidate)),

@@ -32,12 +32,15 @@ class Terms:
     """Part -> who made it, as it says itself; only where authors do not count."""
     author_users: Mapping[str, str] = field(default_factory=dict)
     """Part -> that author's name in Airflow, as far as dags/people.yaml says it."""
+    senders: tuple[str, ...] = ()
+    """Who had it go on when it was published: that is asking for the release, too."""
     until: str | None = None
     """When the time is over (UTC, RFC 3339); None: nobody was asked yet."""
 
     @classmethod
-    def of(cls, decision: Decision, environment: str, image: str, until: str | None) -> Terms | None:
-        """Those of a decision in an environment; None where nobody is asked there."""
+    def of(cls, decision: Decision, environment: str, image: str, entries: Sequence[LedgerEntry]) -> Terms | None:
+        """Those of a decision in an environment, with the release's entries so far; None where nobody is asked
+        there."""
         wanted = _approvals(decision, environment)
         if wanted is None:
             return None
@@ -49,7 +52,8 @@ class Terms:
             requester=decision.actor,
             authors=dict(decision.authors) if barred else {},
             author_users=dict(decision.author_users) if barred else {},
-            until=until,
+            senders=_senders(entries),
+            until=asked_until(entries, environment),
         )
 
     @property
@@ -83,7 +87,7 @@ class Terms:
         if person not in self.approvers:
             named = ", ".join(self.approvers) or "nobody"
             return f"{person} is not among those who were named when this was decided ({named})"
-        if person == self.requester:
+        if person == self.requester or person in self.senders:
             return f"{person} asked for this release"
         for part, user in self.author_users.items():
             if person == user:
@@ -146,6 +150,18 @@ def asked_until(entries: Iterable[LedgerEntry], environment: str) -> str | None:
         if asks and entry.data.get("environment") == environment and entry.data.get("until"):
             return str(entry.data["until"])
     return None
+
+
+def _senders(entries: Iterable[LedgerEntry]) -> tuple[str, ...]:
+    """Who had the release go on when no more than its image had been asked for."""
+    found: dict[str, None] = {}
+    kept = ""
+    for entry in entries:
+        if entry.kind == Kind.WAITING:
+            kept = entry.reason
+        elif entry.reason == Reason.CONTINUED and kept == Reason.PUBLISHED:
+            found[entry.actor] = None
+    return tuple(found)
 
 
 def _approvals(decision: Decision, environment: str) -> Approvals | None:

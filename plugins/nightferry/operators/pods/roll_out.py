@@ -17,7 +17,7 @@ from nightferry.clients.clock import SystemClock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
-from nightferry.entities.fact_key import FAILED, FactKey, of_environment
+from nightferry.entities.fact_key import FAILED, RESTORED, ROLLBACK, WITHDRAWAL, FactKey, of_environment, step_of
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_steps import VERIFY
@@ -97,11 +97,25 @@ class RollOutOperator(DeployerPodOperator):
             raise AirflowSkipException(stay.sentence)
 
     def _done_before(self, decision: Decision) -> bool:
-        """Whether a release that waited, and goes on, was in this environment before it waited."""
+        """Whether a release that waited, and goes on, was in this environment before it waited, and was not taken back
+        from there: then it is rolled out there anew, if the deployer lets it."""
         if not (decision.continued and self._first_try and self._verified(decision)):
+            return False
+        if self._taken_back(decision):
             return False
         self.log.info("%s was in %s before it waited", decision.release, self.environment.name)
         return True
+
+    def _taken_back(self, decision: Decision) -> bool:
+        """Whether the environment's users were sent away from the release, and not back to it."""
+        where, away = self.environment.name, False
+        for entry in release_entries(self.ledger(), str(decision.release)):
+            step = step_of(entry.key)
+            if step in (of_environment(where, ROLLBACK), of_environment(where, WITHDRAWAL)):
+                away = True
+            elif step == of_environment(where, RESTORED):
+                away = False
+        return away
 
     def recorded(self) -> bool:
         """Whether the record says that the pod's work is done: users get the release, and it was verified.
@@ -111,7 +125,8 @@ class RollOutOperator(DeployerPodOperator):
         if not self._first_try:
             return False
         with suppress(NightferryError):  # then the pod's own end says it
-            return self._verified(read_decision(self.decision)) is not None
+            decision = read_decision(self.decision)
+            return self._verified(decision) is not None and not self._taken_back(decision)
         return False
 
     def _verified(self, decision: Decision) -> LedgerEntry | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from nightferry.entities.barring.hold import Hold
 from nightferry.entities.decision import Decision
-from nightferry.entities.ledger_entry import LedgerEntry
+from nightferry.entities.ledger_entry import Kind, LedgerEntry
+from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment, ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 
@@ -37,6 +38,17 @@ class Admission:
     def release(self) -> str:
         """Its name."""
         return str(self.decision.release)
+
+    @property
+    def taken_up(self) -> bool:
+        """Whether it had ended, and is taken up again: somebody cleared a task that failed. That is asked for now."""
+        ended = False
+        for entry in self.entries:
+            if entry.kind == Kind.RELEASE:
+                ended = True
+            elif entry.kind == Kind.DECISION or entry.reason == Reason.CONTINUED:
+                ended = False
+        return ended
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from nightferry.entities.fact_key import WAITS, FactKey, of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.entities.state.traffic import Traffic
 from nightferry.entities.state.waiting import Waiting
 from nightferry.steps.admission.admission import Admission, Holder, Stay
-from nightferry.steps.admission.drop import drop, drop_superseded
+from nightferry.steps.record.drop_release import drop, drop_superseded
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append_with
 from nightferry.steps.record.state import read_state, state_of
@@ -33,7 +34,7 @@ def admit(
 ) -> Stay | None:
     """Ask every holder, in order; the first that has a word keeps the release here, which is written down.
 
-    A release that this environment's users get already is admitted whatever is said now.
+    A release that this environment's users get already, or some of them by a canary, is admitted whatever is said now.
 
     Args:
         decision: the release's, as `decide` returned it: `continued` where it waited before.
@@ -50,7 +51,7 @@ def admit(
     plan = read_plan(entries, environment)
     state = read_state(ledger, decision.service)
     now = state.traffic.get(environment)
-    if now is not None and now.release == release:
+    if now is not None and (now.release == release or _shared(now, release)):
         return None
     admission = Admission(
         decision=decision,
@@ -76,6 +77,11 @@ def admit(
         drop_superseded(ledger, clock, decision.service, by=release, order=plan.order)
         _wait(ledger, clock, decision, environment, plan.image, stay)
     return stay
+
+
+def _shared(now: Traffic, release: str) -> bool:
+    """Whether a share of the users gets it: to keep it there would leave them with it."""
+    return now.canary is not None and now.canary.release == release and now.canary.stands
 
 
 def _wait(

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 
-from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import approvals_in
-from nightferry.entities.approvals.counted import Terms, asked_until, counted
-from nightferry.entities.decision import Decision
-from nightferry.entities.ledger_entry import Kind
+from nightferry.entities.approvals.counted import Terms, counted
 from nightferry.entities.reason import Reason
-from nightferry.entities.state.waiting import Waiting
 from nightferry.steps.admission.admission import Admission, Stay
-from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import utc
 
 
 def awaits_approval(admission: Admission) -> Stay | None:
     """Wait for people's answers; a no, or no answer in time, ends the release."""
     wanted, name = admission.environment.approvals, admission.environment.name
-    until = asked_until(admission.entries, name)
-    terms = Terms.of(admission.decision, name, admission.image, until)
+    terms = Terms.of(admission.decision, name, admission.image, admission.entries)
     if wanted is None or terms is None:
         return None
+    until = terms.until
     count = counted(approvals_in(admission.entries, name), terms)
     if count.approved:
         return None
@@ -39,16 +34,6 @@ def awaits_approval(admission: Admission) -> Stay | None:
     )
     facts = {"needed": terms.needed, "approvers": list(terms.able), "requester": terms.requester}
     return Stay(Reason.AWAITS_APPROVAL, sentence, until=end, facts=facts)
-
-
-def approved_by(ledger: LedgerStore, waiting: Waiting) -> tuple[str, ...]:
-    """Who approved what waits; empty while too few have, or somebody said no. Raises as `release_entries`."""
-    entries = release_entries(ledger, waiting.release)
-    decision = Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
-    name = waiting.environment
-    terms = Terms.of(decision, name, waiting.image, asked_until(entries, name))
-    count = counted(approvals_in(entries, name), terms) if terms else None
-    return count.yes if count and count.approved else ()
 
 
 def declined(person: str, why: str) -> str:

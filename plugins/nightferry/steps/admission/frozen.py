@@ -29,7 +29,7 @@ def frozen(admission: Admission, read: Read = calendar_of) -> Stay | None:
     calendar = read(admission.spec)
     if calendar is None:
         return None
-    now, since = admission.now, _under_way_since(admission.entries)
+    now, since = admission.now, None if admission.taken_up else _under_way_since(admission.entries)
     windows = barring(calendar, now, admission.state.exceptions, since)
     if not windows:
         return None

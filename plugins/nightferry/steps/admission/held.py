@@ -1,4 +1,4 @@
-"""`held`: a release that waited is not gone on with while a hold stands."""
+"""`held`: a release that waited, or had ended, is not gone on with while a hold stands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nightferry.steps.admission.admission import Admission, Stay
 def held(admission: Admission) -> Stay | None:
     """Wait for the end of every hold. What is under way when somebody holds the service is not stopped."""
     standing = [hold for hold in admission.holds if hold.stands(admission.now)]
-    if not standing or not admission.decision.continued:
+    if not standing or not (admission.decision.continued or admission.taken_up):
         return None
     ends = [hold.until for hold in standing]
     until = max(end for end in ends if end) if all(ends) else None

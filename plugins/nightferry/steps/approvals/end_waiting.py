@@ -12,8 +12,8 @@ from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.state.waiting import waits
 from nightferry.steps.admission.awaits_approval import declined, expired
-from nightferry.steps.admission.drop import drop
 from nightferry.steps.approvals.record_answer import decision_in, terms_of
+from nightferry.steps.record.drop_release import drop
 from nightferry.steps.record.history import release_entries
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from nightferry.clients.clock import Clock
 from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import Answer, approvals_in, step_in
-from nightferry.entities.approvals.counted import Terms, asked_until, counted, refusal
+from nightferry.entities.approvals.counted import Terms, counted, refusal
 from nightferry.entities.barring.quarantine import Bar, Parts, words_for
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import FactKey
@@ -28,7 +28,7 @@ def terms_of(entries: list[LedgerEntry], environment: str) -> Terms:
     """
     decision = decision_in(entries)
     image = read_plan(entries, environment).image
-    terms = Terms.of(decision, environment, image, asked_until(entries, environment))
+    terms = Terms.of(decision, environment, image, entries)
     if terms is None:
         raise Permanent(Reason.REQUEST_INVALID, f"Nobody has to approve {decision.release} for {environment}.")
     return terms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightferry.entities.approvals.approval import approvals_in
-from nightferry.entities.approvals.counted import Terms, asked_until, counted
+from nightferry.entities.approvals.counted import Terms, counted
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
@@ -22,7 +22,7 @@ def refuse_unapproved(entries: list[LedgerEntry], environment: str, image: str) 
         Permanent: (not_approved)
     """
     decision = decision_in(entries)
-    terms = Terms.of(decision, environment, image, asked_until(entries, environment))
+    terms = Terms.of(decision, environment, image, entries)
     if terms is None:
         return
     count = counted(approvals_in(entries, environment), terms)

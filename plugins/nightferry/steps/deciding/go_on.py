@@ -13,6 +13,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.trigger import Cause
+from nightferry.steps.record.asked_people import still_asked
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append_with
 from nightferry.steps.record.state import state_of
@@ -45,6 +46,9 @@ def go_on(
             return made
         state = state_of(chain)
         waiting, no = state.waiting, _refused(spec, release, decided, state)
+        if no is None and waiting and waiting.reason == Reason.AWAITS_APPROVAL:
+            # While it went on, its questions would end, and answers to them would not count.
+            no = (waiting.reason, waiting.sentence) if still_asked(ledger, waiting, clock.now()) else None
         if no or waiting is None:
             reason, sentence = no or (Reason.NOT_WAITING, "")
             return _declined(decided, key, actor, reason, sentence, cause=cause, way=way)

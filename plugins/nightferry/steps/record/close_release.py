@@ -17,6 +17,7 @@ from nightferry.entities.state.service_state import LAST
 from nightferry.entities.state.waiting import waits
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
+from nightferry.steps.record.drop_release import drop_passed_over
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.record import record_failure, record_release, record_step
 from nightferry.steps.record.state import decision_of, state_of
@@ -105,7 +106,9 @@ def close_release(
                 kind=kind,
                 skipped=True,
             )
-    return record_release(ledger, clock, decision, [environment.name for environment in spec.environments], known)
+    closing = record_release(ledger, clock, decision, [environment.name for environment in spec.environments], known)
+    drop_passed_over(ledger, clock, decision.service)
+    return closing
 
 
 def _by_hand(step: Ended, known: Sequence[LedgerEntry], decision: Decision) -> Ended:
@@ -153,7 +156,8 @@ def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: 
     """Close the release that a run before this one left open, if there is one: its run was stopped from outside.
 
     A service has one run at a time, so whoever decides anew knows that the one before has ended. Should it be taken up
-    again after all, its own end is written then. A release that waits is not left open.
+    again after all, its own end is written then. A release that waits is not left open, unless users get what was
+    ordered after it.
 
     Args:
         spec: the service.
@@ -164,6 +168,7 @@ def close_left_open(*, spec: ServiceSpec, key: str, ledger: LedgerStore, clock: 
     Raises:
         Temporary: (storage_unavailable)   Permanent: (storage_denied, ledger_broken)
     """
+    drop_passed_over(ledger, clock, spec.service)
     chain = ledgers.Chain(ledger, spec.service)
     state = state_of(chain)
     left = decision_of(chain, state, state.open)

@@ -11,6 +11,7 @@ from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.state.service_state import ServiceState
+from nightferry.entities.trigger import Cause, asked_by
 from nightferry.errors import Permanent
 from nightferry.steps.record.ledger import Chain
 from nightferry.steps.record.state import state_of
@@ -40,6 +41,12 @@ class HistoryLine:
     """The environments whose users get this release now."""
     drifts: tuple[str, ...] = ()
     """Those of them where what runs differs from the record, as far as that was found."""
+    trigger: str = ""
+    """What asked: `schedule`, `person`, `commit`, `model` …; empty in decisions of before."""
+    asked: str = ""
+    """Who or what asked, for people."""
+    cause: dict[str, Any] | None = None
+    """The event that asked, where one did."""
     waits: str | None = None
     """What it waits for, where it does: `published`, `awaits_approval` …"""
     shares: dict[str, int] = field(default_factory=dict)
@@ -101,6 +108,9 @@ def _line(decision: LedgerEntry, closing: LedgerEntry | None, state: ServiceStat
     candidate: dict[str, Any] = decision.data.get("candidate") or {}
     named = state.traffic.items() if decision.release else ()
     serves = tuple(name for name, now in named if now.release == decision.release)
+    asked = decision.data.get("by") or decision.data  # of one that went on, not who asked for it at first
+    cause = Cause.model_validate(asked["cause"]) if asked.get("cause") else None
+    trigger = str(asked.get("trigger") or "")
     return HistoryLine(
         time=decision.time,
         release=decision.release,
@@ -112,6 +122,9 @@ def _line(decision: LedgerEntry, closing: LedgerEntry | None, state: ServiceStat
         source=candidate.get("source", {}).get("commit"),
         ended=closing.time if closing else None,
         serves=serves,
+        trigger=trigger,
+        asked=asked_by(decision.actor, trigger, cause),
+        cause=cause.to_json() if cause else None,
         waits=waiting.reason if waiting and decision.release and waiting.release == decision.release else None,
         shares={
             name: now.canary.share

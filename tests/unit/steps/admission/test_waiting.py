@@ -12,18 +12,21 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.triggers import Triggers
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.trigger import Cause
-from nightferry.errors import Permanent
+from nightferry.errors import Permanent, Temporary
 from nightferry.steps.admission.admission import Admission, Stay
 from nightferry.steps.admission.admit import admit
-from nightferry.steps.admission.drop import drop
 from nightferry.steps.admission.holders import HOLDERS
 from nightferry.steps.record.bar import hold, resume
+from nightferry.steps.record.canary_record import CanaryRecord
 from nightferry.steps.record.close_release import Ended, Failure, close_left_open, close_release
+from nightferry.steps.record.drop_release import drop
 from nightferry.steps.record.history import history, release_entries
 from nightferry.steps.record.record import record_step
+from nightferry.steps.record.rollback_record import RollbackFacts, record_rollback, record_rolled_back
 from nightferry.steps.record.state import read_state
+from nightferry.steps.rollout.read_plan import read_plan
 
-from tests.fakes.a_release import ENVIRONMENTS, IMAGE
+from tests.fakes.a_release import ENVIRONMENTS, IMAGE, walked
 from tests.fakes.worlds.deciding_world import DecidingWorld
 
 SHUT = Stay("frozen", "The year ends.", until="2026-11-24T00:00:00Z")
@@ -165,6 +168,46 @@ def test_what_is_in_use_meanwhile_ends_the_wait(world: DecidingWorld) -> None:
     assert told(world)[second.release] == Reason.RELEASED
 
 
+def test_what_is_in_use_meanwhile_closes_what_waited_before_it(world: DecidingWorld) -> None:
+    first = world.decide("run:one")
+    wait(world, first)
+    close(world, first)
+    world.publish("two", created="2026-11-20T12:00:00Z")
+    second = world.decide("run:two")
+    walked(world.ledger, world.clock, second)
+    close(world, second)
+    assert told(world) == {first.release: Reason.SUPERSEDED, second.release: Reason.RELEASED}
+    assert state(world).waiting is None
+
+
+def test_what_a_rollback_passed_over_is_closed_by_the_next_decision(world: DecidingWorld) -> None:
+    old = world.decide("run:old")
+    world.release(old)
+    world.publish("two", created="2026-11-20T12:00:00Z")
+    bad = world.decide("run:bad")
+    world.release(bad)
+    world.publish("three", created="2026-11-20T13:00:00Z")
+    third = world.decide("run:three")
+    wait(world, third)
+    close(world, third)
+    facts = RollbackFacts(
+        service="digits",
+        environment="production",
+        namespace="production",
+        left=str(bad.release),
+        to=str(old.release),
+        why="slow",
+        actor="rita",
+    )
+    record_rolled_back(world.ledger, world.clock, facts, record_rollback(world.ledger, world.clock, facts))
+    assert state(world).superseded
+
+    close_left_open(spec=world.spec, key="run:next", ledger=world.ledger, clock=world.clock)
+
+    assert told(world)[third.release] == Reason.SUPERSEDED
+    assert state(world).waiting is None
+
+
 def test_one_that_comes_late_to_its_wait_ends_there(world: DecidingWorld) -> None:
     first = world.decide("run:one")
     world.publish("two", created="2026-11-20T12:00:00Z")
@@ -266,6 +309,25 @@ def test_a_hold_does_not_stop_what_is_under_way(world: DecidingWorld) -> None:
     assert admit(first, "production", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is None
 
 
+def test_a_hold_keeps_what_had_ended_and_is_taken_up_again(world: DecidingWorld) -> None:
+    """A task that failed is cleared: that is no rollout under way."""
+    first = world.decide("run:one")
+    publish_image(world, first)
+    error = Permanent(Reason.ROLLOUT_NOT_READY, "A pod does not start.")
+    failed = [Ended("production.roll_out", begun=True, failure=_failure(error))]
+    close_release(decision=first, spec=world.spec, ended=failed, ledger=world.ledger, clock=world.clock)
+    entry = hold(world.ledger, world.clock, "digits", why="the line is hot", actor="rita", until=None)
+
+    stay = admit(first, "production", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock)
+
+    assert stay is not None
+    assert stay.reason == Reason.HELD
+    assert told(world) == {first.release: "held"}
+    resume(world.ledger, world.clock, "digits", numbers=[entry.sequence], why="", actor="rita")
+    again = world.decide("run:resume", resume=str(first.release))
+    assert admit(again, "production", world.spec, HOLDERS, ledger=world.ledger, clock=world.clock) is None
+
+
 def test_what_users_get_already_is_admitted_whatever_is_said(world: DecidingWorld) -> None:
     first = world.decide("run:one")
     world.release(first)
@@ -279,10 +341,27 @@ def test_what_users_get_already_is_admitted_whatever_is_said(world: DecidingWorl
     assert not asked
 
 
+def test_a_release_that_some_users_get_already_is_not_kept_halfway(world: DecidingWorld) -> None:
+    first = world.decide("run:one")
+    publish_image(world, first)
+    plan = read_plan(release_entries(world.ledger, str(first.release)), "production")
+    record = CanaryRecord(world.ledger, world.clock, plan)
+    leg = record.begin(None, 1, 20, 600.0, 2)  # its deployer is killed, and the task tried again in a freeze
+
+    assert admit(first, "production", world.spec, [lambda _: SHUT], ledger=world.ledger, clock=world.clock) is None
+
+    record.ended(leg, Temporary(Reason.INTERRUPTED, "It was ended."), 10.0, None, 590.0)
+    assert admit(first, "production", world.spec, [lambda _: SHUT], ledger=world.ledger, clock=world.clock) == SHUT
+
+
 def test_an_event_is_on_the_record_with_who_and_what(world: DecidingWorld) -> None:
     cause = Cause(kind="commit", by="ana", repository="https://git.example/shop", commit="c" * 40, delivery="d-1")
     decision = world.decide("run:commit-1", cause=cause, way="event")
     assert (decision.trigger, decision.way, decision.cause) == ("commit", "event", cause)
+    wait(world, decision)
+    world.decide("run:resume", resume=str(decision.release), cause=Cause(kind="window"), way="event")
+    assert [line.asked for line in history(world.ledger, "digits")] == ["window", "commit by ana"]
+    assert cause.words == "commit cccccccc by ana (d-1)"
 
 
 def test_a_wait_is_named_by_its_key(world: DecidingWorld) -> None:

@@ -30,9 +30,9 @@ from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.state.waiting import waits
 from nightferry.errors import NightferryError, Temporary
 from nightferry.manifests import names
-from nightferry.steps.admission.drop import drop
 from nightferry.steps.record import ledger
 from nightferry.steps.record.bar import lift, quarantines_of
+from nightferry.steps.record.drop_release import drop
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, verify
 from nightferry.steps.record.record import record_release

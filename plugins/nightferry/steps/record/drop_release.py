@@ -11,6 +11,7 @@ from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import WAITS, FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
+from nightferry.entities.state.service_state import LAST, ServiceState
 from nightferry.steps.record.history import release_entries
 from nightferry.steps.record.ledger import Chain, append_with
 from nightferry.steps.record.record import record_release
@@ -57,13 +58,26 @@ def drop_superseded(ledger: LedgerStore, clock: Clock, service: str, *, by: str,
         by: what takes its place.
         order: that one's order.
     """
-    chain = Chain(ledger, service)
     state = read_state(ledger, service)
-    waiting = state.waiting
-    if waiting is None or waiting.order >= order:
+    if state.waiting is None or state.waiting.order >= order:
         return None
-    decision = decision_of(chain, state, waiting.release)
-    if decision is None or not release_entries(ledger, waiting.release):
+    return _superseded(ledger, clock, service, state, f"{by} is newer and takes its place")
+
+
+def drop_passed_over(ledger: LedgerStore, clock: Clock, service: str) -> LedgerEntry | None:
+    """End the release that waits where users of the last environment get what was ordered after it, so that it never
+    goes on; None: there is none. Raises as `drop`."""
+    state = read_state(ledger, service)
+    if not state.superseded:
         return None
-    sentence = f"{waiting.release} waited and was not released: {by} is newer and takes its place."
+    now = state.traffic[LAST].release or "nothing"
+    return _superseded(ledger, clock, service, state, f"users get {now}, which was ordered after it")
+
+
+def _superseded(ledger: LedgerStore, clock: Clock, service: str, state: ServiceState, why: str) -> LedgerEntry | None:
+    waiting, chain = state.waiting, Chain(ledger, service)
+    decision = decision_of(chain, state, waiting.release) if waiting else None
+    if waiting is None or decision is None or not release_entries(ledger, waiting.release):
+        return None
+    sentence = f"{waiting.release} waited and was not released: {why}."
     return drop(ledger, clock, decision, waiting.environment, reason=Reason.SUPERSEDED, sentence=sentence)
