@@ -9,8 +9,14 @@ from pydantic import AfterValidator, Field
 from nightferry.entities.frozen import Recorded
 from nightferry.masking import mask_words
 
-Words = Annotated[str, AfterValidator(mask_words)]
-"""What other systems say, the author of a commit among them: cut where it is too long, and without secrets."""
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+Words = Annotated[str, AfterValidator(mask_words), AfterValidator(_printable)]
+"""What other systems say, the author of a commit among them: cut where it is too long, without secrets, and without
+what would write over other words where it is shown."""
 
 PERSON, SCHEDULE = "person", "schedule"
 

@@ -249,6 +249,16 @@ def test_the_longest_name_of_an_author_stops_no_look(world: WatchingWorld, monke
     assert world.runs.conf[run]["trigger"]["by"].startswith("eva eva")
 
 
+def test_the_name_of_an_author_cannot_write_over_what_a_terminal_shows(
+    world: WatchingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = world.watched.trees
+    monkeypatch.setattr(world.watched, "trees", lambda *given: trees(*given)._replace(author="e\x1b[2K\r\n\u202eva ö"))
+    world.commit("2")
+    (run,) = world.started()
+    assert world.runs.conf[run]["trigger"]["by"] == "e [2K   va ö"
+
+
 def test_a_folder_of_models_with_the_longest_name_stops_no_look(world: WatchingWorld) -> None:
     """Whoever writes in the storage chooses it; `decide` says what is wrong with it."""
     world.publish("two", created="2026-11-20T12:00:00Z")
