@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from nightferry.entities.barring.quarantine import Choice
 from nightferry.entities.candidate import Candidate, GitId
@@ -39,6 +39,14 @@ class ReleaseRequest(Frozen):
     """The release to go on with, which waits."""
     trigger: Cause | None = None
     """What asked, where no person did; what a person says here does not count."""
+
+    @model_validator(mode="after")
+    def _goes_on_as_it_was_decided(self) -> ReleaseRequest:
+        if self.resume and (self.model or self.commit or self.force or self.until):
+            raise ValueError(
+                "resume goes on with a release as it was decided; leave out model, commit, force and until"
+            )
+        return self
 
 
 class Decision(Recorded):

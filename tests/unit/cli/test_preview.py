@@ -48,3 +48,11 @@ def test_it_refuses_what_a_release_would_refuse_and_writes_nothing(capsys, proje
     assert main(["release", "digits", "--dry-run"]) == 2
     assert "[model_none]" in capsys.readouterr().err
     assert ledger.blobs == {}
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--model", "2026-11-21-a"], ["--force"], ["--until", "published"]])
+def test_what_goes_on_is_neither_tried_nor_decided_otherwise(capsys, project, models, ledger, services, more):
+    """It would have said, or promised, something else than what goes on."""
+    assert main(["release", "digits", "--resume", "digits-2026-11-21.1", *more]) == 2
+    assert "resume" in capsys.readouterr().err
+    assert ledger.blobs == {}

@@ -9,7 +9,9 @@ from nightferry.cli.output import show_json, table
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock
 from nightferry.entities.decision import ReleaseRequest
+from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
+from nightferry.errors import Permanent
 from nightferry.settings import Settings
 from nightferry.steps.app.pin_app import AppPinner, bases_of
 from nightferry.steps.app.recipe import recipe_digest
@@ -20,7 +22,17 @@ from nightferry.steps.services.fill_settings import fill_settings
 
 
 def dry_run(settings: Settings, spec: ServiceSpec, request: ReleaseRequest, clock: Clock, *, as_json: bool) -> int:
-    """Decide as a run would, and say what every rule says. Raises as `decide`."""
+    """Decide as a run would, and say what every rule says.
+
+    Raises:
+        Permanent: (request_invalid) with `--resume` nothing is decided anew. And as `decide`.
+    """
+    if request.resume:
+        raise Permanent(
+            Reason.REQUEST_INVALID,
+            f"--resume decides nothing, so that there is nothing to try: nightferry show {request.resume} says what it "
+            "waits for.",
+        )
     weighed = weigh_now(settings, spec, request, clock)
     decision = weighed.decision
     if as_json:

@@ -151,7 +151,10 @@ def _outcome(decision: Decision, environments: Sequence[str], entries: Sequence[
     dropped = [entry for entry in entries if entry.kind == Kind.WAITING and entry.data.get("dropped")]
     if dropped:
         return dropped[-1].reason, dropped[-1].sentence
-    failures = [entry for entry in entries if _failed(entry) and step_of(entry.key) in missing]
+    # Where a release went on, what was done before can be done anew, and fail then.
+    went_on = max((entry.sequence for entry in entries if entry.reason == Reason.CONTINUED), default=None)
+    again = [entry for entry in entries if went_on is not None and entry.sequence > went_on]
+    failures = [entry for entry in entries if _failed(entry) and (step_of(entry.key) in missing or entry in again)]
     if failures:
         return failures[-1].reason, f"{step_of(failures[-1].key)} failed: {failures[-1].sentence}{_blamed(entries)}"
     return Reason.INTERRUPTED, f"The release ended before {missing[0]} was done; start it again."

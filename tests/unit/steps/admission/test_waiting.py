@@ -127,6 +127,19 @@ def test_a_run_that_goes_on_is_closed_when_it_is_stopped_but_not_by_itself(world
     assert told(world)[first.release] == Reason.INTERRUPTED
 
 
+def test_what_fails_anew_when_it_goes_on_is_named_at_its_end(world: DecidingWorld) -> None:
+    """Staging was taken back from it meanwhile, so it goes to staging anew, and is refused there."""
+    first = world.decide("run:one")
+    for step in ("staging.roll_out", "staging.verify"):
+        record_step(world.ledger, world.clock, first, step, sentence="Done.")
+    wait(world, first)
+    again = world.decide("run:resume", resume=str(first.release))
+    error = Permanent(Reason.ROLLOUT_SUPERSEDED, "Staging was sent to another one.")
+    failed = [Ended("staging.roll_out", begun=True, failure=_failure(error))]
+    close_release(decision=again, spec=world.spec, ended=failed, ledger=world.ledger, clock=world.clock)
+    assert told(world) == {first.release: Reason.ROLLOUT_SUPERSEDED}
+
+
 def test_the_next_night_of_the_same_leaves_it_waiting(world: DecidingWorld) -> None:
     first = world.decide("run:one")
     wait(world, first)
