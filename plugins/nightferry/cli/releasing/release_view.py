@@ -58,6 +58,12 @@ class ReleaseView:
         return self.decision.service
 
     @property
+    def waits(self) -> str | None:
+        """What it waits for, where it does: `published`, `awaits_approval` …"""
+        told = [entry.reason for entry in self.entries if entry.kind == Kind.WAITING]
+        return told[-1] if told and waits(self.entries) else None
+
+    @property
     def outcome(self) -> str | None:
         """How it ended; None: not yet."""
         return self.closing.reason if self.closing else None
@@ -91,6 +97,7 @@ class ReleaseView:
             "service": self.service,
             "outcome": self.outcome,
             "sentence": self.closing.sentence if self.closing else None,
+            "waits": self.waits,
             "decided": self.decided,
             "ended": self.closing.time if self.closing else None,
             "seconds": self.total_seconds,
@@ -136,7 +143,7 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
     """Print a release for people."""
     decision, candidate = view.decision, view.decision.candidate
     facts = [
-        ("release", f"{decision.release}  {view.outcome or _open(view)}"),
+        ("release", f"{decision.release}  {view.outcome or (f'waits ({view.waits})' if view.waits else 'not ended')}"),
         ("decided", f"{local_time(view.decided, zone)} by {decision.actor}: {decision.reason}"),
         ("because", decision.sentence),
         ("asked", decision.request.reason),
@@ -168,12 +175,6 @@ def print_release(view: ReleaseView, zone: ZoneInfo) -> None:
         print(f"{name:<11}{traffic_line(now)}{drift_line(view.drifts.get(name, ()), zone)}")
     if tried := rehearsal_line(view.rehearsal, str(decision.release), zone, SystemClock().now()):
         print(f"{'rehearsed':<11}{tried}")
-
-
-def _open(view: ReleaseView) -> str:
-    """What a release does that has not ended."""
-    told = [entry for entry in view.entries if entry.kind == Kind.WAITING]
-    return f"waits ({told[-1].reason})" if told and waits(view.entries) else "not ended"
 
 
 def _tried(trial: Trial) -> str:
