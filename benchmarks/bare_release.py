@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nightferry.clients import connect
 from nightferry.clients.buildkit.builder import build_words
 from nightferry.clients.buildkit.secrets import build_secrets
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.model_version import PinnedModel
 from nightferry.entities.release_id import ReleaseId

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 
 
 class FileLedger:

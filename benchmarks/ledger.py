@@ -32,7 +32,7 @@ from nightferry import settings
 from nightferry.cli.releasing.release_view import view_of
 from nightferry.clients import connect
 from nightferry.clients.azure.ledger import NOTES, AzureLedger
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.ledger_entry import Kind, LedgerEntry, canonical
 from nightferry.entities.reason import Reason

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.model_version import ModelManifest, PinnedModel, parse_manifest
 

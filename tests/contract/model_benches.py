@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Protocol
 
 from nightferry.clients.azure.listing import metadata_of
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.model_version import parse_manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from nightferry import settings
 from nightferry.clients import connect
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.lock import Lock
 from nightferry.entities.reason import Reason

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from nightferry import settings
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.cluster import Cluster, ClusterConflict, QuotaExceeded
 from nightferry.clients.cluster_faults import pods_fault
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, QuotaExceeded
 from nightferry.clients.patient_cluster import PatientCluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

@@ -12,9 +12,9 @@ import pytest
 from nightferry import settings
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.container_runner import ContainerRunner
 from nightferry.clients.docker_engine.runner import DockerRunner, connect_docker
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.container_runner import ContainerRunner
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment, Resources

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from nightferry.clients.azure.cursors import AzureCursors
 from nightferry.clients.azure.ledger import NOTES
-from nightferry.clients.cursor_store import CursorStore
+from nightferry.clients.doors.cursor_store import CursorStore
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 

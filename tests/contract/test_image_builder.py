@@ -13,8 +13,8 @@ import pytest
 from nightferry import settings
 from nightferry.clients import connect
 from nightferry.clients.buildkit.builder import BuildKit
-from nightferry.clients.image_builder import BuildRequest, ImageBuilder
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_builder import BuildRequest, ImageBuilder
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.clients.registry.auth import Credentials
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason

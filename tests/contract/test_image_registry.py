@@ -10,7 +10,7 @@ import pytest
 import requests
 from nightferry import settings
 from nightferry.clients import connect
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.clients.registry.oci import OciRegistry
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from nightferry.clients.azure.ledger import NOTES, AzureLedger
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 from nightferry.clients.azure.locks import AzureLocks
 from nightferry.clients.azure.models import AzureModels
-from nightferry.clients.lock_store import LockStore
+from nightferry.clients.doors.lock_store import LockStore
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.model_folder import read_manifest

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.clients.figures.gateway import GatewayFigures
 from nightferry.clients.figures.pods import PodFigures
 from nightferry.clients.figures.prometheus import PrometheusFigures
-from nightferry.clients.service_figures import ServiceFigures
 from nightferry.entities.judging.service_figures import FigureLimits, Snapshot, Window, window
 from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary

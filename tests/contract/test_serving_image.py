@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nightferry import settings
 from nightferry.clients import connect
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.errors import Permanent
 
 pytestmark = pytest.mark.sandbox

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.clients.git.source import GitSource
-from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import LedgerEntry

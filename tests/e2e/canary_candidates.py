@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.model_version import PinnedModel
 
 from tests.e2e.rollout_scene import RolloutScene

@@ -22,7 +22,7 @@ from nightferry import settings as settings_of
 from nightferry.clients import connect
 from nightferry.clients.azure.ledger import NOTES, AzureLedger
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import Decision, ReleaseRequest

@@ -9,7 +9,7 @@ import pytest
 import requests
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from nightferry import settings as settings_of
 from nightferry.clients.clock import SystemClock
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.clients.figures.gateway import GatewayFigures
 from nightferry.clients.kube.cluster import KubeCluster
-from nightferry.clients.service_figures import ServiceFigures
 from nightferry.entities.judging.service_figures import FigureLimits, Snapshot, window
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.manifests import names

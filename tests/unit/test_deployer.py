@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from nightferry import deployer
 from nightferry.clients import connect
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.deployer import doors, housekeeping, releasing
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason

@@ -22,8 +22,8 @@ from nightferry.cli import main
 from nightferry.clients import connect
 from nightferry.clients.buildkit.failure import explain
 from nightferry.clients.buildkit.progress import BuildProgress
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.clients.git.source import GitSource
-from nightferry.clients.image_builder import BuildRequest
 from nightferry.clients.registry.oci import OciRegistry
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.image_ref import ImageRef

@@ -12,7 +12,7 @@ from nightferry.cli.exit_codes import NOT_WELL, OK
 from nightferry.cli.output import show_json, table
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.entities.service_spec import CLUSTER
 from nightferry.errors import NightferryError
 from nightferry.settings import Settings

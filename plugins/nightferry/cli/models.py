@@ -18,7 +18,7 @@ from nightferry.cli.lookup import spec_of
 from nightferry.cli.output import console, local_time, redrawn, seconds, show_json, size, table
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.entities.model_version import FILES, MANIFEST
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
 from nightferry.errors import NightferryError

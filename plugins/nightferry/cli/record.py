@@ -21,7 +21,7 @@ from nightferry.cli.releasing.golden_pictures import golden_pictures
 from nightferry.cli.releasing.release_view import ReleaseView, print_release, view_of
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.errors import Permanent

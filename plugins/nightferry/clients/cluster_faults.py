@@ -7,7 +7,7 @@ of what they could not make. Kubernetes writes the messages of refusals as `… 
 
 from __future__ import annotations
 
-from nightferry.clients.cluster import ClusterAway, ClusterConflict, QuotaExceeded
+from nightferry.clients.doors.cluster import ClusterAway, ClusterConflict, QuotaExceeded
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 

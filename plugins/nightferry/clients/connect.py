@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from nightferry.clients.azure.ledger import AzureLedger
 from nightferry.clients.azure.locks import AzureLocks
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
+from nightferry.clients.doors.model_repository import ModelRepository
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.clients.git.source import GitSource
 from nightferry.clients.kube.connection import open_cluster
-from nightferry.clients.model_repository import ModelRepository
 from nightferry.clients.patient_cluster import PatientCluster
-from nightferry.clients.source_repository import SourceRepository
 from nightferry.clients.stock_source import StockSource
 from nightferry.clients.versions.opening import open_locks, open_models
 from nightferry.entities.reason import Reason

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterAway, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterAway, ClusterConflict, Manifest
 from nightferry.errors import NightferryError
 
 PATIENCE_SECONDS = 30.0

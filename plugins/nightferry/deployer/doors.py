@@ -13,8 +13,8 @@ from pathlib import Path
 from nightferry import settings as settings_module
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock, SystemClock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.service_figures import ServiceFigures
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import ModelSource

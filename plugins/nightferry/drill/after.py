@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.doors.cluster import Cluster, Manifest
 from nightferry.drill.trial import Trial
 from nightferry.entities.fact_key import FactKey, step_of
 from nightferry.entities.reason import Reason

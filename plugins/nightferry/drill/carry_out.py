@@ -9,10 +9,10 @@ from functools import cache, partial
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.model_repository import ModelRepository
-from nightferry.clients.service_figures import ServiceFigures
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.clients.doors.model_repository import ModelRepository
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.manifests.service import candidate_name

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.doors.cluster import Cluster, Manifest
 
 Change = Callable[[Manifest], None]
 """Changes a container of a Deployment that is about to be made."""

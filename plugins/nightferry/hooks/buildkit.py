@@ -8,7 +8,7 @@ from __future__ import annotations
 from airflow.sdk import BaseHook
 
 from nightferry import settings
-from nightferry.clients.image_builder import ImageBuilder
+from nightferry.clients.doors.image_builder import ImageBuilder
 from nightferry.hooks.connections import connection
 from nightferry.hooks.registry import RegistryHook
 

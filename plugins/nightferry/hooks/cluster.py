@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.hooks.connections import connection

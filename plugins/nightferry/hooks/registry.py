@@ -10,7 +10,7 @@ from pathlib import Path
 from airflow.sdk import BaseHook
 
 from nightferry import settings
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.clients.registry.auth import Credentials
 from nightferry.hooks.connections import connection
 

@@ -8,11 +8,11 @@ from typing import Any
 from airflow.sdk import BaseHook
 
 from nightferry import settings
-from nightferry.clients.cursor_store import CursorStore
-from nightferry.clients.event_queue import EventQueue
-from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.lock_store import LockStore
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.cursor_store import CursorStore
+from nightferry.clients.doors.event_queue import EventQueue
+from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.clients.doors.lock_store import LockStore
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
 from nightferry.hooks.connections import connection
 from nightferry.hooks.mlflow_server import MlflowHook

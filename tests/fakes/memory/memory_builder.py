@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent

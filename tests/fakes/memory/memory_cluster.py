@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import ClusterConflict, Manifest, QuotaExceeded
 from nightferry.clients.cluster_faults import missing_kind
+from nightferry.clients.doors.cluster import ClusterConflict, Manifest, QuotaExceeded
 from nightferry.entities.reason import Reason
 
 from tests.fakes.memory.memory_capacity import exceeded, no_room, quota_status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from nightferry.clients.cursor_store import Note
+from nightferry.clients.doors.cursor_store import Note
 from nightferry.errors import NightferryError
 
 

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from nightferry.clients.doors.model_repository import ModelListing, OnBytes
 from nightferry.clients.full_disk import full_disk
-from nightferry.clients.model_repository import ModelListing, OnBytes
 from nightferry.entities.model_version import (
     MANIFEST,
     ManifestFault,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nightferry.clients.event_queue import Event
+from nightferry.clients.doors.event_queue import Event
 from nightferry.errors import NightferryError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nightferry.clients.container_runner import ContainerState
+from nightferry.clients.doors.container_runner import ContainerState
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

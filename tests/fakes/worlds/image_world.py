@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.doors.cluster import Cluster, Manifest
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import Decision, ReleaseRequest
 from nightferry.entities.judging.prediction_diff import PredictionDiff

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nightferry.clients.watched_source import Trees
+from nightferry.clients.doors.watched_source import Trees
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.trigger import Cause

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nightferry import deployer
 from nightferry.clients import connect
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.deployer import doors, releasing
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason

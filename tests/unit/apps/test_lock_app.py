@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.lock import PinnedLock
 from nightferry.entities.reason import Reason

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.app.contract import AppContract
 from nightferry.steps.app.recipe import APP_RECIPE
 from nightferry.steps.image.request import app_request

@@ -14,7 +14,7 @@ from nightferry.cli import main
 from nightferry.cli.apps import in_python, run
 from nightferry.cli.apps.staged import Model, copy_app, copy_model
 from nightferry.clients import connect
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

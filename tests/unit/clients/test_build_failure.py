@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from nightferry.clients.buildkit.failure import explain
 from nightferry.clients.buildkit.progress import BuildProgress
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 

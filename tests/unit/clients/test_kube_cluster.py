@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, Configuration
 from nightferry import settings
-from nightferry.clients.cluster import ClusterAway, ClusterConflict, QuotaExceeded
+from nightferry.clients.doors.cluster import ClusterAway, ClusterConflict, QuotaExceeded
 from nightferry.clients.kube.cluster import KubeCluster
 from nightferry.clients.kube.connection import open_cluster
 from nightferry.entities.reason import Reason

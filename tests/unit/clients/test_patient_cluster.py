@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nightferry.clients.cluster import ClusterAway, ClusterConflict, Manifest, QuotaExceeded
+from nightferry.clients.doors.cluster import ClusterAway, ClusterConflict, Manifest, QuotaExceeded
 from nightferry.clients.patient_cluster import PATIENCE_SECONDS, PatientCluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent

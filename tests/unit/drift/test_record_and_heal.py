@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from nightferry.clients.cluster import ClusterConflict
+from nightferry.clients.doors.cluster import ClusterConflict
 from nightferry.entities.reason import Reason
 from nightferry.entities.state.drift import KEPT_DRIFTS
 from nightferry.errors import NightferryError, Temporary

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.doors.cluster import Manifest
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec

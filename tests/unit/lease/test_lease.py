@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from nightferry.clients.cluster import ClusterAway
+from nightferry.clients.doors.cluster import ClusterAway
 from nightferry.clients.patient_cluster import PatientCluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from nightferry.clients.cursor_store import Note
+from nightferry.clients.doors.cursor_store import Note
 from nightferry.entities.reason import Reason
 from nightferry.entities.trigger import Cause
 from nightferry.entities.watching.push import Push

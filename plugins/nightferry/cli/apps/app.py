@@ -15,7 +15,7 @@ from nightferry.cli.exit_codes import OK
 from nightferry.cli.lookup import spec_of
 from nightferry.cli.output import show_json
 from nightferry.clients import connect
-from nightferry.clients.source_repository import SourceRepository
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.entities.app.lock import PinnedLock
 from nightferry.entities.candidate import PinnedSource
 from nightferry.entities.reason import Reason

@@ -15,7 +15,7 @@ from nightferry import settings as settings_of
 from nightferry.cli.apps.served import Served, free_port, refuse_taken
 from nightferry.cli.apps.staged import Model
 from nightferry.clients import connect
-from nightferry.clients.container_runner import ContainerRunner
+from nightferry.clients.doors.container_runner import ContainerRunner
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.variables import variables
 from nightferry.entities.image_ref import ImageRef

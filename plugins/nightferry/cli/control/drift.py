@@ -14,7 +14,7 @@ from nightferry.cli.lookup import known
 from nightferry.cli.output import show_json, table
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.clients.person import me
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent

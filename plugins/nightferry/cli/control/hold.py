@@ -15,7 +15,7 @@ from nightferry.cli.lookup import known, zone_of
 from nightferry.cli.output import local_time, show_json, table
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.clients.person import me
 from nightferry.entities.barring.hold import EVERYTHING, Hold
 from nightferry.entities.reason import Reason

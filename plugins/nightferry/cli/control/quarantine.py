@@ -12,7 +12,7 @@ from nightferry.cli.lookup import known, spec_of, zone_of
 from nightferry.cli.output import local_time, show_json, table
 from nightferry.clients import connect
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.clients.person import me
 from nightferry.entities.barring.quarantine import Bar, Parts
 from nightferry.entities.decision import Decision

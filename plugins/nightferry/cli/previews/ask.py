@@ -9,7 +9,7 @@ from typing import Any
 from nightferry.cli.releasing.request import await_dag
 from nightferry.clients.airflow.api import Airflow
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import REQUEST
 from nightferry.entities.ledger_entry import canonical
 from nightferry.entities.preview import PreviewRequest

@@ -9,8 +9,8 @@ from nightferry.cli.lookup import known, spec_of
 from nightferry.cli.previews.view import MADE, OVER, RUNS
 from nightferry.clients import connect
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.barring.hold import EVERYTHING
 from nightferry.entities.service_spec import CLUSTER
 from nightferry.entities.state.preview import OpenPreview

@@ -25,7 +25,7 @@ from nightferry.cli.releasing.release import ask
 from nightferry.clients import connect
 from nightferry.clients.airflow.api import AirflowApi
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.frozen import problems
 from nightferry.entities.preview import HOURS, UP, PreviewRequest

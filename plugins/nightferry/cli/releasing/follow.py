@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nightferry.clients.airflow.api import Airflow, Run, TaskState
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.barring.blame import BLAME
 from nightferry.entities.fact_key import of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nightferry.clients.airflow.api import Airflow
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.clients.person import at_work
 from nightferry.entities.decision import REQUEST, ReleaseRequest
 from nightferry.entities.ledger_entry import canonical

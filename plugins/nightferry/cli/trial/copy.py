@@ -12,10 +12,10 @@ from nightferry.cli.trial.sandbox_machine import SandboxMachine
 from nightferry.clients import connect
 from nightferry.clients.azure.scratch_ledger import TRIAL, scratch_ledger
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.cluster import Cluster
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster
+from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.clients.service_client import Unanswered
-from nightferry.clients.service_figures import ServiceFigures
 from nightferry.drill.callers import Callers, known_answers, local
 from nightferry.drill.carry_out import Doors
 from nightferry.drill.drill import Production

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from nightferry.cli.output import local_time
 from nightferry.clients import connect
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.barring.hold import EVERYTHING
 from nightferry.entities.state.rehearsal import Outcome, Rehearsal
 from nightferry.errors import NightferryError

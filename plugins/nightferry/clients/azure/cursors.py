@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.azure.errors import azure_errors, error_code, quiet
 from nightferry.clients.azure.ledger import NOTES
-from nightferry.clients.cursor_store import Note
+from nightferry.clients.doors.cursor_store import Note
 from nightferry.entities.reason import Reason
 
 if TYPE_CHECKING:

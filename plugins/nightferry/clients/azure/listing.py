@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.clients.versions.listing import listing_of, listing_of_text, listing_text
 from nightferry.entities.model_version import ModelManifest
 

@@ -10,8 +10,8 @@ from nightferry.clients.azure.errors import azure_errors, quiet
 from nightferry.clients.azure.listing import described
 from nightferry.clients.azure.stream import stream_blob
 from nightferry.clients.azure.upload import upload_version
+from nightferry.clients.doors.model_repository import ModelListing, OnBytes
 from nightferry.clients.full_disk import full_disk
-from nightferry.clients.model_repository import ModelListing, OnBytes
 from nightferry.clients.versions import pinning
 from nightferry.clients.versions.listing import read_listing
 from nightferry.clients.versions.pinning import StoredFile

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from nightferry.clients.azure.errors import error_code, quiet
-from nightferry.clients.event_queue import Event
+from nightferry.clients.doors.event_queue import Event
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 

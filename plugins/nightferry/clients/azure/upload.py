@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightferry.clients.azure.listing import metadata_of
-from nightferry.clients.model_repository import OnBytes
+from nightferry.clients.doors.model_repository import OnBytes
 from nightferry.entities.model_version import MANIFEST, ModelFile, ModelManifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

@@ -13,7 +13,7 @@ from pathlib import Path
 from nightferry.clients.buildkit.failure import explain
 from nightferry.clients.buildkit.progress import BuildProgress
 from nightferry.clients.buildkit.secrets import build_secrets
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.clients.registry.auth import Credentials, is_loopback
 from nightferry.clients.scratch import scratch
 from nightferry.entities.image_ref import ImageRef

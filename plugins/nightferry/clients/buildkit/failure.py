@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from nightferry.clients.buildkit.progress import BuildProgress, Step
-from nightferry.clients.image_builder import LOCK_TARGET, BuildRequest
+from nightferry.clients.doors.image_builder import LOCK_TARGET, BuildRequest
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nightferry.clients.container_runner import ContainerState
+from nightferry.clients.doors.container_runner import ContainerState
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
+from nightferry.clients.doors.watched_source import Trees
 from nightferry.clients.git.checkout import Checkout
 from nightferry.clients.git.command import SECONDS, Git, GitFault
 from nightferry.clients.git.mirror import Mirror
 from nightferry.clients.git.words import unreadable
-from nightferry.clients.watched_source import Trees
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.git_address import OWN
 from nightferry.errors import Permanent

@@ -13,8 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nightferry.clients.cluster import FIELD_MANAGER, ClusterAway, ClusterConflict, Manifest
 from nightferry.clients.cluster_faults import cluster_fault, missing_kind
+from nightferry.clients.doors.cluster import FIELD_MANAGER, ClusterAway, ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from nightferry.clients.doors.model_repository import ModelListing, OnBytes
 from nightferry.clients.full_disk import full_disk
 from nightferry.clients.mlflow.errors import MISSING, Refusal, mlflow_errors
 from nightferry.clients.mlflow.foreign import not_ours
 from nightferry.clients.mlflow.registry import LISTING, Registered, Registry
 from nightferry.clients.mlflow.server import MlflowServer
 from nightferry.clients.mlflow.upload import Held, upload_version
-from nightferry.clients.model_repository import ModelListing, OnBytes
 from nightferry.clients.versions import pinning
 from nightferry.clients.versions.listing import listing_of_text, read_listing
 from nightferry.clients.versions.pinning import StoredFile

@@ -17,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nightferry.clients.doors.model_repository import OnBytes
 from nightferry.clients.mlflow.errors import EXISTS, MISSING, Refusal
 from nightferry.clients.mlflow.registry import LISTING, SHA256, VERSION, Registry, as_tags
 from nightferry.clients.mlflow.server import MlflowServer
-from nightferry.clients.model_repository import OnBytes
 from nightferry.clients.versions.listing import listing_of, listing_text
 from nightferry.entities.model_version import MANIFEST, ModelManifest, manifest_sha256
 

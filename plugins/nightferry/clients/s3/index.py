@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.clients.versions.listing import listing_of_text, listing_text
 
 NAME = ".listing.json"

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from nightferry.clients.doors.model_repository import ModelListing, OnBytes
 from nightferry.clients.full_disk import full_disk
-from nightferry.clients.model_repository import ModelListing, OnBytes
 from nightferry.clients.s3.connection import S3Service
 from nightferry.clients.s3.errors import is_changed, quiet, s3_errors
 from nightferry.clients.s3.index import Index

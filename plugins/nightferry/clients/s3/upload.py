@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nightferry.clients.model_repository import OnBytes
+from nightferry.clients.doors.model_repository import OnBytes
 from nightferry.clients.s3.errors import TAKEN, status_of
 from nightferry.clients.versions import pinning
 from nightferry.clients.versions.pinning import StoredFile

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import asdict, replace
 
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.entities.model_version import MANIFEST, ManifestFault, ModelManifest, manifest_sha256, parse_manifest
 
 _HEX = re.compile(r"[0-9a-f]{64}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nightferry.clients.azure.locks import AzureLocks
 from nightferry.clients.azure.models import AzureModels
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.service_spec import ModelSource, ServiceSpec
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.doors.cluster import Manifest
 from nightferry.drill.fault import Allows, Unseen
 from nightferry.drill.faults.base import Standard, refusal, rolled_out
 from nightferry.drill.faults.starts import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.doors.cluster import Manifest
 from nightferry.drill.after import wait
 from nightferry.drill.fault import Allows, Unseen
 from nightferry.drill.faults.base import Standard, refusal, rolled_out

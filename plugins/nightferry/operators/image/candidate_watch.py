@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from nightferry.clients.container_runner import ContainerRunner
+from nightferry.clients.doors.container_runner import ContainerRunner
 from nightferry.errors import NightferryError
 from nightferry.steps.image.test_image import has_ended
 

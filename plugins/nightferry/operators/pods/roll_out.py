@@ -14,7 +14,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from nightferry.clients.clock import SystemClock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.deployer_end import EXIT_PERMANENT, EXIT_TEMPORARY
 from nightferry.entities.fact_key import FAILED, RESTORED, ROLLBACK, WITHDRAWAL, FactKey, of_environment, step_of

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightferry.clients.buildkit.builder import BuildKit
-from nightferry.clients.image_builder import BuildRequest
+from nightferry.clients.doors.image_builder import BuildRequest
 from nightferry.clients.registry.oci import OciRegistry
 
 TARGET = "image"

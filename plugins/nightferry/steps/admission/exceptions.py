@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.calendar.calendar_file import Excepting, person
 from nightferry.entities.calendar.freeze_calendar import Calendar
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nightferry.clients.image_builder import LOCK_TARGET, BuildRequest, ImageBuilder
-from nightferry.clients.lock_store import LockStore
+from nightferry.clients.doors.image_builder import LOCK_TARGET, BuildRequest, ImageBuilder
+from nightferry.clients.doors.lock_store import LockStore
 from nightferry.clients.scratch import scratch
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.lock import LOCK, Lock, PinnedLock

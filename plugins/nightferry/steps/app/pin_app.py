@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightferry.clients.image_builder import ImageBuilder
-from nightferry.clients.lock_store import LockStore
+from nightferry.clients.doors.image_builder import ImageBuilder
+from nightferry.clients.doors.lock_store import LockStore
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.clients.scratch import scratch
-from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.app.contract import CONTRACT, DEBIAN_12, DEBIAN_13, AppContract
 from nightferry.entities.app.lock import PinnedLock
 from nightferry.entities.candidate import PinnedSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import approvals_in
 from nightferry.entities.approvals.counted import counted
 from nightferry.entities.ledger_entry import LedgerEntry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import Answer, approvals_in, step_in
 from nightferry.entities.approvals.counted import Terms, counted, refusal
 from nightferry.entities.barring.quarantine import Bar, Parts, words_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.barring.blame import BLAME, Blame
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import FAILED, FactKey

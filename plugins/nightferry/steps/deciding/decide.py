@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.clients.clock import CLOCK_ERROR, Clock
-from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.model_repository import ModelRepository
-from nightferry.clients.source_repository import SourceRepository
+from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.clients.doors.model_repository import ModelRepository
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.entities.approvals.people import People
 from nightferry.entities.barring.hold import EVERYTHING
 from nightferry.entities.decision import Decision, ReleaseRequest, trigger_of

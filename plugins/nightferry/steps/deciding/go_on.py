@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.barring.quarantine import Parts
 from nightferry.entities.decision import Decision, trigger_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from nightferry.clients.clock import CLOCK_ERROR
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.model_repository import ModelRepository
-from nightferry.clients.source_repository import SourceRepository
+from nightferry.clients.doors.model_repository import ModelRepository
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.entities.barring.quarantine import Bar, Choice, Parts, Quarantine, bars_model, bars_tree
 from nightferry.entities.candidate import Candidate, PinnedSource
 from nightferry.entities.decision import ReleaseRequest

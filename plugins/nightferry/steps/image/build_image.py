@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.image_builder import ImageBuilder
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_builder import ImageBuilder
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.decision import Decision
 from nightferry.entities.frozen import Frozen

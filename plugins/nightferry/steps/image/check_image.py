@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.image_ref import ImageRef

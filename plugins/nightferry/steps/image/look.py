@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.image_registry import ImageRegistry
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.image_registry import ImageRegistry
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.manifests import names

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.image_registry import ImageRegistry
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.image_registry import ImageRegistry
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.entities.decision import Decision
 from nightferry.entities.image_ref import ImageRef
 from nightferry.entities.service_spec import ServiceSpec

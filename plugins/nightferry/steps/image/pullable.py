@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.entities.image_ref import ImageRef
 from nightferry.steps.image.keep import Sight, needs_of
 from nightferry.steps.image.look import Tell

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nightferry.clients.image_builder import BuildRequest
-from nightferry.clients.lock_store import LockStore
+from nightferry.clients.doors.image_builder import BuildRequest
+from nightferry.clients.doors.lock_store import LockStore
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.clients.scratch import scratch
-from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.candidate import Candidate
 from nightferry.entities.reason import Reason

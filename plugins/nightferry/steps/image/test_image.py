@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.container_runner import ContainerRunner
+from nightferry.clients.doors.container_runner import ContainerRunner
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.app.variables import variables
 from nightferry.entities.frozen import Frozen

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from nightferry.clients.image_builder import ImageBuilder
-from nightferry.clients.image_registry import ImageRegistry
+from nightferry.clients.doors.image_builder import ImageBuilder
+from nightferry.clients.doors.image_registry import ImageRegistry
 from nightferry.entities.app.contract import AppContract
 from nightferry.entities.decision import Decision
 from nightferry.entities.service_spec import ServiceSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.clients.full_disk import full_disk
-from nightferry.clients.model_repository import ModelRepository
 from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel, manifest_sha256
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

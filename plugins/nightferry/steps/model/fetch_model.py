@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nightferry.clients.doors.model_repository import ModelRepository, OnBytes
 from nightferry.clients.full_disk import full_disk
-from nightferry.clients.model_repository import ModelRepository, OnBytes
 from nightferry.entities.model_version import MANIFEST, ModelManifest, PinnedModel, manifest_sha256
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightferry.clients.clock import CLOCK_ERROR, Clock
-from nightferry.clients.model_repository import ModelRepository, OnBytes
+from nightferry.clients.doors.model_repository import ModelRepository, OnBytes
 from nightferry.entities.model_version import FILES, ModelManifest, manifest_sha256, pinned_files
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import approvals_in
 from nightferry.entities.approvals.counted import Count, Terms, counted
 from nightferry.entities.decision import Decision

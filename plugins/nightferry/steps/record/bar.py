@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.barring.hold import EVERYTHING, Hold
 from nightferry.entities.barring.quarantine import Bar, Quarantine
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

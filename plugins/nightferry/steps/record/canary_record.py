@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.fact_key import (
     CANARY,
     CANARY_ENDED,

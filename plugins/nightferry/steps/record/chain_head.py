@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import GENESIS, LedgerEntry, canonical
 from nightferry.errors import Permanent
 from nightferry.steps.record.stored_entry import broken, parsed

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision, trigger_of
 from nightferry.entities.fact_key import WITHDRAWN, FactKey, of_environment, step_of
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

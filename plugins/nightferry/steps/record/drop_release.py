@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import WAITS, FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

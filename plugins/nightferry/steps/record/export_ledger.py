@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.clients.full_disk import full_disk
-from nightferry.clients.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import LedgerEntry, canonical
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import GENESIS, SCHEMA, Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.errors import Temporary

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.fact_key import (
     FAILED,

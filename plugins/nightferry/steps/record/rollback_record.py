@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.barring.quarantine import Bar, Parts, Quarantine, difference, words_for
 from nightferry.entities.fact_key import RESTORED, ROLLBACK, ROLLED_BACK, FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry

@@ -6,7 +6,7 @@ chain has that very entry; then the entries after it are read, and no others.
 
 from __future__ import annotations
 
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.decision import Decision
 from nightferry.entities.state.service_state import FOLD, ServiceState
 from nightferry.steps.record.ledger import Chain

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import GENESIS, SCHEMA, LedgerEntry, canonical
 from nightferry.steps.record.stored_entry import broken, newer, parse, parsed
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest, QuotaExceeded
 from nightferry.clients.cluster_faults import pods_fault
+from nightferry.clients.doors.cluster import Cluster, Manifest, QuotaExceeded
 from nightferry.entities.pod_state import PodState
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary

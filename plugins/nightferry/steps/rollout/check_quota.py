@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest, QuotaExceeded
+from nightferry.clients.doors.cluster import Cluster, Manifest, QuotaExceeded
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import names

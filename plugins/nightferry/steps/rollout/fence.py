@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nightferry.clients.cluster import Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

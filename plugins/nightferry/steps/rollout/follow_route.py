@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import Permanent, Temporary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.doors.cluster import Cluster, Manifest
 from nightferry.manifests import names
 
 

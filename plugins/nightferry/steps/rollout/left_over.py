@@ -7,7 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.frozen import Frozen
 from nightferry.errors import Permanent
 from nightferry.manifests import names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.manifests import names
 from nightferry.steps.judging.probe_release import probe_of

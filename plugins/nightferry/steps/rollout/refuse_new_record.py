@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nightferry.clients.cluster import Cluster
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.record.ledger import Chain

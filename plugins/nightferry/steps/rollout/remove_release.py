@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.manifests import names
 from nightferry.manifests import service as services
 from nightferry.steps.rollout.own_objects import belongs, delete_own

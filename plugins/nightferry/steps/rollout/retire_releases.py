@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.release_id import ReleaseId
 from nightferry.manifests import names

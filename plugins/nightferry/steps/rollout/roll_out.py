@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.judging.prediction_diff import DIFF, PredictionDiff
 from nightferry.entities.reason import Reason

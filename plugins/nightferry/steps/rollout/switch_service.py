@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
 from nightferry.entities.rollout_plan import RolloutPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.entities.pod_state import PodState
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent, Temporary

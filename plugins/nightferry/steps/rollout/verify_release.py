@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.pod_state import PodState
 from nightferry.entities.reason import Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.gateway import Gateway
 from nightferry.errors import NightferryError, Permanent

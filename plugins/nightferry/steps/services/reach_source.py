@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.clients.git.submodules import is_local
-from nightferry.clients.source_repository import SourceRepository
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.git_address import OWN
 from nightferry.entities.service_spec import ServiceSpec, Source

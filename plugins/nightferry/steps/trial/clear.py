@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import names

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan

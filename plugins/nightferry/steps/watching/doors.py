@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cursor_store import CursorStore
-from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.model_repository import ModelRepository
-from nightferry.clients.runs import Runs
-from nightferry.clients.watched_source import WatchedSource
+from nightferry.clients.doors.cursor_store import CursorStore
+from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.clients.doors.model_repository import ModelRepository
+from nightferry.clients.doors.runs import Runs
+from nightferry.clients.doors.watched_source import WatchedSource
 from nightferry.entities.service_spec import ModelSource
 
 

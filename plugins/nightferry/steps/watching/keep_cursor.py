@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nightferry.clients.cursor_store import CursorStore
+from nightferry.clients.doors.cursor_store import CursorStore
 from nightferry.entities.watching.cursor import FORM, Cursor
 
 

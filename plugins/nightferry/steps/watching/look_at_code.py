@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nightferry.clients.watched_source import WatchedSource
+from nightferry.clients.doors.watched_source import WatchedSource
 from nightferry.entities.service_spec import ServiceSpec, Source
 from nightferry.entities.watching.cursor import Cursor
 from nightferry.entities.watching.find import COMMIT, Find

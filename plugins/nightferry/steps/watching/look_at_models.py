@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from nightferry.clients.clock import CLOCK_ERROR
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.watching.cursor import Cursor
 from nightferry.entities.watching.find import MODEL, Find

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from nightferry.clients.event_queue import Event, EventQueue
+from nightferry.clients.doors.event_queue import Event, EventQueue
 from nightferry.entities.reason import Reason
 from nightferry.entities.watching.find import MODEL
 from nightferry.errors import NightferryError, Permanent

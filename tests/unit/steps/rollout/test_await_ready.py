@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.doors.cluster import Manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from nightferry.clients.cluster import Manifest, QuotaExceeded
+from nightferry.clients.doors.cluster import Manifest, QuotaExceeded
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent, Temporary
 from nightferry.manifests import names

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nightferry.clients.clock import Clock, SystemClock
-from nightferry.clients.cluster import Cluster
+from nightferry.clients.doors.cluster import Cluster
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.clients.figures.gateway import GatewayFigures
 from nightferry.clients.figures.pods import PodFigures
 from nightferry.clients.figures.prometheus import PrometheusFigures
-from nightferry.clients.service_figures import ServiceFigures
 from nightferry.entities.pod_state import PodState
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.manifests import names

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.clients.person import me
 from nightferry.entities.model_version import MANIFEST
 from nightferry.entities.reason import Reason

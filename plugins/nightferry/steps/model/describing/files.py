@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.clients.person import me
 from nightferry.entities.model_version import FILES, FILES_FILE, LONGEST, MANIFEST, WHOLE
 from nightferry.entities.reason import Reason

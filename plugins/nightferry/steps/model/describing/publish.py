@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.steps.model.describing.describe import describe

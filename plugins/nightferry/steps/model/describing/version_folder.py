@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.model_repository import ModelListing
+from nightferry.clients.doors.model_repository import ModelListing
 from nightferry.entities.model_version import MANIFEST, ManifestFault, parse_manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.fact_key import WITHDRAWAL, of_environment, step_of
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent

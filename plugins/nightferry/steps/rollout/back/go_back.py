@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_spec import Environment
 from nightferry.errors import NightferryError

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.frozen import Frozen
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason

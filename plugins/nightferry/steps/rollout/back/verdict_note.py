@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.doors.cluster import Manifest
 from nightferry.errors import NightferryError, Permanent
 from nightferry.manifests import names
 

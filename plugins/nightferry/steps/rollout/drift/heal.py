@@ -6,8 +6,8 @@ import logging
 from functools import partial
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.state.drift import PASSPORT, POD_IMAGE, OpenDrift
 from nightferry.errors import NightferryError
 from nightferry.steps.record.drift_record import DriftPlace, record_drift, record_healed

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.pod_state import CONTAINER
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.doors.cluster import Manifest
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.state.traffic import Traffic
 from nightferry.manifests import names

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.clients.service_client import ServiceClient
 from nightferry.entities.model_version import ModelManifest, PinnedModel
 from nightferry.entities.reason import Reason

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.clients.service_client import ServiceClient, Unanswered
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.model_version import ModelManifest, PinnedModel

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from nightferry.clients.cluster import Manifest
+from nightferry.clients.doors.cluster import Manifest
 from nightferry.clients.person import at_work
 from nightferry.manifests import names
 

@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict
 from nightferry.entities.reason import Reason
 from nightferry.errors import NightferryError, Permanent
 from nightferry.steps.rollout.lease.claim import Claim, Held, micro_time

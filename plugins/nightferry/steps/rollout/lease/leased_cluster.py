@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.doors.cluster import Cluster, Manifest
 from nightferry.steps.rollout.lease.claim import Claim
 from nightferry.steps.rollout.lease.lease import RENEW_SECONDS, Lease
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.service_figures import ServiceFigures
+from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.entities.fact_key import CANARY_PASSED, of_environment, step_of
 from nightferry.entities.judging.service_figures import Window
 from nightferry.entities.rollout_plan import RolloutPlan

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.service_figures import ServiceFigures
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.entities.service_file.strategy import CANARY, CanaryStep

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, ClusterConflict, Manifest
+from nightferry.clients.doors.cluster import Cluster, ClusterConflict, Manifest
 from nightferry.entities.reason import Reason
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError, Permanent, Temporary

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.errors import NightferryError
 from nightferry.steps.record.close_release import close_again

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.service_figures import ServiceFigures
+from nightferry.clients.doors.service_figures import ServiceFigures
 from nightferry.entities.judging.service_figures import FigureLimits, FiguresVerdict, Snapshot, Window, window
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_file.strategy import GRACE_SECONDS

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest, QuotaExceeded
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, Manifest, QuotaExceeded
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.judging.prediction_diff import DIFF, PredictionDiff
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.pod_state import PodState

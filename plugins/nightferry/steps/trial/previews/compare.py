@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster
-from nightferry.clients.model_repository import ModelRepository
+from nightferry.clients.doors.cluster import Cluster
+from nightferry.clients.doors.model_repository import ModelRepository
 from nightferry.entities.judging.prediction_diff import PredictionDiff
 from nightferry.entities.rollout_plan import RolloutPlan
 from nightferry.manifests import names

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.cluster import Cluster, Manifest
-from nightferry.clients.ledger_store import LedgerStore
+from nightferry.clients.doors.cluster import Cluster, Manifest
+from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.preview import PreviewId, is_preview
 from nightferry.entities.reason import Reason

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nightferry.clients.clock import Clock
-from nightferry.clients.ledger_store import LedgerStore
-from nightferry.clients.model_repository import ModelRepository
-from nightferry.clients.source_repository import SourceRepository
+from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.clients.doors.model_repository import ModelRepository
+from nightferry.clients.doors.source_repository import SourceRepository
 from nightferry.entities.decision import ReleaseRequest
 from nightferry.entities.preview import Preview, PreviewRequest
 from nightferry.entities.service_spec import ServiceSpec

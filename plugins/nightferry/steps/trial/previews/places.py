@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Sequence
 
-from nightferry.clients.cluster import Cluster, Manifest
+from nightferry.clients.doors.cluster import Cluster, Manifest
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
 from nightferry.manifests import names
