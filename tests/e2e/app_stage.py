@@ -79,7 +79,7 @@ class AppStage(Stage):
 
     def release(self) -> Ended:
         """Release and wait."""
-        done = self.nightferry("release", self.service, "--wait", "--json")
+        done = self.nightferry("release", self.service, "--wait", "--json", timeout=1200)  # its packages are built too
         shown = json.loads(done.stdout) if done.stdout.strip() else {}
         release, entries = shown.get("release"), self.entries()
         decided = [entry.data for entry in entries if entry.kind == Kind.DECISION]

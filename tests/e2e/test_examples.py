@@ -14,7 +14,7 @@ import requests
 from tests.e2e.app_stage import AppStage, Ended, run, side_by_side
 from tests.e2e.stage import ROOT
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900), pytest.mark.xdist_group("releases")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800), pytest.mark.xdist_group("releases")]
 EXAMPLES = {"churn": "model.joblib", "sentiment": "model.onnx", "tutorial": "model.pkl"}
 BEGUN = "begun"
 

@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder
 from tests.e2e.stage import ROOT, Stage
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("releases")]
-SERVICE = "e2e-churn"
+SERVICE = "e2e-own-model"
 EXAMPLES = "plan,months,label\npro,2,yes\nfree,30,no\npro,,yes\n"
 
 
