@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightferry.clients.azure.ledger import NOTES as LEDGER_NOTES
+from nightferry.clients.clock import SystemClock
 from nightferry.clients.versions.opening import LOCKS
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
@@ -318,7 +319,7 @@ class _Up:
 
     def _airflow_pools(self) -> None:
         now = Settings(self.root, self.layout.home, self.settings.environment)  # nothing that the last start wrote
-        pools.set_pools(self.layout, self.ports, now)
+        pools.set_pools(self.layout, self.ports, now, SystemClock())
 
     def _airflow_database(self) -> None:
         database.set_up(self.layout)
