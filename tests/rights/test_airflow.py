@@ -20,7 +20,7 @@ from nightferry.entities.reason import Reason
 from tests.rights.airflow_of_our_own import ROOT, AirflowOfOurOwn
 from tests.rights.table import ROLES, Row, cells, release_of, shown
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1800)]  # the first one installs FAB
 LOCK = ROOT / "docker" / "airflow" / "requirements-fab.txt"
 BOTH = pytest.mark.parametrize(
     "airflow",
