@@ -43,8 +43,8 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def fab_python() -> Path:
-    """The interpreter of an environment with FAB, made once from its lock file and kept in the cache: FAB wants an
-    older python-dateutil than the newest, which the project has."""
+    """The interpreter of an environment with FAB, made once from its lock file and kept in the cache: it brings some
+    thirty packages that nothing else needs."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nightferry"
     version = f"{sys.version_info.major}{sys.version_info.minor}"
     folder = cache / f"airflow-fab-{version}-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
