@@ -3,16 +3,14 @@ file with hashes and kept in the cache."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.locked_python import locked_python
 from tests.serving_app.running import Service
 
 pytestmark = pytest.mark.clients
@@ -26,18 +24,7 @@ def python() -> Path:
     """The interpreter of the environment that has KServe."""
     if sys.version_info >= (3, 13):
         pytest.skip("KServe wants Python 3.12 or older")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nightferry"
-    version = f"{sys.version_info.major}{sys.version_info.minor}"
-    folder = cache / f"kserve-client-{version}-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
-    interpreter = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True)
-        install = [uv, "pip", "sync", "-q", "--python", str(interpreter), "--require-hashes", str(LOCK)]
-        subprocess.run(install, check=True)
-        (folder / "ready").touch()
-    return interpreter
+    return locked_python("kserve-client", LOCK)
 
 
 def test_the_kserve_client(python: Path, total: Service) -> None:

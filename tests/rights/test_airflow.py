@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +14,7 @@ from nightferry import settings as settings_of
 from nightferry.cli import main
 from nightferry.entities.reason import Reason
 
+from tests.fakes.locked_python import locked_python
 from tests.rights.airflow_of_our_own import ROOT, AirflowOfOurOwn
 from tests.rights.table import ROLES, Row, cells, release_of, shown
 
@@ -43,20 +41,8 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def fab_python() -> Path:
-    """The interpreter of an environment with FAB, made once from its lock file and kept in the cache: it brings some
-    thirty packages that nothing else needs."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nightferry"
-    version = f"{sys.version_info.major}{sys.version_info.minor}"
-    folder = cache / f"airflow-fab-{version}-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
-    interpreter = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(folder)], check=True)
-        install = [uv, "pip", "sync", "-q", "--python", str(interpreter), "--require-hashes", str(LOCK)]
-        subprocess.run(install, check=True)
-        (folder / "ready").touch()
-    return interpreter
+    """The interpreter of an environment with FAB, which brings some thirty packages that nothing else needs."""
+    return locked_python("airflow-fab", LOCK)
 
 
 @BOTH

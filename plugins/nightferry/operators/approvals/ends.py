@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from nightferry.clients.clock import SystemClock
 from nightferry.entities.approvals.runs import dag_of, resumed_by, run_of
+from nightferry.entities.dag_names import RELEASE
 from nightferry.entities.decision import Decision
 from nightferry.entities.trigger import Cause
 from nightferry.hooks.storage import STORAGE, StorageHook
@@ -17,9 +18,6 @@ from nightferry.operators.approvals.matter import matter_of
 from nightferry.operators.failures import reported
 from nightferry.operators.start_run import start_run
 from nightferry.steps.approvals.end_waiting import end_waiting
-
-RELEASE_DAG = "release_"
-"""How the DAGs that release services begin."""
 
 
 def ask_people(decision: Decision, environment: str, image: str) -> None:
@@ -57,7 +55,7 @@ class GoOnOperator(_AfterQuestions):
             by = ", ".join(count.yes)
             cause = Cause(kind="approval", by=by, detail=f"{by} approved it for {matter.environment}")
             conf = {"resume": matter.release, "trigger": cause.to_json()}
-            started = start_run(RELEASE_DAG + self.service, resumed_by(matter.release, matter.environment), conf)
+            started = start_run(RELEASE + self.service, resumed_by(matter.release, matter.environment), conf)
             self.log.info("%s %s", matter.release, "goes on." if started else "goes on already.")
 
 

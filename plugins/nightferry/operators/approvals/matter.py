@@ -15,8 +15,8 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.state.waiting import waits
 from nightferry.errors import Permanent
 from nightferry.hooks.storage import StorageHook
-from nightferry.steps.approvals.record_answer import decision_in, terms_of
-from nightferry.steps.record.history import release_entries
+from nightferry.steps.approvals.record_answer import terms_of
+from nightferry.steps.record.history import decision_in, release_entries
 
 
 @dataclass(frozen=True)

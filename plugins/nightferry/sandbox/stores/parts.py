@@ -44,31 +44,27 @@ def registry(layout: Layout, ports: Mapping[str, int]) -> Part:
 
 def azurite(layout: Layout, ports: Mapping[str, int], program: Sequence[str]) -> Part:
     """Azure's Blob service, on the bridge, so that pods and the machine use one and the same address."""
-    port = ports["azurite"]
-    options = ["--blobHost", ADDRESS, "--blobPort", str(port), "--location", str(layout.folder("azurite", owned=True))]
-    # A newer client's API version is accepted, and nothing is reported to its makers.
-    options += ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
-    return Part(
-        name="azurite",
-        command=(*program, *options),
-        environment={"AZURITE_ACCOUNTS": f"{secrets_files.ACCOUNT}:{secrets_files.read(layout, 'storage-key')}"},
-        probe=Http(f"http://{ADDRESS}:{port}/", any_answer=True),
-        address=storage_url(ports),
-        owned=True,
-    )
+    return _azurite("azurite", "blob", storage_url(ports), layout, ports, program)
 
 
 def azurite_queue(layout: Layout, ports: Mapping[str, int], program: Sequence[str]) -> Part:
     """Azure's Queue service of the same account, for the events that Event Grid sends elsewhere."""
-    port, folder = ports["azurite-queue"], layout.folder("azurite-queue", owned=True)
-    options = ["--queueHost", ADDRESS, "--queuePort", str(port), "--location", str(folder)]
+    return _azurite("azurite-queue", "queue", queue_url(ports), layout, ports, program)
+
+
+def _azurite(
+    name: str, service: str, address: str, layout: Layout, ports: Mapping[str, int], program: Sequence[str]
+) -> Part:
+    port, folder = ports[name], layout.folder(name, owned=True)
+    options = [f"--{service}Host", ADDRESS, f"--{service}Port", str(port), "--location", str(folder)]
+    # A newer client's API version is accepted, and nothing is reported to its makers.
     options += ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
     return Part(
-        name="azurite-queue",
+        name=name,
         command=(*program, *options),
         environment={"AZURITE_ACCOUNTS": f"{secrets_files.ACCOUNT}:{secrets_files.read(layout, 'storage-key')}"},
         probe=Http(f"http://{ADDRESS}:{port}/", any_answer=True),
-        address=queue_url(ports),
+        address=address,
         owned=True,
     )
 

@@ -12,9 +12,9 @@ from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.state.waiting import waits
 from nightferry.steps.admission.awaits_approval import declined, expired
-from nightferry.steps.approvals.record_answer import decision_in, terms_of
+from nightferry.steps.approvals.record_answer import terms_of
 from nightferry.steps.record.drop_release import drop
-from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.history import decision_in, release_entries
 
 
 def end_waiting(ledger: LedgerStore, clock: Clock, release: str, environment: str) -> LedgerEntry | None:

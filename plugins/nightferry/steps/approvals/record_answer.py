@@ -16,7 +16,7 @@ from nightferry.entities.reason import Reason
 from nightferry.entities.state.waiting import waits
 from nightferry.errors import Permanent
 from nightferry.steps.record import ledger as ledgers
-from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.history import decision_in, release_entries
 from nightferry.steps.rollout.read_plan import read_plan
 
 
@@ -32,11 +32,6 @@ def terms_of(entries: list[LedgerEntry], environment: str) -> Terms:
     if terms is None:
         raise Permanent(Reason.REQUEST_INVALID, f"Nobody has to approve {decision.release} for {environment}.")
     return terms
-
-
-def decision_in(entries: list[LedgerEntry]) -> Decision:
-    """The decision that began a release."""
-    return Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
 
 
 def record_answer(ledger: LedgerStore, clock: Clock, release: str, environment: str, answer: Answer) -> LedgerEntry:

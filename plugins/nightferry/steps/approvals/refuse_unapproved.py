@@ -7,7 +7,7 @@ from nightferry.entities.approvals.counted import Terms, counted
 from nightferry.entities.ledger_entry import LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.errors import Permanent
-from nightferry.steps.approvals.record_answer import decision_in
+from nightferry.steps.record.history import decision_in
 
 
 def refuse_unapproved(entries: list[LedgerEntry], environment: str, image: str) -> None:

@@ -14,7 +14,7 @@ from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
 from nightferry.entities.trigger import Cause
 from nightferry.steps.record.asked_people import still_asked
-from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.history import decision_in, release_entries
 from nightferry.steps.record.ledger import Chain, append_with
 from nightferry.steps.record.state import state_of
 
@@ -38,7 +38,7 @@ def go_on(
         Permanent: (release_unknown, storage_denied, ledger_…)   Temporary: (storage_unavailable, ledger_busy)
     """
     entries = release_entries(ledger, release)
-    decided = Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
+    decided = decision_in(entries)
 
     def make(chain: Chain) -> LedgerEntry | dict[str, Any]:
         made = chain.find(key)

@@ -7,10 +7,8 @@ import datetime as dt
 from nightferry.clients.doors.ledger_store import LedgerStore
 from nightferry.entities.approvals.approval import approvals_in
 from nightferry.entities.approvals.counted import Count, Terms, counted
-from nightferry.entities.decision import Decision
-from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.state.waiting import Waiting
-from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.history import decision_in, release_entries
 
 
 def approved_by(ledger: LedgerStore, waiting: Waiting) -> tuple[str, ...]:
@@ -30,6 +28,6 @@ def still_asked(ledger: LedgerStore, waiting: Waiting, now: dt.datetime) -> bool
 def _asked(ledger: LedgerStore, waiting: Waiting) -> tuple[Terms | None, Count | None]:
     """What people were asked about what waits, and what they answered so far; None where nobody is asked."""
     entries, name = release_entries(ledger, waiting.release), waiting.environment
-    decision = Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
+    decision = decision_in(entries)
     terms = Terms.of(decision, name, waiting.image, entries)
     return terms, counted(approvals_in(entries, name), terms) if terms else None

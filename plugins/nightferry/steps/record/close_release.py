@@ -18,7 +18,7 @@ from nightferry.entities.state.waiting import waits
 from nightferry.errors import NightferryError, Permanent, Temporary
 from nightferry.steps.record import ledger as ledgers
 from nightferry.steps.record.drop_release import drop_passed_over
-from nightferry.steps.record.history import release_entries
+from nightferry.steps.record.history import decision_in, release_entries
 from nightferry.steps.record.record import record_failure, record_release, record_step
 from nightferry.steps.record.state import decision_of, state_of
 
@@ -144,8 +144,7 @@ def close_again(ledger: LedgerStore, clock: Clock, release: str) -> None:
     Raises as `close_release`.
     """
     entries = release_entries(ledger, release)
-    decided = next(entry for entry in entries if entry.kind == Kind.DECISION)
-    decision = Decision.model_validate(decided.data)
+    decision = decision_in(entries)
     last = (of_environment(LAST, step) for step in (VERIFY, WITHDRAWN))
     done = {str(FactKey(release, step)) for step in last}
     if any(entry.kind == Kind.RELEASE or entry.key in done for entry in entries):

@@ -12,8 +12,7 @@ from nightferry.entities.fact_key import WAITS, FactKey, of_environment
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.state.service_state import LAST, ServiceState
-from nightferry.steps.record.history import release_entries
-from nightferry.steps.record.ledger import Chain, append_with
+from nightferry.steps.record.ledger import Chain, append_with, of_release
 from nightferry.steps.record.record import record_release
 from nightferry.steps.record.state import decision_of, read_state
 
@@ -37,7 +36,7 @@ def drop(
     key = f"{FactKey(release, of_environment(environment, WAITS))}/{reason}"
 
     def make(chain: Chain) -> LedgerEntry | dict[str, Any]:
-        return chain.find(key, lambda entry: entry.kind == Kind.DECISION and entry.release == release) or {
+        return chain.find(key, of_release(release)) or {
             "kind": Kind.WAITING,
             "key": key,
             "release": release,
@@ -77,7 +76,7 @@ def drop_passed_over(ledger: LedgerStore, clock: Clock, service: str) -> LedgerE
 def _superseded(ledger: LedgerStore, clock: Clock, service: str, state: ServiceState, why: str) -> LedgerEntry | None:
     waiting, chain = state.waiting, Chain(ledger, service)
     decision = decision_of(chain, state, waiting.release) if waiting else None
-    if waiting is None or decision is None or not release_entries(ledger, waiting.release):
+    if waiting is None or decision is None:
         return None
     sentence = f"{waiting.release} waited and was not released: {why}."
     return drop(ledger, clock, decision, waiting.environment, reason=Reason.SUPERSEDED, sentence=sentence)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nightferry.clients.doors.ledger_store import LedgerStore
+from nightferry.entities.decision import Decision
 from nightferry.entities.ledger_entry import Kind, LedgerEntry
 from nightferry.entities.reason import Reason
 from nightferry.entities.release_id import ReleaseId
@@ -101,6 +102,11 @@ def release_entries(store: LedgerStore, release: str) -> list[LedgerEntry]:
             f"The record has no release {release}; `nightferry history {service}` lists the ones there are.",
         )
     return entries[::-1]
+
+
+def decision_in(entries: Sequence[LedgerEntry]) -> Decision:
+    """The decision that began a release, of whose entries it is one (`release_entries`)."""
+    return Decision.model_validate(next(one.data for one in entries if one.kind == Kind.DECISION))
 
 
 def _line(decision: LedgerEntry, closing: LedgerEntry | None, state: ServiceState) -> HistoryLine:

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 from nightferry.entities.approvals.runs import dag_of, run_of
 from nightferry.entities.barring.hold import EVERYTHING
+from nightferry.entities.dag_names import RELEASE
 from nightferry.entities.reason import Reason
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.state.service_state import ServiceState
@@ -17,7 +18,6 @@ from nightferry.steps.record.asked_people import approved_by
 from nightferry.steps.record.state import read_state
 from nightferry.steps.watching.doors import Doors
 from nightferry.steps.watching.due_to_resume import Resume, due_to_resume
-from nightferry.steps.watching.start_due import RELEASE_DAG
 
 A_MINUTE = 100
 """So many services' records are read a minute; of more, each has its turn."""
@@ -85,7 +85,7 @@ def _ask(service: ServiceSpec, state: ServiceState, doors: Doors) -> str:
 
 def _start(service: ServiceSpec, wanted: Resume, waiting: Waiting, doors: Doors) -> str:
     """Start it; again, with growing pauses, where such a run ended and the release waits as before."""
-    dag, now = RELEASE_DAG + service.service, doors.clock.now()
+    dag, now = RELEASE + service.service, doors.clock.now()
     end = waiting.until if waiting.until and wanted.cause.kind == "window" else waiting.since
     since = min(dt.datetime.fromisoformat(end), now)
     for number in range(1, MOST_TRIES + 1):

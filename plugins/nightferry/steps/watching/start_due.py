@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from nightferry.entities.candidate import Candidate
+from nightferry.entities.dag_names import RELEASE
 from nightferry.entities.ledger_entry import Kind
 from nightferry.entities.service_spec import ServiceSpec
 from nightferry.entities.trigger import PERSON, Cause
@@ -18,8 +19,6 @@ from nightferry.steps.record.state import decision_at, state_of
 from nightferry.steps.watching.doors import Doors
 from nightferry.steps.watching.due import due
 
-RELEASE_DAG = "release_"
-"""How the id of a service's DAG begins."""
 MOST_TRIES = 100
 LONGEST_PAUSE = 60
 """Minutes until another run is started, where each one before ended without a decision."""
@@ -62,7 +61,7 @@ def start_due(
         Temporary: (airflow_unavailable, storage_unavailable)
         Permanent: (storage_denied, ledger_missing, ledger_broken, ledger_newer)
     """
-    dag = RELEASE_DAG + service.service
+    dag = RELEASE + service.service
     seen = passed_by(passed, find.name) if new else passed
     # Airflow is asked before the record is read: what has ended by then is on the record if it ever will be.
     waits = bool(before and before.run and doors.runs.under_way(dag, before.run))
@@ -89,7 +88,7 @@ def _start(
     push: Push | None,
 ) -> Answer:
     """Start the run, or the next of its names where a run of that name ended without deciding about this."""
-    dag, now = RELEASE_DAG + service.service, doors.clock.now()
+    dag, now = RELEASE + service.service, doors.clock.now()
     for number in range(1, MOST_TRIES + 1):
         run = wanted.run if number == 1 else f"{wanted.run}-{number}"
         if run in _decided(chain, last_decision):
